@@ -1,0 +1,132 @@
+"""What the core and the integrators ask of a System, without importing the package `systems`.
+
+A *System* is an instance of a frozen dataclass that is called as ``system(t, state)`` and carries the class
+attributes of `SystemLike`.  Its dataclass fields are its physical parameters, in order; a field that is an option
+rather than a number of physics says so by ``field(metadata={"parameter": False})``.  Everything else (a plain
+function ``f(t, y)``, a class, a lambda) is no System, has no parameters and promises nothing: the functions below
+answer for it too, so that callers need no case distinction.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol, TypeGuard, TypeVar, runtime_checkable
+
+from diffsim.errors import KindError, must, unknown_name
+
+__all__ = [
+    "SystemLike",
+    "is_elementwise",
+    "is_system",
+    "parameter_names",
+    "parameter_values",
+    "state_names",
+    "with_parameters",
+]
+
+
+@runtime_checkable
+class SystemLike(Protocol):
+    """The attributes that make a frozen dataclass a System.
+
+    ``state_names`` names the state components, ``angles`` are the indices of those that are angles (radians), and
+    ``elementwise`` is the promise that ``system(t, state)`` treats each trajectory of a ``(n, *batch)`` state by
+    itself, so that a batch may be handed over as one array.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+    state_names: ClassVar[tuple[str, ...]]
+    angles: ClassVar[tuple[int, ...]]
+    elementwise: ClassVar[bool]
+
+    def __call__(self, t: Any, state: Any) -> Any:
+        """Return the time derivative of ``state``, of the same shape."""
+
+
+SystemT = TypeVar("SystemT", bound=SystemLike)
+
+
+def is_system(f: object) -> TypeGuard[SystemLike]:
+    """Say whether ``f`` is a System (an instance; a class is not).
+
+    >>> is_system(lambda t, y: -y)
+    False
+    """
+    return not isinstance(f, type) and isinstance(f, SystemLike)
+
+
+def is_elementwise(f: object) -> bool:
+    """Say whether ``f(t, y)`` may be given a whole batch ``(n, *batch)``; False for every plain function.
+
+    >>> is_elementwise(lambda t, y: -y)
+    False
+    """
+    return is_system(f) and f.elementwise
+
+
+def state_names(f: object) -> tuple[str, ...]:
+    """Return the names of the state components; ``()`` for a plain function, which has none."""
+    return f.state_names if is_system(f) else ()
+
+
+def parameter_names(f: object) -> tuple[str, ...]:
+    """Return the names of the physical parameters in their order; ``()`` for a plain function.
+
+    >>> parameter_names(lambda t, y: -y)
+    ()
+    """
+    if not is_system(f):
+        return ()
+    return tuple(field.name for field in dataclasses.fields(f) if field.metadata.get("parameter", True))
+
+
+def parameter_values(f: object) -> tuple[Any, ...]:
+    """Return the values of the physical parameters (any kind of number), in the order of `parameter_names`."""
+    return tuple(getattr(f, name) for name in parameter_names(f))
+
+
+def with_parameters(f: SystemT, values: Mapping[str, Any] | Sequence[Any]) -> SystemT:
+    """Return the System ``f`` with other parameters, **without running its checks**.
+
+    The checks of ``__post_init__`` are for people; here `Value`, `Dual`, `Tracer` numbers or whole arrays (one entry
+    a trajectory) stand in for the parameters.  Users call ``system.replace(...)``, which does check.
+
+    Parameters
+    ----------
+    f : System
+        Left as it is.
+    values : mapping or sequence
+        Either ``{name: value}`` with any subset of the names, or one value for each of `parameter_names`, in order.
+
+    Raises
+    ------
+    KindError
+        ``f`` is not a System.
+    ArgumentError
+        A name that ``f`` does not have, or a sequence of the wrong length.
+
+    Examples
+    --------
+    >>> from systems import HarmonicOscillator
+    >>> with_parameters(HarmonicOscillator(), {"mass": -1.0}).mass
+    -1.0
+    """
+    if not is_system(f):
+        raise KindError(f"with_parameters: f must be a System; got {type(f).__name__}.")
+    who, names = type(f).__name__, parameter_names(f)
+    changes = dict(values) if isinstance(values, Mapping) else _in_order(who, names, values)
+    for name in changes:
+        if name not in names:
+            raise unknown_name(who, "parameter", name, names)
+    twin = object.__new__(type(f))
+    for field in dataclasses.fields(f):
+        object.__setattr__(twin, field.name, changes.get(field.name, getattr(f, field.name)))
+    return twin
+
+
+def _in_order(who: str, names: tuple[str, ...], values: Sequence[Any]) -> dict[str, Any]:
+    """Pair the names with the values; one value a name."""
+    if len(values) != len(names):
+        raise must(who, "values", f"must have {len(names)} entries ({', '.join(names)})", len(values))
+    return dict(zip(names, values, strict=True))
