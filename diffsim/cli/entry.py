@@ -1,0 +1,186 @@
+"""What happens between the shell and a command: parsing, exit codes, errors in one line."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import os
+import pkgutil
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import NoReturn
+
+from diffsim.cli import options
+from diffsim.errors import ArgumentError, DiffsimError, unknown_name
+
+__all__ = ["build_parser", "command_names", "main"]
+
+_ORDER = ("tour", "simulate", "sensitivity", "balance", "animate", "check", "systems")
+"""Order of the help page; commands that are not named here follow by alphabet."""
+
+_EPILOG = f"""\
+Systems are named as `diffsim systems` lists them, or as file.py:ClassName.
+{options.RUNS_FILE}
+Exit codes: 0 done, 1 a check failed or a solve did not reach its end, 2 a bad argument or a failure, 130 interrupted.
+Set DIFFSIM_TRACEBACK=1 to see where an error comes from."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, like all others of this command."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the complaint; `main` prints it."""
+        text = message.replace("the following arguments are required", "missing")
+        raise ArgumentError(f"{self.prog.removeprefix('diffsim ')}: {text}. See `{self.prog} --help`.")
+
+
+class _Terminated(SystemExit):
+    """SIGTERM, turned into an exception so that files under way are cleaned up."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments after the program's name; `sys.argv` when left out.
+
+    Returns
+    -------
+    int
+        0 done, 1 a check failed, 2 a bad argument or a failure, 130 interrupted,
+        141 the reader of the output went away, 143 terminated.
+    """
+    arguments = options.join_negative_numbers(sys.argv[1:] if argv is None else argv)
+    show_traceback = bool(os.environ.get("DIFFSIM_TRACEBACK"))
+    try:
+        with _terminable():
+            code = _dispatch(arguments)
+            sys.stdout.flush()
+            return code
+    except KeyboardInterrupt:
+        return _complain("interrupted; nothing half-written is left.", 130)
+    except BrokenPipeError:
+        # NOTE: Python would complain once more when it flushes at exit; give it somewhere to flush to.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except _Terminated:
+        return _complain("terminated; nothing half-written is left.", 143)
+    except DiffsimError as error:
+        if show_traceback:
+            raise
+        return _complain(str(error), 2)
+    except MemoryError as error:
+        if show_traceback:
+            raise
+        return _complain(f"out of memory. {error}".rstrip(), 2)
+    except Exception as error:  # the shell shows one line, whatever went wrong
+        if show_traceback:
+            raise
+        return _complain(_describe(error), 2)
+
+
+def command_names() -> list[str]:
+    """Return the commands: one for each file ``command_*.py`` of this folder."""
+    import diffsim.cli
+
+    prefix = "command_"
+    files = [info.name for info in pkgutil.iter_modules(diffsim.cli.__path__)]
+    found = {name.removeprefix(prefix) for name in files if name.startswith(prefix)}
+    return [name for name in _ORDER if name in found] + sorted(found - set(_ORDER))
+
+
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser; with `only`, it knows the arguments of that command alone (that is faster)."""
+    parser = _Parser(
+        prog="diffsim",
+        description="Solve ordinary differential equations and differentiate everything about them.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"diffsim {_version()}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=_Parser)
+    for name in command_names() if only is None else [only]:
+        module = importlib.import_module(f"diffsim.cli.command_{name}")
+        command = commands.add_parser(
+            name,
+            help=module.HELP,
+            description=module.__doc__,
+            epilog=options.RUNS_FILE,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def _dispatch(arguments: list[str]) -> int:
+    """Parse and run; return the exit code."""
+    first = arguments[0] if arguments else "--help"
+    names = command_names()
+    if not first.startswith("-") and first not in names:
+        raise unknown_name("diffsim", "command", first, names)
+    parser = build_parser(first if first in names else None)
+    try:
+        parsed = parser.parse_args(arguments or ["--help"])
+    except SystemExit as stop:  # --help and --version have printed what was asked for
+        return int(stop.code or 0)
+    if parsed.command is None:
+        raise ArgumentError("diffsim: no command given. See `diffsim --help`.")
+    code: int = parsed.run(parsed)
+    return code
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM raise inside the block (in the main thread, where signals arrive)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise _Terminated(143)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _describe(error: Exception) -> str:
+    """One line for an error that is not one of ours, with the place where it arose."""
+    if isinstance(error, OSError) and error.strerror:
+        where = f" {error.filename!r}" if error.filename else ""
+        return f"{error.strerror.lower()}{where}."
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" ({os.path.basename(trace.tb_frame.f_code.co_filename)}, line {trace.tb_lineno})" if trace else ""
+    return f"unexpected {type(error).__name__}: {error}{where}. DIFFSIM_TRACEBACK=1 shows where it comes from."
+
+
+def _complain(message: str, code: int) -> int:
+    """Print one line on the standard error stream and return `code`."""
+    line = " ".join(message.split())
+    with contextlib.suppress(OSError):
+        print(line if line.startswith("diffsim:") else f"diffsim: {line}", file=sys.stderr, flush=True)
+    return code
+
+
+def _version() -> str:
+    """The version of the installed distribution."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("diffsim")
+    except PackageNotFoundError:
+        return "(not installed)"
