@@ -12,9 +12,10 @@ Every class below `DiffsimError` is also the builtin that people already catch, 
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable
 
-__all__ = ["ArgumentError", "DiffsimError", "KindError", "RunError", "TraceError", "must", "unknown_name"]
+__all__ = ["ArgumentError", "DiffsimError", "KindError", "RunError", "TraceError", "must", "shown", "unknown_name"]
 
 
 class DiffsimError(Exception):
@@ -45,15 +46,31 @@ def must(who: str, name: str, rule: str, got: object, mend: str = "") -> Argumen
     diffsim.errors.ArgumentError: solve_ivp: step must be > 0; got step=-0.1. To integrate backwards swap t_span.
     """
     tail = f" {mend}" if mend else ""
-    return ArgumentError(f"{who}: {name} {rule}; got {name}={got!r}.{tail}")
+    return ArgumentError(f"{who}: {name} {rule}; got {name}={shown(got)}.{tail}")
+
+
+def shown(got: object, width: int = 100) -> str:
+    """Return `got` as a message shows it: on one line, cut at `width`, NumPy's numbers as plain numbers.
+
+    >>> shown([0.5, 1.0]), shown("x" * 200, 12)
+    ('[0.5, 1.0]', "'xxxxxxxx...")
+    """
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(got, numpy.generic):
+        got = got.item()
+    text = " ".join(repr(got).split())
+    if len(text) <= width:
+        return text
+    shape = f" of shape {got.shape}" if numpy is not None and isinstance(got, numpy.ndarray) else ""
+    return f"{text[: width - 3]}...{shape}"
 
 
 def unknown_name(who: str, kind: str, got: str, known: Iterable[str]) -> ArgumentError:
     """Return the error for a name that nobody has, with the list of names and the nearest one.
 
-    >>> raise unknown_name("DoublePendulum", "parameter", "lenght_1", ["gravity", "length_1"])
+    >>> raise unknown_name("Rod", "parameter", "lenght_1", ["gravity", "length_1"])
     Traceback (most recent call last):
-    diffsim.errors.ArgumentError: DoublePendulum: unknown parameter 'lenght_1'; it has gravity, length_1. Did you mean 'length_1'?
+    diffsim.errors.ArgumentError: Rod: unknown parameter 'lenght_1'; it has gravity, length_1. Did you mean 'length_1'?
     """
     names = list(known)
     lower = {name.lower(): name for name in names}
