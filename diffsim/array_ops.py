@@ -1,0 +1,652 @@
+"""The table, array half: sums, products, shapes, indexing and small linear algebra, for any kind of number.
+
+Rows are `diffsim.primitive.Structural`: each declares how a cotangent goes back, and, unless it is linear, how a
+tangent goes forward.  What can be said with other rows (mean, prod, norm, inv) is a function, not a row.
+
+Arguments may be lists that mix numbers of all kinds: `array` makes one number of them.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from diffsim import ops
+from diffsim.errors import ArgumentError, KindError
+from diffsim.primitive import AnyNumber, Number, Params, Structural, bind, raw, register, shape_of
+
+__all__ = [
+    "array",
+    "broadcast_to",
+    "concatenate",
+    "cumsum",
+    "det",
+    "dot",
+    "getitem",
+    "inv",
+    "matmul",
+    "max",
+    "mean",
+    "min",
+    "norm",
+    "outer",
+    "prod",
+    "ravel",
+    "reshape",
+    "set_item",
+    "solve",
+    "stack",
+    "sum",
+    "transpose",
+    "unbroadcast",
+]
+
+Axis = int | tuple[int, ...] | None
+
+
+# --- from lists to arrays --------------------------------------------------------------------------------------------
+
+
+def array(x: AnyNumber) -> AnyNumber:
+    """One number or array from (nested) lists that may mix plain numbers, `Value`s and other kinds.
+
+    Parameters
+    ----------
+    x : number, array, or nested list or tuple of them
+
+    Returns
+    -------
+    float64 (or float32) ndarray if everything is plain; one array `Value` or `Dual` if any element is one; an
+    object array for tracers and multiprecision numbers.
+
+    Examples
+    --------
+    >>> from diffsim.value import Value
+    >>> array([Value(1.0), 2.0])
+    Value(array([1., 2.]))
+    """
+    if isinstance(x, Number):
+        return x
+    if isinstance(x, list | tuple):
+        items = [array(item) for item in x]
+        if any(isinstance(item, Number) and item.liftable for item in items):
+            return stack(items)
+        x = np.array(items, dtype=object) if any(_is_object(item) for item in items) else np.array(items)
+    elif not isinstance(x, np.ndarray):
+        return x
+    if x.dtype == object:
+        flat = x.ravel().tolist()
+        if any(isinstance(item, Number) and item.liftable for item in flat):
+            return reshape(stack(flat), x.shape)
+        return x
+    return x.astype(np.float64) if x.dtype.kind in "iub" else x
+
+
+def _is_object(x: AnyNumber) -> bool:
+    return x.dtype == object if isinstance(x, np.ndarray) else not isinstance(x, int | float | np.generic)
+
+
+def _lift(x: AnyNumber) -> AnyNumber:
+    """The argument as one number: what arrives as a list or an object array of `Value`s is put together."""
+    if isinstance(x, np.ndarray) and x.dtype != object:
+        return x.astype(np.float64) if x.dtype.kind in "iub" else x
+    return array(x)
+
+
+# --- sums and shapes -------------------------------------------------------------------------------------------------
+
+
+def _axes(axis: Axis, ndim: int) -> tuple[int, ...]:
+    """The axes as a tuple of non-negative numbers; None means all of them."""
+    if axis is None:
+        return tuple(range(ndim))
+    given = axis if isinstance(axis, tuple | list) else (axis,)
+    for a in given:
+        if not -ndim <= a < ndim:
+            raise ArgumentError(f"axis {a} is out of range for an array with {ndim} dimensions.")
+    return tuple(sorted(a % ndim for a in given))
+
+
+def _keep(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+
+
+_SUM = register(
+    Structural(
+        "sum",
+        lambda x, axis: np.sum(x, axis=axis),
+        lambda i, g, out, args, p: broadcast_to(
+            reshape(g, _keep(shape_of(args[0]), p["axis"])), shape_of(args[0])
+        ),
+        lead=lambda p, args: {"axis": tuple(a + 1 for a in p["axis"])},
+    )
+)
+_BROADCAST = register(
+    Structural(
+        "broadcast_to",
+        lambda x, shape: np.broadcast_to(x, shape),
+        lambda i, g, out, args, p: unbroadcast(g, shape_of(args[0])),
+    )
+)
+_RESHAPE = register(
+    Structural(
+        "reshape",
+        lambda x, shape: np.reshape(x, shape),
+        lambda i, g, out, args, p: reshape(g, shape_of(args[0])),
+        lead=lambda p, args: {"shape": (shape_of(args[0])[0], *p["shape"])},
+    )
+)
+_TRANSPOSE = register(
+    Structural(
+        "transpose",
+        lambda x, axes: np.transpose(x, axes),
+        lambda i, g, out, args, p: transpose(g, tuple(np.argsort(p["axes"]).tolist())),
+        lead=lambda p, args: {"axes": (0, *(a + 1 for a in p["axes"]))},
+    )
+)
+
+
+def sum(x: AnyNumber, axis: Axis = None, keepdims: bool = False) -> AnyNumber:
+    """Sum over the given axes (all by default)."""
+    x = _lift(x)
+    shape = shape_of(x)
+    axes = _axes(axis, len(shape))
+    out = bind(_SUM, (x,), {"axis": axes})
+    return reshape(out, _keep(shape, axes)) if keepdims else out
+
+
+def broadcast_to(x: AnyNumber, shape: tuple[int, ...]) -> AnyNumber:
+    """Repeat along new or length-1 axes to the given shape."""
+    x = _lift(x)
+    return x if shape_of(x) == tuple(shape) else bind(_BROADCAST, (x,), {"shape": tuple(shape)})
+
+
+def unbroadcast(g: AnyNumber, shape: tuple[int, ...]) -> AnyNumber:
+    """Sum g over the axes along which an array of the given shape was broadcast: the transpose of broadcasting."""
+    have = shape_of(g)
+    if have == shape:
+        return g
+    if len(have) < len(shape) or math.prod(have) < math.prod(shape):
+        return broadcast_to(g, shape)  # a constant cotangent of an array
+    extra = len(have) - len(shape)
+    axes = tuple(range(extra)) + tuple(
+        i + extra for i, n in enumerate(shape) if n == 1 and have[i + extra] != 1
+    )
+    return reshape(bind(_SUM, (g,), {"axis": axes}), shape)
+
+
+def reshape(x: AnyNumber, *shape: Any) -> AnyNumber:
+    """The same numbers in another shape; one length may be -1."""
+    x = _lift(x)
+    wanted = shape[0] if len(shape) == 1 and not isinstance(shape[0], int | np.integer) else shape
+    target = tuple(int(n) for n in wanted)
+    if -1 in target:
+        known = -math.prod(target)
+        target = tuple(math.prod(shape_of(x)) // known if n == -1 and known else n for n in target)
+    return x if shape_of(x) == target else bind(_RESHAPE, (x,), {"shape": target})
+
+
+def ravel(x: AnyNumber) -> AnyNumber:
+    """All numbers in one row."""
+    return reshape(x, -1)
+
+
+def transpose(x: AnyNumber, axes: Sequence[int] | None = None) -> AnyNumber:
+    """Permute the axes; reverse them by default."""
+    x = _lift(x)
+    n = len(shape_of(x))
+    order = tuple(range(n))[::-1] if axes is None else tuple(int(a) % n for a in axes)
+    return bind(_TRANSPOSE, (x,), {"axes": order}) if n > 1 else x
+
+
+def mean(x: AnyNumber, axis: Axis = None, keepdims: bool = False) -> AnyNumber:
+    """Arithmetic mean over the given axes (all by default)."""
+    x = _lift(x)
+    shape = shape_of(x)
+    count = math.prod(shape[a] for a in _axes(axis, len(shape)))
+    return sum(x, axis, keepdims) / float(count) if count else np.full((), math.nan)[()]
+
+
+def prod(x: AnyNumber, axis: Axis = None, keepdims: bool = False) -> AnyNumber:
+    """Product over the given axes; its derivative is right where factors are 0.
+
+    Multiplies halves with each other, so the derivative needs no division by a factor.
+    """
+    x = _lift(x)
+    shape = shape_of(x)
+    axes = _axes(axis, len(shape))
+    rest = tuple(i for i in range(len(shape)) if i not in axes)
+    flat = reshape(transpose(x, axes + rest), (math.prod(shape[a] for a in axes), *(shape[i] for i in rest)))
+    n = shape_of(flat)[0] if shape else 0
+    if not shape:
+        return x
+    if n == 0:
+        return np.ones(_keep(shape, axes) if keepdims else tuple(shape[i] for i in rest))[()]
+    while n > 1:
+        half = n // 2
+        product = getitem(flat, slice(0, half)) * getitem(flat, slice(half, 2 * half))
+        flat = concatenate([product, getitem(flat, slice(2 * half, n))]) if n % 2 else product
+        n -= half
+    out = getitem(flat, 0)
+    return reshape(out, _keep(shape, axes)) if keepdims else out
+
+
+# --- extremes --------------------------------------------------------------------------------------------------------
+
+
+def _max_weights(out: AnyNumber, x: AnyNumber, axes: tuple[int, ...]) -> AnyNumber:
+    """Share of each element in the maximum: equal shares among ties."""
+    plain = raw(x)
+    ties = np.equal(plain, np.reshape(raw(out), _keep(shape_of(plain), axes))) * 1.0
+    count = np.sum(ties, axis=axes, keepdims=True)
+    return ties / np.where(count == 0, 1.0, count)
+
+
+def _max_push(tangents: Mapping[int, AnyNumber], out: AnyNumber, args: Sequence[AnyNumber], p: Params) -> AnyNumber:
+    return bind(_SUM, (tangents[0] * _max_weights(out, args[0], p["axis"]),), p)
+
+
+def _max_transpose(i: int, g: AnyNumber, out: AnyNumber, args: Sequence[AnyNumber], p: Params) -> AnyNumber:
+    return reshape(g, _keep(shape_of(args[0]), p["axis"])) * _max_weights(out, args[0], p["axis"])
+
+
+def _max_objects(x: AnyNumber, axis: tuple[int, ...]) -> AnyNumber:
+    rest = tuple(i for i in range(x.ndim) if i not in axis)
+    flat = np.transpose(x, axis + rest).reshape(-1, *(x.shape[i] for i in rest))
+    out = flat[0]
+    for row in flat[1:]:
+        out = ops.maximum(out, row)
+    return out
+
+
+_MAX = register(
+    Structural(
+        "max", lambda x, axis: np.max(x, axis=axis), _max_transpose, push=_max_push, objects=_max_objects
+    )
+)
+
+
+def max(x: AnyNumber, axis: Axis = None, keepdims: bool = False) -> AnyNumber:
+    """Largest element over the given axes; ties share the derivative equally."""
+    x = _lift(x)
+    shape = shape_of(x)
+    axes = _axes(axis, len(shape))
+    out = bind(_MAX, (x,), {"axis": axes}) if axes else x
+    return reshape(out, _keep(shape, axes)) if keepdims else out
+
+
+def min(x: AnyNumber, axis: Axis = None, keepdims: bool = False) -> AnyNumber:
+    """Smallest element over the given axes; ties share the derivative equally."""
+    return -max(-_lift(x), axis, keepdims)
+
+
+# --- indexing and assembling -----------------------------------------------------------------------------------------
+
+
+def _is_basic(index: Any) -> bool:
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(part is None or part is Ellipsis or isinstance(part, int | np.integer | slice) for part in parts)
+
+
+def _scatter(g: AnyNumber, index: Any, shape: tuple[int, ...]) -> Any:
+    g = np.asarray(g)
+    out = np.zeros(shape, dtype=g.dtype)
+    if _is_basic(index):
+        out[index] = g
+    else:
+        np.add.at(out, index, g)  # an index may occur several times
+    return out
+
+
+def _lead_index(p: Params, **more: Any) -> Params | None:
+    """Parameters of the same indexing behind one more leading axis, where that is an indexing at all."""
+    index = p["index"]
+    if _is_basic(index):
+        parts = index if isinstance(index, tuple) else (index,)
+        return {"index": (slice(None), *parts), **more}
+    return {"index": (slice(None), index), **more} if isinstance(index, np.ndarray | list) else None
+
+
+def _set_item(x: AnyNumber, w: AnyNumber, index: Any) -> Any:
+    out = np.array(x, dtype=np.result_type(np.asarray(x).dtype, np.asarray(w).dtype))
+    out[index] = w
+    return out
+
+
+_GETITEM = register(
+    Structural(
+        "getitem",
+        lambda x, index: x[index],
+        lambda i, g, out, args, p: bind(_SCATTER, (g,), {"index": p["index"], "shape": shape_of(args[0])}),
+        lead=lambda p, args: _lead_index(p),
+    )
+)
+_SCATTER = register(
+    Structural(
+        "scatter",
+        _scatter,
+        lambda i, g, out, args, p: getitem(g, p["index"]),
+        lead=lambda p, args: _lead_index(p, shape=(shape_of(args[0])[0], *p["shape"])),
+    )
+)
+_SET_ITEM = register(
+    Structural(
+        "set_item",
+        _set_item,
+        lambda i, g, out, args, p: (
+            bind(_SET_ITEM, (g, 0.0), p) if i == 0 else unbroadcast(getitem(g, p["index"]), shape_of(args[1]))
+        ),
+        lead=lambda p, args: _lead_index(p) if len(shape_of(args[1])) == len(shape_of(args[0])) else None,
+    )
+)
+
+
+def _stack_transpose(i: int, g: AnyNumber, out: AnyNumber, args: Sequence[AnyNumber], p: Params) -> AnyNumber:
+    return getitem(g, (slice(None),) * p["axis"] + (i,))
+
+
+def _concatenate_transpose(i: int, g: AnyNumber, out: AnyNumber, args: Sequence[AnyNumber], p: Params) -> AnyNumber:
+    axis = p["axis"]
+    start = builtins.sum(shape_of(a)[axis] for a in args[:i])
+    return getitem(g, (slice(None),) * axis + (slice(start, start + shape_of(args[i])[axis]),))
+
+
+def _lead_axis(p: Params, args: Sequence[AnyNumber]) -> Params:
+    return {"axis": p["axis"] + 1}
+
+
+_STACK = register(Structural("stack", lambda *xs, axis: np.stack(xs, axis=axis), _stack_transpose, lead=_lead_axis))
+_CONCATENATE = register(
+    Structural("concatenate", lambda *xs, axis: np.concatenate(xs, axis=axis), _concatenate_transpose, lead=_lead_axis)
+)
+_CUMSUM = register(
+    Structural(
+        "cumsum",
+        lambda x, axis: np.cumsum(x, axis=axis),
+        lambda i, g, out, args, p: _reverse(cumsum(_reverse(g, p["axis"]), p["axis"]), p["axis"]),
+        lead=_lead_axis,
+    )
+)
+
+
+def _reverse(x: AnyNumber, axis: int) -> AnyNumber:
+    return getitem(x, (slice(None),) * axis + (slice(None, None, -1),))
+
+
+def getitem(x: AnyNumber, index: Any) -> AnyNumber:
+    """Element or part of an array, by basic or advanced NumPy indexing."""
+    parts = index if isinstance(index, tuple) else (index,)
+    for part in parts:
+        if isinstance(part, Number):
+            raise KindError(
+                "indexing: an index must be whole numbers, slices or arrays of them; got a differentiable number. "
+                "Read it with .data and round it: an index has no derivative."
+            )
+    return bind(_GETITEM, (_lift(x),), {"index": index})
+
+
+def set_item(x: AnyNumber, index: Any, w: AnyNumber) -> AnyNumber:
+    """A copy of x in which ``x[index]`` is w; what ``v[index] = w`` does on array `Value`s.
+
+    Raises
+    ------
+    ArgumentError
+        An advanced index names an element twice: which of the two values stays is not defined.
+    """
+    x = _lift(x)
+    if not _is_basic(index):
+        count = np.zeros(shape_of(x), dtype=np.intp)
+        np.add.at(count, index, 1)
+        if count.size and count.max() > 1:
+            raise ArgumentError(
+                f"item assignment: an index must name each element once; got {index!r}. Assign the last value only."
+            )
+    return bind(_SET_ITEM, (x, _lift(w)), {"index": index})
+
+
+def stack(xs: Sequence[AnyNumber], axis: int = 0) -> AnyNumber:
+    """Join numbers of any kinds, broadcast to one shape, along a new axis.
+
+    Parameters
+    ----------
+    xs : sequence of numbers or arrays, each of shape S after broadcasting
+    axis : int
+        Where the new axis stands.
+
+    Returns
+    -------
+    array of shape ``S[:axis] + (len(xs),) + S[axis:]``
+    """
+    items = list(xs)
+    kind = _kind(items)
+    if kind == "plain":
+        if axis == 0:
+            try:
+                out = np.array(items)
+                return out if out.dtype.kind == "f" else _lift(out)
+            except ValueError:  # different shapes
+                pass
+        return np.stack(np.broadcast_arrays(*[_lift(item) for item in items]), axis=axis)
+    if kind == "object":
+        return np.stack(np.broadcast_arrays(*[np.asarray(item, dtype=object) for item in items]), axis=axis)
+    items = [_lift(item) for item in items]
+    shape = np.broadcast_shapes(*map(shape_of, items))
+    return bind(_STACK, [broadcast_to(item, shape) for item in items], {"axis": axis % (len(shape) + 1)})
+
+
+def _kind(items: Sequence[AnyNumber]) -> str:
+    """Whether a sequence is all plain, holds a number that lifts to arrays, or must stay an object array."""
+    kind = "plain"
+    for item in items:
+        if item.__class__ is float or item.__class__ is np.float64:
+            continue
+        if isinstance(item, list | tuple) or (isinstance(item, np.ndarray) and item.dtype == object):
+            item = array(item)
+        if isinstance(item, Number) and item.liftable:
+            return "lift"
+        if isinstance(item, Number) or _is_object(item):
+            kind = "object"
+    return kind
+
+
+def concatenate(xs: Sequence[AnyNumber], axis: int | None = 0) -> AnyNumber:
+    """Join arrays along an existing axis; None flattens them first."""
+    items = [_lift(x) for x in xs]
+    if axis is None:
+        items, axis = [ravel(x) for x in items], 0
+    return bind(_CONCATENATE, items, {"axis": axis % len(shape_of(items[0]))})
+
+
+def cumsum(x: AnyNumber, axis: int | None = None) -> AnyNumber:
+    """Running sums along an axis; None flattens first."""
+    x = _lift(x)
+    if axis is None:
+        x, axis = ravel(x), 0
+    return bind(_CUMSUM, (x,), {"axis": axis % len(shape_of(x))})
+
+
+# --- products of arrays ----------------------------------------------------------------------------------------------
+
+
+def _swap(x: AnyNumber) -> AnyNumber:
+    n = len(shape_of(x))
+    return transpose(x, (*range(n - 2), n - 1, n - 2))
+
+
+_MATMUL = register(
+    Structural(
+        "matmul",
+        np.matmul,
+        lambda i, g, out, args, p: unbroadcast(
+            matmul(g, _swap(args[1])) if i == 0 else matmul(_swap(args[0]), g), shape_of(args[i])
+        ),
+        multilinear=True,
+    )
+)
+
+
+def matmul(a: AnyNumber, b: AnyNumber) -> AnyNumber:
+    """Matrix product ``a @ b`` of arrays with at least one dimension, broadcast over leading axes."""
+    a, b = _lift(a), _lift(b)
+    rank_a, rank_b = len(shape_of(a)), len(shape_of(b))
+    if rank_a == 0 or rank_b == 0:
+        raise ArgumentError("matmul: takes arrays with at least one dimension; got a scalar. Use * instead.")
+    if rank_a == 1 and rank_b == 1:
+        _same_length("matmul", a, b)
+        return sum(a * b)
+    if rank_a == 1:
+        out = matmul(reshape(a, (1, -1)), b)
+        return getitem(out, (..., 0, slice(None)))
+    if rank_b == 1:
+        return getitem(matmul(a, reshape(b, (-1, 1))), (..., 0))
+    return bind(_MATMUL, (a, b))
+
+
+def _same_length(who: str, a: AnyNumber, b: AnyNumber) -> None:
+    if shape_of(a) != shape_of(b):
+        raise ArgumentError(f"{who}: vectors must have the same length; got shapes {shape_of(a)} and {shape_of(b)}.")
+
+
+def dot(a: AnyNumber, b: AnyNumber) -> AnyNumber:
+    """Inner product of vectors, matrix product of matrices, plain product with a scalar; as ``numpy.dot``."""
+    a, b = _lift(a), _lift(b)
+    if not shape_of(a) or not shape_of(b):
+        return a * b
+    if len(shape_of(b)) > 2:
+        raise ArgumentError(f"dot: the second array may have at most 2 dimensions; got shape {shape_of(b)}. Use matmul.")
+    return matmul(a, b)
+
+
+def outer(a: AnyNumber, b: AnyNumber) -> AnyNumber:
+    """All products ``a[i] * b[j]``, shape (m, n)."""
+    return reshape(a, (-1, 1)) * reshape(b, (1, -1))
+
+
+def norm(x: AnyNumber, ord: float | None = None, axis: Axis = None, keepdims: bool = False) -> AnyNumber:
+    """Vector norm (2, 1 or infinity) over the given axes; for all axes at once the Frobenius norm.
+
+    The derivative at 0 is 0.
+    """
+    x = _lift(x)
+    if ord is None or ord == 2:
+        if ord == 2 and axis is None and len(shape_of(x)) > 1:
+            raise ArgumentError("norm: the spectral norm of a matrix is not there; got ord=2. Use ord=None (Frobenius).")
+        return ops.sqrt(sum(ops.square(x), axis, keepdims))
+    if axis is None and len(shape_of(x)) > 1:
+        raise ArgumentError(f"norm: a matrix norm must have ord=None (Frobenius); got ord={ord!r}.")
+    if ord == 1:
+        return sum(ops.abs(x), axis, keepdims)
+    if ord == math.inf:
+        return max(ops.abs(x), axis, keepdims)
+    raise ArgumentError(f"norm: ord must be None, 1, 2 or inf; got ord={ord!r}.")
+
+
+# --- small linear systems --------------------------------------------------------------------------------------------
+
+
+def _solve_push(tangents: Mapping[int, AnyNumber], out: AnyNumber, args: Sequence[AnyNumber], p: Params) -> AnyNumber:
+    right = tangents.get(1)
+    if 0 in tangents:
+        moved = -matmul(tangents[0], out)
+        right = moved if right is None else right + moved
+    return bind(_SOLVE, (args[0], right))
+
+
+def _solve_transpose(i: int, g: AnyNumber, out: AnyNumber, args: Sequence[AnyNumber], p: Params) -> AnyNumber:
+    back = bind(_SOLVE, (_swap(args[0]), g))
+    return unbroadcast(back if i == 1 else -matmul(back, _swap(out)), shape_of(args[i]))
+
+
+def _solve_objects(a: AnyNumber, b: AnyNumber) -> AnyNumber:
+    """Cramer's rule by cofactors: no pivot has to be chosen, so traced numbers pass."""
+    n = a.shape[-1]
+    if a.ndim > 2 or n > 4:
+        raise KindError(f"solve: traced or multiprecision systems may have at most 4 unknowns; got shape {a.shape}.")
+    cofactors = np.array([[_cofactor(a, i, j) for j in range(n)] for i in range(n)], dtype=object)
+    return cofactors.T @ b / (a[0] @ cofactors[0])
+
+
+def _cofactor(a: AnyNumber, i: int, j: int) -> AnyNumber:
+    rows = [r for r in range(shape_of(a)[-1]) if r != i]
+    columns = [c for c in range(shape_of(a)[-1]) if c != j]
+    minor = _minor(a, rows, columns)
+    return -minor if (i + j) % 2 else minor
+
+
+def _minor(a: AnyNumber, rows: Sequence[int], columns: Sequence[int]) -> AnyNumber:
+    """Determinant of the given rows and columns, expanded along the first row."""
+    if not rows:
+        return 1.0
+    total: AnyNumber = None
+    for k, c in enumerate(columns):
+        rest = [other for other in columns if other != c]
+        term = getitem(a, (..., rows[0], c)) * _minor(a, rows[1:], rest)
+        total = term if total is None else total - term if k % 2 else total + term
+    return total
+
+
+_SOLVE = register(
+    Structural("solve", np.linalg.solve, _solve_transpose, push=_solve_push, objects=_solve_objects)
+)
+_DET = register(
+    Structural(
+        "det",
+        np.linalg.det,
+        lambda i, g, out, args, p: reshape(g * out, (*shape_of(out), 1, 1)) * _swap(inv(args[0])),
+        push=lambda tangents, out, args, p: out * sum(inv(args[0]) * _swap(tangents[0]), axis=(-2, -1)),
+    )
+)
+
+
+def _square(who: str, a: AnyNumber) -> int:
+    shape = shape_of(a)
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        raise ArgumentError(f"{who}: needs a square matrix (..., n, n); got shape {shape}.")
+    return shape[-1]
+
+
+def solve(a: AnyNumber, b: AnyNumber) -> AnyNumber:
+    """Solution x of ``a @ x = b``.
+
+    Parameters
+    ----------
+    a : (..., n, n)
+    b : (n,) or (..., n, k)
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        The matrix is singular.
+    """
+    a, b = _lift(a), _lift(b)
+    n = _square("solve", a)
+    vector = len(shape_of(b)) == 1
+    if shape_of(b)[0 if vector else -2] != n:
+        raise ArgumentError(f"solve: b must have {n} rows; got shape {shape_of(b)}.")
+    if vector:
+        return getitem(bind(_SOLVE, (a, reshape(b, (-1, 1)))), (..., 0))
+    return bind(_SOLVE, (a, b))
+
+
+def inv(a: AnyNumber) -> AnyNumber:
+    """Inverse of a small square matrix (..., n, n)."""
+    a = _lift(a)
+    n = _square("inv", a)
+    return bind(_SOLVE, (a, np.broadcast_to(np.eye(n), shape_of(a))))
+
+
+def det(a: AnyNumber) -> AnyNumber:
+    """Determinant of a square matrix (..., n, n).
+
+    Up to n = 4 by cofactors, whose derivative is right for singular matrices too; beyond that by LU, where a
+    singular matrix has no derivative here (LinAlgError).
+    """
+    a = _lift(a)
+    n = _square("det", a)
+    if n <= 4:
+        return _minor(a, range(n), range(n))
+    return bind(_DET, (a,))
