@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import inspect
+from itertools import zip_longest
 from typing import Any
 
 from diffsim.cli.tables import definition_list, short
+from diffsim.errors import DiffsimError
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -53,18 +55,26 @@ def _first_line(system: Any) -> str:
 
 def _facts(system: Any) -> list[tuple[str, str]]:
     """What there is to know about a system, as pairs of a heading and a text."""
-    state = zip(system.state_names, system.state_units, strict=True)
+    state = zip_longest(system.state_names, system.state_units, fillvalue="")  # a user's system may have no units
     units = system.parameter_units
     parameters = [f"{name}={short(value)}{_unit(units.get(name, ''))}" for name, value in system.parameters.items()]
     return [
         ("state", ", ".join(f"{name}{_unit(unit)}" for name, unit in state)),
         ("parameters", ", ".join(parameters) or "none"),
-        ("default start", ", ".join(short(value) for value in system.default_state)),
+        ("default start", _default_start(system)),
         ("invariants", ", ".join(system.invariants) or "none"),
         ("equilibria", ", ".join(system.equilibria) or "none"),
     ]
 
 
+def _default_start(system: Any) -> str:
+    """The default start as text, or that there is none."""
+    try:
+        return ", ".join(short(value) for value in system.default_state)
+    except DiffsimError:
+        return "none: give --y0"
+
+
 def _unit(unit: str) -> str:
     """`` [rad]``, or nothing for a number without a unit."""
-    return f" [{unit}]" if unit and unit != "1" else ""
+    return f" [{unit}]" if unit not in ("", "1") else ""

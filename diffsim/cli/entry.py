@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import difflib
 import importlib
+import io
 import os
 import pkgutil
+import re
 import signal
 import sys
 import threading
@@ -130,13 +133,27 @@ def _dispatch(arguments: list[str]) -> int:
         raise unknown_name("diffsim", "command", first, names)
     parser = build_parser(first if first in names else None)
     try:
-        parsed = parser.parse_args(arguments or ["--help"])
+        parsed, unknown = parser.parse_known_args(arguments or ["--help"])
     except SystemExit as stop:  # --help and --version have printed what was asked for
         return int(stop.code or 0)
+    if unknown:
+        raise _unknown_argument(parser, parsed.command, unknown[0])
     if parsed.command is None:
         raise ArgumentError("diffsim: no command given. See `diffsim --help`.")
     code: int = parsed.run(parsed)
     return code
+
+
+def _unknown_argument(parser: argparse.ArgumentParser, command: str | None, got: str) -> ArgumentError:
+    """The error for an argument that nobody asked for, with the nearest option."""
+    stop = io.StringIO()
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(stop):
+        parser.parse_args([*([command] if command else []), "--help"])
+    options_known = list(dict.fromkeys(re.findall(r"--[a-z][\w-]*", stop.getvalue())))
+    near = difflib.get_close_matches(got.partition("=")[0], options_known, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    page = f"diffsim {command} --help" if command else "diffsim --help"
+    return ArgumentError(f"{command or 'diffsim'}: unknown argument {got!r}.{hint} See `{page}`.")
 
 
 @contextlib.contextmanager

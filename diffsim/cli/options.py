@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import contextlib
 import math
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from diffsim.errors import ArgumentError, must, unknown_name
+from diffsim.errors import ArgumentError, DiffsimError, must, unknown_name
 
 __all__ = [
     "RUNS_FILE",
     "add_start",
     "add_system",
+    "axis",
     "integer",
     "join_negative_numbers",
     "load_class",
@@ -31,7 +32,6 @@ __all__ = [
 RUNS_FILE = "NOTE: file.py:ClassName runs that file, with your rights; name only files that you trust."
 
 _PI = re.compile(r"([+-]?)(\d*\.?\d*)\*?pi(?:/(\d+\.?\d*))?", re.IGNORECASE)
-_USER_MODULE = "diffsim_user_file"
 
 
 def add_system(parser: argparse.ArgumentParser, default: str | None = None) -> None:
@@ -112,6 +112,23 @@ def numbers(text: str) -> list[float]:
     return [number(part) for part in text.split(",")]
 
 
+def axis(text: str) -> tuple[str, Any]:
+    """Return the name and the values of an axis such as ``theta_1=-pi:pi:128``.
+
+    >>> name, values = axis("p_1=0:2:5")
+    >>> name, values.tolist()
+    ('p_1', [0.0, 0.5, 1.0, 1.5, 2.0])
+    """
+    name, _, grid = text.partition("=")
+    parts = grid.split(":")
+    if not name or len(parts) != 3:
+        raise argparse.ArgumentTypeError(f"must be NAME=LOW:HIGH:N, such as theta_1=-pi:pi:128; got {text!r}")
+    low, high, count = number(parts[0]), number(parts[1]), integer(parts[2])
+    import numpy as np
+
+    return name.strip(), np.linspace(low, high, count)
+
+
 def join_negative_numbers(arguments: Sequence[str]) -> list[str]:
     """Write ``--y0 -1,2`` as ``--y0=-1,2``: argparse would take ``-1,2`` for an option.
 
@@ -136,34 +153,26 @@ def load_system(spec: str, changes: Sequence[str] = ()) -> Any:
     ArgumentError
         The name, file, class or parameter is unknown, or a value is no number or not allowed.
     """
-    from diffsim.protocols import is_system
-
     found = load_class(spec)
     values: dict[str, float] = {}
     for change in changes:
         values.update(_named(change, "--set", "gravity=1.62"))
-    try:
-        system = found() if isinstance(found, type) else found
-    except TypeError as error:
-        raise ArgumentError(f"{spec}: every parameter needs a default value; {error}.") from None
-    if not is_system(system):
-        raise ArgumentError(
-            f"{spec}: must be a System (a frozen dataclass below systems.System, or an instance of one);"
-            f" got {type(system).__name__}."
-        )
-    return system.replace(**values) if values else system  # type: ignore[attr-defined] # every System has replace
+    with _blaming(spec):  # a check of the user's own, or a parameter without a default
+        return found(**values)
 
 
 def load_class(spec: str) -> Any:
-    """Return the class (or instance) that `spec` names: a system's name, or ``file.py:ClassName`` (runs the file)."""
-    file, colon, name = spec.rpartition(":")
-    if colon and file:
-        return _from_file(Path(file).expanduser(), name)
-    if spec.endswith(".py"):
-        raise must("diffsim", "system", "must say which class of the file is meant", spec, f"Write {spec}:ClassName.")
+    """Return the class that `spec` names: a system's name, or ``file.py:ClassName``, which runs the file."""
     import systems
 
-    return systems.find(spec)
+    path, _, _ = spec.rpartition(":")
+    folder = os.fspath(Path(path).expanduser().resolve().parent)
+    sys.path.insert(0, folder)  # the file may import its neighbours, as with `python file.py`
+    try:
+        with _blaming(spec):
+            return systems.find(spec)
+    finally:
+        sys.path.remove(folder)
 
 
 def start_state(text: str | None, system: Any) -> list[float]:
@@ -173,12 +182,12 @@ def start_state(text: str | None, system: Any) -> list[float]:
         return [float(value) for value in system.default_state]
     who = type(system).__name__
     if "=" in text:
-        state = dict(zip(names, map(float, system.default_state), strict=True))
-        for name, value in _named(text, "--y0", "theta_1=0.4").items():
-            if name not in state:
+        given = _named(text, "--y0", f"{names[0]}=0.4")
+        for name in given:
+            if name not in names:
                 raise unknown_name(who, "state component", name, names)
-            state[name] = value
-        return list(state.values())
+        rest = {} if set(given) == set(names) else dict(zip(names, map(float, system.default_state), strict=True))
+        return [given[name] if name in given else rest[name] for name in names]
     state_list = _argument(numbers, text, "--y0")
     if len(state_list) != len(names):
         raise must("--y0", "state", f"must have {len(names)} numbers ({', '.join(names)})", text)
@@ -204,43 +213,22 @@ def _argument(convert: Any, text: str, option: str) -> Any:
         raise ArgumentError(f"{option} {error}.") from None
 
 
-def _from_file(file: Path, name: str) -> Any:
-    """Return the object `name` of the Python file `file`, after running it."""
-    if not file.is_file():
-        raise ArgumentError(f"diffsim: there is no file {str(file)!r} to take {name!r} from.")
-    module = _run_file(file)
-    if not hasattr(module, name):
-        classes = [
-            key for key, value in vars(module).items() if isinstance(value, type) and value.__module__ == _USER_MODULE
-        ]
-        raise unknown_name(file.name, "class", name, classes)
-    return getattr(module, name)
-
-
-def _run_file(file: Path) -> ModuleType:
-    """Run a user's file as a module and return it."""
-    spec = importlib.util.spec_from_file_location(_USER_MODULE, file)
-    if spec is None or spec.loader is None:
-        raise ArgumentError(f"diffsim: {str(file)!r} must be a Python file (ending in .py).")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[_USER_MODULE] = module  # dataclasses look their own module up
-    sys.path.insert(0, os.fspath(file.resolve().parent))  # as `python file.py` does
+@contextlib.contextmanager
+def _blaming(spec: str) -> Iterator[None]:
+    """Turn an error inside the user's file of ``file.py:ClassName`` into one that names the file and the line."""
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever the file does wrong, it is the file that is wrong
-        raise ArgumentError(f"{file.name}{_line_in(file, error)}: {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.pop(0)
-    return module
-
-
-def _line_in(file: Path, error: Exception) -> str:
-    """``, line 7``: the last line of `file` in the error's traceback."""
-    if isinstance(error, SyntaxError) and error.lineno is not None:
-        return f", line {error.lineno}"
-    line, trace = None, error.__traceback__
-    while trace is not None:
-        if Path(trace.tb_frame.f_code.co_filename).name == file.name:
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return f", line {line}" if line is not None else ""
+        yield
+    except DiffsimError:
+        raise
+    except Exception as error:
+        path, colon, name = spec.rpartition(":")
+        if not colon:
+            raise
+        file = Path(path).name
+        lines = [
+            entry.lineno for entry in traceback.extract_tb(error.__traceback__) if Path(entry.filename).name == file
+        ]
+        if isinstance(error, SyntaxError):
+            lines = [error.lineno]
+        place = f"{file}, line {lines[-1]}" if lines else f"{file}, {name}"
+        raise ArgumentError(f"{place}: {type(error).__name__}: {error}") from error
