@@ -79,6 +79,7 @@ def _write(output: Any, system: Any, solution: Any) -> None:
     import numpy as np
 
     from diffsim.files import atomic
+    from studies._output import made_with
 
     suffix = output.suffix.lower()
     with atomic(output) as temporary:
@@ -97,6 +98,7 @@ def _write(output: Any, system: Any, solution: Any) -> None:
                 parameter_names=np.array(list(system.parameters)),
                 parameter_values=np.array([float(value) for value in system.parameters.values()]),
                 system=np.array(type(system).__name__),
+                made_with=np.array(made_with()),
             )
         else:
             _figure(system, solution).savefig(temporary, dpi=150)

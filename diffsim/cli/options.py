@@ -54,13 +54,14 @@ def add_system(parser: argparse.ArgumentParser, default: str | None = None) -> N
     )
 
 
-def add_start(parser: argparse.ArgumentParser, t_end: float = 10.0) -> None:
-    """Add ``--y0`` and ``--t-end``."""
+def add_start(parser: argparse.ArgumentParser, t_end: float = 10.0, several: bool = False) -> None:
+    """Add ``--y0``, which may be repeated where `several` starts make sense, and ``--t-end``."""
     parser.add_argument(
         "--y0",
         metavar="STATE",
+        action="append" if several else "store",
         help="start, all components in order (0.4,0,1,4) or some by name (theta_1=0.4,p_2=4); pi is known (pi/2);"
-        " default: the system's own",
+        f" default: the system's own{'; may be repeated' if several else ''}",
     )
     parser.add_argument(
         "--t-end", metavar="T", type=number, default=t_end, help=f"end time in seconds; default {t_end:g}"
