@@ -77,7 +77,10 @@ def describe(result: Any) -> list[tuple[str, str]]:
     """What was found, as pairs of a heading and a text."""
     momenta = zip(result.free, result.momenta.tolist(), strict=True)
     return [
-        ("start", ", ".join(f"{name}={value!r}" for name, value in zip(result.system.state_names, result.y0, strict=True))),
+        (
+            "start",
+            ", ".join(f"{name}={value!r}" for name, value in zip(result.system.state_names, result.y0, strict=True)),
+        ),
         ("momenta", ", ".join(f"{name}={value!r}" for name, value in momenta)),
         ("stay", f"{result.stay:.2f} s within {result.tolerance:g} rad of {result.target}"),
         ("from, to", f"{result.entry:.2f} s to {result.exit:.2f} s, in doubles"),
@@ -91,5 +94,10 @@ def film_of(result: Any, **options: Any) -> Any:
 
     t_end = float(result.t[-1])
     return animate(
-        result.system, result.solution, (0.0, t_end), title=f"balanced for {result.stay:.1f} s", progress=True, **options
+        result.system,
+        result.solution,
+        (0.0, t_end),
+        title=f"balanced for {result.stay:.1f} s",
+        progress=True,
+        **options,
     )
