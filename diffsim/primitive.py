@@ -143,8 +143,8 @@ def weigh(g: AnyNumber, partial: AnyNumber, singular: bool = True) -> AnyNumber:
         if math.isfinite(partial):
             return g * partial
     plain = raw(partial)
-    if isinstance(plain, Number):
-        return TABLE["where"](g == 0.0, 0.0, g * partial) if singular else g * partial
+    if isinstance(plain, Number) or (isinstance(plain, np.ndarray) and plain.dtype == object):
+        return TABLE["where"](TABLE["equal"](g, 0.0), 0.0, g * partial) if singular else g * partial
     if _is_finite(plain):
         return g * partial
     with np.errstate(all="ignore"):
@@ -347,6 +347,8 @@ class Select(Primitive):
 
     def evaluate(self, args: Sequence[AnyNumber], params: Params = _NO_PARAMS) -> AnyNumber:
         condition, a, b = args
+        if any(isinstance(x, np.ndarray) and x.dtype == object for x in args):
+            return each(self, args)
         if isinstance(condition, bool | np.bool_) and not isinstance(a, np.ndarray) and not isinstance(b, np.ndarray):
             return a if condition else b
         return np.where(condition, a, b)

@@ -371,6 +371,12 @@ def _checked_array(data: Any) -> AnyNumber:
         data = converted
     elif kind == "c":
         raise KindError("Value: data must be real; got complex numbers. Use two Values, real and imaginary part.")
+    elif kind == "O":
+        data = array_ops.array(data)
+        if isinstance(data, Number):
+            raise KindError("Value: data must be plain numbers; got an array with Values. Use diffsim.array(...).")
+        for element in data.ravel().tolist():
+            checked(element)
     elif kind != "f":
         raise KindError(f"Value: data must be real numbers; got an array of dtype {data.dtype}.")
     return tidy(data)

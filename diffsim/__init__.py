@@ -1,0 +1,64 @@
+"""diffsim: solve ordinary differential equations, and differentiate everything about them.
+
+``import diffsim as ds`` is enough: ``ds.Value``, ``ds.grad``, ``ds.sin``, ``ds.solve_ivp``, and the wings
+``ds.systems``, ``ds.integrators``, ``ds.studies`` (which are packages of their own: ``from integrators import RK4``).
+Everything is loaded when it is first used; this file defines nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from diffsim.lazy import public_names
+
+if TYPE_CHECKING:
+    from diffsim.array_ops import *  # noqa: F403
+    from diffsim.derivatives import *  # noqa: F403
+    from diffsim.errors import *  # noqa: F403
+    from diffsim.graph import Graph as Graph
+    from diffsim.graph import trace as trace
+    from diffsim.ops import *  # noqa: F403
+    from diffsim.picture import *  # noqa: F403
+    from diffsim.value import Value as Value
+    from integrators import solve_ivp as solve_ivp
+
+_OPEN = frozenset({"array_ops", "derivatives", "errors", "ops", "picture"})  # modules whose names are all public here
+_SINGLE = {"Graph": "diffsim.graph", "Value": "diffsim.value", "solve_ivp": "integrators", "trace": "diffsim.graph"}
+_MODULES = {
+    "integrators": "integrators",
+    "nn": "diffsim.nn",
+    "studies": "studies",
+    "systems": "systems",
+    "testing": "diffsim.testing",
+}
+
+
+def _where(name: str) -> str | None:
+    """The module that holds a public name."""
+    if name in _SINGLE:
+        return _SINGLE[name]
+    module = public_names(Path(__file__).parent).get(name)
+    return f"diffsim.{module}" if module in _OPEN else None
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("diffsim")
+    if name in _MODULES:
+        found: Any = importlib.import_module(_MODULES[name])
+    else:
+        place = None if name.startswith("__") else _where(name)
+        if place is None:
+            near = importlib.import_module("difflib").get_close_matches(name, __dir__(), n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise AttributeError(f"diffsim has no {name!r}.{hint}")
+        found = getattr(importlib.import_module(place), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    names = public_names(Path(__file__).parent)
+    return sorted({*_SINGLE, *_MODULES, *(name for name, module in names.items() if module in _OPEN)})

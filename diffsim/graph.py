@@ -1,0 +1,383 @@
+"""Expression graphs: `trace` records a function of scalars and small arrays as a `Graph`.
+
+A graph is hash-consed (the same expression is one node), simplified while it is built (`diffsim.rewrite`), and
+deterministic.  It can be printed, evaluated on any kind of number, and differentiated into another graph: since the
+derivative rules of the table are written with primitives, tracing the derivative *is* differentiating the graph.
+Arrays are recorded element by element, as object arrays of `Tracer`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn, final
+
+import numpy as np
+
+from diffsim import array_ops, derivatives
+from diffsim.errors import ArgumentError, TraceError
+from diffsim.operators import Operators
+from diffsim.primitive import TABLE, AnyNumber, Number, Params, Primitive, bind, each, new_level, shape_of
+from diffsim.rewrite import RULES, commutes
+from diffsim.tree import Tree, leaves, paths, rebuild, tree_map
+
+__all__ = ["Graph", "Node", "Tracer", "trace"]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node of a graph: an input (``row`` None, ``value`` None), a constant, or a primitive with its operands."""
+
+    row: Primitive | None
+    operands: tuple[int, ...] = ()
+    value: AnyNumber = None
+    name: str = ""
+
+
+class _Builder:
+    """A graph under construction: its nodes, and the index of each expression already seen."""
+
+    def __init__(self, level: int) -> None:
+        self.level = level
+        self.nodes: list[Node] = []
+        self._known: dict[Any, int] = {}
+
+    def input(self, name: str) -> Tracer:
+        self.nodes.append(Node(None, name=name))
+        return Tracer(self, len(self.nodes) - 1)
+
+    def constant(self, value: AnyNumber) -> Tracer:
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        key = struct.pack("d", value) if isinstance(value, float) else value if isinstance(value, bool) else id(value)
+        return self._intern((type(value), key), lambda: Node(None, value=value))
+
+    def apply(self, row: Primitive, operands: Sequence[Tracer]) -> AnyNumber:
+        """The node for ``row(*operands)``: folded, simplified, or looked up before it is made."""
+        constants = [x.constant() for x in operands]
+        if all(c is not None for c in constants):
+            with np.errstate(all="ignore"):
+                return self.constant(bind(row, constants))
+        rule = RULES.get(row.name)
+        simpler = rule(*operands) if rule is not None else None
+        if simpler is not None:
+            return simpler if isinstance(simpler, Tracer) else self.constant(simpler)
+        index = tuple(x._index for x in operands)
+        if commutes(row.name):
+            index = tuple(sorted(index))
+        return self._intern((row.name, index), lambda: Node(row, index))
+
+    def _intern(self, key: Any, make: Callable[[], Node]) -> Tracer:
+        if key not in self._known:
+            self.nodes.append(make())
+            self._known[key] = len(self.nodes) - 1
+        return Tracer(self, self._known[key])
+
+
+@final
+class Tracer(Operators):
+    """A scalar that stands for whatever a function will be called with; made by `trace`.
+
+    Comparisons give tracers too, for `diffsim.where`; an ``if`` on one is a `TraceError`, since it would freeze the
+    branch that the example took.
+    """
+
+    __slots__ = ("_builder", "_index")
+    liftable = False
+
+    def __init__(self, builder: _Builder, index: int) -> None:
+        self._builder, self._index, self._level = builder, index, builder.level
+
+    @property
+    def _below(self) -> AnyNumber:
+        return self
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """A tracer is a scalar: ``()``."""
+        return ()
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float64."""
+        return np.dtype(np.float64)
+
+    def constant(self) -> Any:
+        """The number, or None if it is not a constant."""
+        return self._builder.nodes[self._index].value
+
+    def operands(self, name: str) -> Sequence[Tracer] | None:
+        """The operands, if this is a node of the named primitive; else None."""
+        node = self._builder.nodes[self._index]
+        if node.row is None or node.row.name != name:
+            return None
+        return [Tracer(self._builder, i) for i in node.operands]
+
+    def same(self, other: Tracer) -> bool:
+        """Whether both are the same node."""
+        return self._index == other._index
+
+    def _constant(self, data: AnyNumber) -> AnyNumber:
+        return data
+
+    def _apply(self, row: Primitive, args: Sequence[AnyNumber], params: Params) -> AnyNumber:
+        if not row.elementwise:
+            out = row.evaluate([np.asarray(a, dtype=object) for a in args], params)
+            return out.item() if isinstance(out, np.ndarray) and not out.shape else out
+        if any(isinstance(a, np.ndarray) and a.shape for a in args):
+            return each(row, args)
+        return self._builder.apply(row, [self._operand(a) for a in args])
+
+    def _operand(self, a: AnyNumber) -> Tracer:
+        if isinstance(a, Tracer):
+            if a._builder is not self._builder:
+                raise TraceError(
+                    "trace: a function that is being traced must not use numbers of another trace; pass them as arguments."
+                )
+            return a
+        return self._builder.constant(a.item() if isinstance(a, np.ndarray) else a)
+
+    def _compare(self, name: str, other: AnyNumber) -> AnyNumber:
+        return bind(TABLE[name], (self, other))
+
+    def __lt__(self, other: AnyNumber) -> Any:
+        return self._compare("less", other)
+
+    def __le__(self, other: AnyNumber) -> Any:
+        return self._compare("less_equal", other)
+
+    def __gt__(self, other: AnyNumber) -> Any:
+        return self._compare("greater", other)
+
+    def __ge__(self, other: AnyNumber) -> Any:
+        return self._compare("greater_equal", other)
+
+    def __eq__(self, other: object) -> Any:
+        return self._compare("equal", other)
+
+    def __ne__(self, other: object) -> Any:
+        return self._compare("not_equal", other)
+
+    def __and__(self, other: AnyNumber) -> Any:
+        return self._compare("logical_and", other)
+
+    def __or__(self, other: AnyNumber) -> Any:
+        return self._compare("logical_or", other)
+
+    def __invert__(self) -> Any:
+        return bind(TABLE["logical_not"], (self,))
+
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> bool:
+        raise TraceError(
+            "trace: a branch or loop on a traced number would freeze one branch. Use diffsim.where(condition, a, b)."
+        )
+
+    def _refuse(self, wanted: str) -> NoReturn:
+        raise TraceError(f"trace: {wanted} of a traced number has no value yet. Use numpy's or diffsim's functions.")
+
+    def __repr__(self) -> str:
+        return f"<tracer v{self._index}>"
+
+
+@final
+@dataclass(frozen=True)
+class Graph:
+    """An expression graph; see `trace`.
+
+    Attributes
+    ----------
+    nodes : tuple of Node
+        Operands before the nodes that use them; inputs first.
+    form : tree
+        The arguments' form, with the shape of each leaf.
+    result : tree
+        The result's form; each leaf an integer array of node indices.
+    """
+
+    nodes: tuple[Node, ...]
+    form: Tree
+    result: Tree
+
+    def __call__(self, *args: Tree) -> Tree:
+        """Evaluate on arguments of the traced form; any kind of number."""
+        given, wanted = leaves(list(args)), leaves(self.form)
+        if len(given) != len(wanted):
+            raise ArgumentError(f"Graph: takes arguments of the traced form with {len(wanted)} arrays; got {len(given)}.")
+        inputs: list[AnyNumber] = []
+        for x, shape in zip(given, wanted, strict=True):
+            x = array_ops.array(x)
+            if shape_of(x) != shape.shape:
+                raise ArgumentError(f"Graph: an argument was traced with shape {shape.shape}; got {shape_of(x)}.")
+            inputs.extend(_elements(x))
+        values = self.evaluate(inputs)
+        return tree_map(lambda index: _assemble(values, index), self.result)
+
+    def evaluate(self, inputs: Sequence[AnyNumber]) -> list[AnyNumber]:
+        """Values of all nodes for the given scalar inputs; arrays of equal shape in their place make a batch."""
+        values: list[AnyNumber] = []
+        given = iter(inputs)
+        for node in self.nodes:
+            if node.row is not None:
+                values.append(bind(node.row, [values[i] for i in node.operands]))
+            else:
+                values.append(node.value if node.value is not None else next(given))
+        return values
+
+    def tangents(self) -> Graph:
+        """The graph of ``(arguments, directions) -> (results, directional derivatives)``."""
+        example = self._example()
+
+        def push(primals: Tree, directions: Tree) -> Tree:
+            return derivatives.jvp(self, tuple(primals), tuple(directions))
+
+        return trace(push, list(example), list(example))
+
+    def cotangents(self) -> Graph:
+        """The graph of ``(arguments, cotangents of the results) -> (results, cotangents of the arguments)``."""
+
+        def pull(primals: Tree, weights: Tree) -> Tree:
+            value, pullback = derivatives.vjp(self, *primals)
+            return value, pullback(weights)
+
+        return trace(pull, list(self._example()), tree_map(lambda index: np.zeros(index.shape)[()], self.result))
+
+    def jacobian(self, argnums: int | Sequence[int] = 0) -> Graph:
+        """The graph of the matrix of first derivatives."""
+        return trace(derivatives.jacobian(self, argnums, mode="forward"), *self._example())
+
+    def count(self) -> Counter[str]:
+        """How often each primitive occurs."""
+        return Counter(node.row.name for node in self.nodes if node.row is not None)
+
+    @property
+    def n_operations(self) -> int:
+        """Number of nodes that compute something."""
+        return self.count().total()
+
+    def _example(self) -> Sequence[Tree]:
+        example: Sequence[Tree] = tree_map(lambda x: np.zeros(x.shape)[()], self.form)
+        return example
+
+    def __str__(self) -> str:
+        names = [
+            node.name if node.name else repr(node.value) if node.row is None else f"v{i}"
+            for i, node in enumerate(self.nodes)
+        ]
+        lines = [f"inputs {', '.join(node.name for node in self.nodes if node.name)}"]
+        for i, node in enumerate(self.nodes):
+            if node.row is not None:
+                lines.append(f"v{i} = {_expression(node, names)}")
+        for path, index in zip(paths(self.result), leaves(self.result), strict=True):
+            shown = np.array([names[j] for j in index.ravel()], dtype=object).reshape(index.shape)
+            lines.append(f"return{path} {shown.tolist() if index.shape else shown.item()}".replace("'", ""))
+        return "\n".join(lines)
+
+
+def _expression(node: Node, names: Sequence[str]) -> str:
+    symbol = getattr(node.row, "symbol", "")
+    name = node.row.name if node.row is not None else ""
+    operands = [names[i] for i in node.operands]
+    return f" {symbol} ".join(operands) if symbol else f"{name}({', '.join(operands)})"
+
+
+def _elements(x: AnyNumber) -> list[AnyNumber]:
+    """The numbers of an array in row-major order."""
+    shape = shape_of(x)
+    if not shape:
+        return [x.item() if isinstance(x, np.ndarray) else x]
+    flat = array_ops.ravel(x)
+    return [flat[i] for i in range(shape_of(flat)[0])]
+
+
+def _assemble(values: Sequence[AnyNumber], index: Any) -> AnyNumber:
+    if not index.shape:
+        return values[int(index)]
+    return array_ops.reshape(array_ops.stack([values[i] for i in index.ravel()]), index.shape)
+
+
+def trace(f: Callable[..., Any], *args: Tree) -> Graph:
+    """Record a function of scalars and small arrays as an expression graph.
+
+    Parameters
+    ----------
+    f : callable
+        Written with arithmetic, NumPy's or diffsim's functions.  Called once, with tracers.
+    *args : number, array, or list, tuple or dict of them
+        Examples: their form and shapes count, not their values.
+
+    Returns
+    -------
+    Graph
+
+    Raises
+    ------
+    TraceError
+        f branches on a traced number or hands it to foreign code.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> print(trace(lambda x: np.sin(x) * np.sin(x) + 0 * x, 1.0))
+    inputs x
+    v1 = sin(x)
+    v2 = square(v1)
+    return v2
+    """
+    form = tree_map(lambda x: np.empty(shape_of(array_ops.array(x))), list(args))
+    with new_level() as level:
+        builder = _Builder(level)
+        names = _input_names(f, args)
+        traced = [_inputs(builder, name, shape.shape) for name, shape in zip(names, leaves(form), strict=True)]
+        out = f(*rebuild(form, iter(traced)))
+    result = tree_map(lambda y: _indices(builder, y), out)
+    return _pruned(builder.nodes, form, result)
+
+
+def _input_names(f: Callable[..., Any], args: Sequence[Tree]) -> list[str]:
+    """Names for the inputs: those of the function's parameters, with the place in a tree."""
+    code = getattr(f, "__code__", None)
+    given = list(code.co_varnames[: code.co_argcount]) if code is not None else []
+    names = [given[i] if i < len(given) else f"x{i}" for i in range(len(args))]
+    return [name + path for name, tree in zip(names, args, strict=True) for path in paths(tree)]
+
+
+def _inputs(builder: _Builder, name: str, shape: tuple[int, ...]) -> AnyNumber:
+    if not shape:
+        return builder.input(name)
+    out = np.empty(shape, dtype=object)
+    for index in np.ndindex(shape):
+        out[index] = builder.input(f"{name}[{', '.join(map(str, index))}]")
+    return out
+
+
+def _indices(builder: _Builder, y: AnyNumber) -> Any:
+    """Integer array of the nodes that hold a result."""
+    y = array_ops.array(y)
+    elements = y.ravel().tolist() if isinstance(y, np.ndarray) else [y]
+    found = []
+    for x in elements:
+        if isinstance(x, Number) and not isinstance(x, Tracer) and x._level > builder.level:
+            raise TraceError(f"trace: the function returned {x!r}, which belongs to a differentiation that has ended.")
+        found.append((x if isinstance(x, Tracer) else builder.constant(x))._index)
+    return np.array(found, dtype=np.intp).reshape(shape_of(y))
+
+
+def _pruned(nodes: Sequence[Node], form: Tree, result: Tree) -> Graph:
+    """Keep the inputs and what the results need, in order."""
+    needed = {i for index in leaves(result) for i in index.ravel().tolist()}
+    for i in range(len(nodes) - 1, -1, -1):
+        if i in needed:
+            needed.update(nodes[i].operands)
+    kept = [i for i, node in enumerate(nodes) if i in needed or (node.row is None and node.value is None)]
+    new = {old: i for i, old in enumerate(kept)}
+    moved = tuple(
+        Node(n.row, tuple(new[j] for j in n.operands), n.value, n.name) for n in (nodes[i] for i in kept)
+    )
+    renumbered = tree_map(lambda index: np.array([new[i] for i in index.ravel().tolist()], dtype=np.intp).reshape(index.shape), result)
+    return Graph(moved, form, renumbered)
