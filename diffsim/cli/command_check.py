@@ -128,6 +128,7 @@ def _check_parameter_gradient(system: Any, y: Any) -> None:
 def _check_invariant(system: Any, invariant: Callable[[Any], Any], y: Any) -> float:
     """Derivative of an invariant along the field, relative to the size of its terms."""
     import numpy as np
+
     from diffsim.derivatives import grad
 
     terms = np.asarray(grad(invariant)(y)) * np.asarray(system(0.0, y))
