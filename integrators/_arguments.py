@@ -1,0 +1,281 @@
+"""Arguments of `solve_ivp`: each checked before any work starts, and brought into one form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffsim import array_ops
+from diffsim.errors import ArgumentError, KindError, must, unknown_name
+from diffsim.primitive import Number, raw
+from diffsim.protocols import is_system, state_names
+from integrators._integrator import Integrator
+from integrators._right_hand_side import check_callable, label
+
+_WHO = "solve_ivp"
+_EPS = float(np.finfo(np.float64).eps)
+_SCIPY_OPTIONS = ("jac_sparsity", "lband", "uband", "min_step", "mxstep")
+
+
+@dataclass(frozen=True)
+class Control:
+    """What the choice of steps depends on.
+
+    Attributes
+    ----------
+    rtol, atol : float or array, shape (n,)
+        Tolerances.
+    first_step : float or None
+        Size of the first step.
+    max_step : float
+        Largest step.
+    max_steps : int
+        Budget of attempted steps.
+    """
+
+    rtol: Any
+    atol: Any
+    first_step: float | None
+    max_step: float
+    max_steps: int | None
+
+
+def real(name: str, x: Any) -> float:
+    """Return a plain real number as a float.
+
+    Raises
+    ------
+    KindError
+        It is a recording number, complex, or no number.
+    """
+    if isinstance(x, Number):
+        raise KindError(f"{_WHO}: {name} must be a plain number, no derivative goes through it; got "
+                        f"{type(x).__name__}. Pass {name}.data.")
+    if isinstance(x, bool | str) or x is None:
+        raise KindError(f"{_WHO}: {name} must be a real number; got {name}={x!r}.")
+    try:
+        return float(x)
+    except (TypeError, ValueError):
+        raise KindError(f"{_WHO}: {name} must be a real number; got {name} of type {type(x).__name__}.") from None
+
+
+def check_t_span(t_span: Any) -> tuple[Any, Any]:
+    """Return the two ends: floats, or recording numbers as they are."""
+    try:
+        ends = list(t_span)
+    except TypeError:
+        raise KindError(f"{_WHO}: t_span must be two numbers (t0, t1); got {type(t_span).__name__}.") from None
+    if len(ends) != 2:
+        raise ArgumentError(f"{_WHO}: t_span must be two numbers (t0, t1); got {len(ends)} numbers.")
+    for end in ends:
+        plain = raw(end)
+        if isinstance(end, Number) and np.shape(plain) != ():
+            raise must(_WHO, "t_span", "must hold scalars", np.shape(plain))
+        if not math.isfinite(real("t_span", plain)):
+            raise must(_WHO, "t_span", "must be finite", tuple(raw(e) for e in ends))
+    return tuple(end if isinstance(end, Number) else float(end) for end in ends)  # type: ignore[return-value]  # two
+
+
+def check_y0(fun: Any, y0: Any) -> Any:
+    """Return the start as a float64 array or a recording number, shape ``(n, *batch)``.
+
+    Raises
+    ------
+    ArgumentError
+        Empty, ragged, NaN or infinite, of another length than the System's state, or integers beyond 2**53.
+    KindError
+        Complex, or no numbers.
+    """
+    try:
+        start = array_ops.array(list(y0) if isinstance(y0, range) else y0)
+    except ValueError:
+        raise ArgumentError(f"{_WHO}: y0 must be an array of shape (n, *batch); got a ragged list.") from None
+    if not isinstance(start, Number):
+        start = _plain_start(y0, start)
+    if start.shape == ():
+        start = array_ops.reshape(start, (1,))
+    _check_state_length(fun, start.shape)
+    finite = np.isfinite(raw(start))
+    if not finite.all():
+        where = tuple(int(i) for i in np.argwhere(~finite)[0])
+        spot = ", ".join(map(str, where))
+        names = state_names(fun)
+        called = f" ({names[where[0]]})" if names else ""
+        raise ArgumentError(f"{_WHO}: y0 must be finite; got y0[{spot}]={raw(start)[where]}{called}.")
+    return start
+
+
+def _plain_start(given: Any, start: Any) -> NDArray[np.float64]:
+    """Return a start of plain numbers in doubles, refusing what would lose something."""
+    start = np.asarray(start)
+    kind = start.dtype.kind
+    if kind == "c":
+        raise KindError(f"{_WHO}: y0 must be real; got complex numbers. Split the state into real and imaginary parts.")
+    if kind == "O" and start.size and all(isinstance(x, int) for x in start.flat):
+        raise ArgumentError(f"{_WHO}: y0 must be exact in doubles; got integers beyond 2**53. Write them as floats.")
+    if kind not in "fiub":
+        found = type(start.ravel()[0]).__name__ if start.size else str(start.dtype)
+        raise KindError(f"{_WHO}: y0 must hold floats (or Values); got {found}. Numbers of other kinds go through "
+                        "integrators.rk4(...) or the step method of an integrator.")
+    given = np.asarray(given)
+    if given.dtype.kind in "iu" and given.size and int(np.abs(given.astype(object)).max()) > 2**53:
+        raise ArgumentError(f"{_WHO}: y0 must be exact in doubles; got integers beyond 2**53. Write them as floats.")
+    return np.array(start, dtype=np.float64)
+
+
+def _check_state_length(fun: Any, shape: tuple[int, ...]) -> None:
+    """Raise unless the first axis is the state component."""
+    if shape[0] == 0:
+        raise must(_WHO, "y0", "must have at least one component", shape)
+    if not is_system(fun):
+        return
+    n, names = len(state_names(fun)), ", ".join(state_names(fun))
+    if shape[0] == n:
+        return
+    mend = ""
+    if len(shape) > 1 and shape[-1] == n:
+        turned = "y0.T" if len(shape) == 2 else "np.moveaxis(y0, -1, 0)"
+        mend = f" The state component comes first: pass {turned}."
+    raise ArgumentError(f"{_WHO}: y0 must have shape ({n}, *batch) for {label(fun)} ({names}); got shape {shape}.{mend}")
+
+
+def check_t_eval(t_eval: Any, t0: float, t1: float) -> NDArray[np.float64] | None:
+    """Return the save times, sorted in the direction of integration and within the span, or None."""
+    if t_eval is None:
+        return None
+    listed = t_eval if isinstance(t_eval, np.ndarray | Number) else list(t_eval)
+    if isinstance(listed, Number) or any(isinstance(t, Number) for t in np.ravel(np.asarray(listed, dtype=object))):
+        raise KindError(f"{_WHO}: t_eval must hold plain numbers; got a recording number. To differentiate with respect "
+                        "to a time put it into t_span and leave t_eval out.")
+    times = np.array(listed, dtype=np.float64) if len(listed) else np.zeros(0)
+    if times.ndim != 1:
+        raise must(_WHO, "t_eval", "must be one-dimensional", times.shape)
+    if not np.isfinite(times).all():
+        raise ArgumentError(f"{_WHO}: t_eval must be finite; got t_eval[{int(np.argmax(~np.isfinite(times)))}]="
+                            f"{times[~np.isfinite(times)][0]}.")
+    low, high = min(t0, t1), max(t0, t1)
+    outside = (times < low) | (times > high)
+    if outside.any():
+        i = int(np.argmax(outside))
+        raise ArgumentError(f"{_WHO}: t_eval must lie within t_span=({t0!r}, {t1!r}); got t_eval[{i}]={times[i]}.")
+    steps = np.diff(times) * (1.0 if t1 >= t0 else -1.0)
+    if (steps <= 0.0).any():
+        i = int(np.argmax(steps <= 0.0))
+        way = "increasing" if t1 >= t0 else "decreasing, since t_span runs backwards"
+        raise ArgumentError(f"{_WHO}: t_eval must be strictly {way}; got t_eval[{i}]={times[i]}, "
+                            f"t_eval[{i + 1}]={times[i + 1]}.")
+    return times
+
+
+def check_args(args: Any) -> tuple[Any, ...]:
+    """Return the further arguments of the right-hand side as a tuple."""
+    if args is None:
+        return ()
+    if isinstance(args, tuple | list):
+        return tuple(args)
+    raise KindError(f"{_WHO}: args must be a tuple; got {type(args).__name__}. For one argument write args=(value,).")
+
+
+def check_fun(fun: Any, args: tuple[Any, ...]) -> None:
+    """Raise unless the right-hand side can be called with these arguments."""
+    check_callable(fun, args)
+
+
+def check_control(
+    method: Integrator, n: int, span: float, *, rtol: Any, atol: Any, first_step: Any, max_step: Any, max_steps: Any
+) -> Control:
+    """Return the step control, checked.
+
+    A method with fixed steps takes none of SciPy's tolerances: a tolerance that has no effect is refused, so that
+    nobody relies on it.
+    """
+    budget = None if max_steps is None else _count("max_steps", max_steps)
+    if not method.adaptive:
+        for name, value, default in (
+            ("rtol", rtol, 1e-3),
+            ("atol", atol, 1e-6),
+            ("first_step", first_step, None),
+            ("max_step", max_step, math.inf),
+        ):
+            if value is not default and not np.array_equal(value, default):
+                raise must(_WHO, name, f"must be left out: {method!r} takes fixed steps", value,
+                           "Use method='RK45' for steps chosen by tolerance, step= for the size of fixed steps.")
+        return Control(1e-3, 1e-6, None, math.inf, budget)
+    return Control(
+        np.maximum(_tolerance("rtol", rtol, n), 100 * _EPS),
+        _tolerance("atol", atol, n),
+        None if first_step is None else _step_limit("first_step", first_step, span),
+        _step_limit("max_step", max_step, math.inf),
+        budget,
+    )
+
+
+def _tolerance(name: str, value: Any, n: int) -> Any:
+    """Return a tolerance: a float, or an array with one entry a component."""
+    if np.ndim(value) == 0:
+        numbers = np.asarray(real(name, value))
+    else:
+        numbers = np.array([real(name, x) for x in np.ravel(value)])
+        if np.shape(value) != (n,):
+            raise ArgumentError(f"{_WHO}: {name} must be one number or have shape ({n},); got shape {np.shape(value)}.")
+    if not (np.isfinite(numbers) & (numbers >= 0.0)).all():
+        raise must(_WHO, name, "must be finite and >= 0", value)
+    return numbers if numbers.ndim else float(numbers)
+
+
+def _step_limit(name: str, value: Any, longest: float) -> float:
+    """Return a bound on step sizes."""
+    size = real(name, value)
+    if not size > 0.0:
+        raise must(_WHO, name, "must be > 0", value)
+    if size > longest:
+        raise must(_WHO, name, f"must not be longer than the span {longest!r}", value)
+    return size
+
+
+def _count(name: str, value: Any) -> int:
+    """Return a number of things, >= 1."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise KindError(f"{_WHO}: {name} must be an integer >= 1 or None; got {name}={value!r}.")
+    if value < 1:
+        raise must(_WHO, name, "must be >= 1", value)
+    return int(value)
+
+
+def check_not_there(dense_output: Any, events: Any, jac: Any, compiled: Any, threads: Any) -> None:
+    """Refuse what SciPy's call or a later version has and this one has not, saying what there is."""
+    if dense_output:
+        raise must(_WHO, "dense_output", "must be False: there is no callable solution yet", dense_output,
+                   "Name the times you need in t_eval.")
+    if events is not None:
+        raise ArgumentError(f"{_WHO}: events must be None: there are no events yet. Look for the sign change in sol.y "
+                            "at close t_eval.")
+    if jac is not None:
+        raise ArgumentError(f"{_WHO}: jac must be None: all methods that are there are explicit and need no Jacobian.")
+    if compiled is True:
+        raise must(_WHO, "compiled", "must be 'auto' or False: there is no compiled core yet", compiled)
+    if compiled is not False and compiled != "auto":
+        raise must(_WHO, "compiled", "must be 'auto', True or False", compiled)
+    if threads is not None:
+        _count("threads", threads)
+
+
+def check_options(options: dict[str, Any]) -> Any:
+    """Return the step, the one option there is, and refuse all others with the nearest name."""
+    step = options.pop("step", None)
+    for name in options:
+        if name in _SCIPY_OPTIONS:
+            raise ArgumentError(f"{_WHO}: option {name!r} belongs to implicit methods, which are not there yet.")
+        raise unknown_name(_WHO, "option", name, _KNOWN)
+    return step
+
+
+_KNOWN: Sequence[str] = (
+    "method", "t_eval", "dense_output", "events", "vectorized", "args", "rtol", "atol", "first_step", "max_step", "jac",
+    "sensitivities", "compiled", "threads", "progress", "max_steps", "step",
+)

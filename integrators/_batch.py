@@ -1,0 +1,155 @@
+"""Batches: a System takes all lanes at once, in chunks that stay in the cache; a plain function lane by lane."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from diffsim import array_ops
+from diffsim.primitive import Number
+from integrators._problem import Problem
+from integrators._run import Run, Tick, allocate
+from integrators._sensitivity import Selection, run_block
+
+CHUNK_NUMBERS = 16384
+"""Numbers (states and tangents) in a chunk of lanes.
+
+PERF: to be measured.
+"""
+
+
+def run_all(problem: Problem, selection: Selection, tick: Tick | None) -> Run:
+    """Integrate all trajectories of a problem.
+
+    Returns
+    -------
+    Run
+        With ``y`` of shape (n, *batch, n_times) and ``dy`` of shape (n, n_directions, *batch, n_times) or None.
+    """
+    batch = problem.batch
+    changes = problem.lane_parameters() if problem.elementwise else {}
+    if batch == ():
+        return run_block(problem, selection, problem.y0, {}, column=problem.vectorized, tick=tick)
+    if problem.elementwise:
+        return _shaped(_run_lanes(problem, selection, changes, tick), batch)
+    if problem.vectorized and problem.grid is not None and 0 not in batch:
+        return run_block(problem, selection, problem.y0, {}, tick=tick)
+    return _run_each(problem, selection, tick)
+
+
+def _run_each(problem: Problem, selection: Selection, tick: Tick | None) -> Run:
+    """Integrate lane by lane: what each lane gets is what a single solve gives."""
+    runs = [
+        run_block(
+            problem, selection, problem.y0[(slice(None), *spot)], {}, column=problem.vectorized, strict=False, tick=tick
+        )
+        for spot in np.ndindex(*problem.batch)
+    ]
+    return _shaped(_join(problem, selection, [_with_lane_axis(run) for run in runs]), problem.batch)
+
+
+def _run_lanes(problem: Problem, selection: Selection, changes: dict[str, Any], tick: Tick | None) -> Run:
+    """Integrate all lanes of an elementwise right-hand side, chunk by chunk."""
+    n, n_lanes = problem.y0.shape[0], int(np.prod(problem.batch))
+    y0 = array_ops.reshape(problem.y0, (n, n_lanes))
+    if problem.recording:
+        return run_block(problem, selection, y0, changes, tick=tick)
+    t, out = problem.common_times, None
+    if problem.grid is not None and not selection:
+        out = allocate((len(problem.grid.t), n, n_lanes))
+    runs = []
+    for lanes in chunks(n_lanes, n * (1 + selection.n_directions)):
+        block = {name: value[lanes] for name, value in changes.items()}
+        target = None if out is None else out[:, :, lanes]
+        runs.append(run_block(problem, selection, y0[:, lanes], block, tick=tick, out=target))
+    if out is None:
+        return _join(problem, selection, runs)
+    bare = _join(problem, selection, [dataclasses.replace(run, y=run.y[..., :0]) for run in runs])
+    return dataclasses.replace(bare, t=t, y=np.moveaxis(out, 0, -1))
+
+
+def chunks(n_lanes: int, numbers_per_lane: int) -> Iterator[slice]:
+    """Yield the slices of lanes that are integrated together: all of about one width.
+
+    >>> list(chunks(0, 4)), [(s.start, s.stop) for s in chunks(10_000, 4)]
+    ([], [(0, 3333), (3333, 6666), (6666, 10000)])
+    """
+    width = max(64, CHUNK_NUMBERS // numbers_per_lane)
+    n_chunks = -(-n_lanes // width)
+    edges = [n_lanes * i // n_chunks for i in range(n_chunks + 1)] if n_chunks else []
+    yield from (slice(low, high) for low, high in zip(edges[:-1], edges[1:], strict=True))
+
+
+def _join(problem: Problem, selection: Selection, runs: Sequence[Run]) -> Run:
+    """Return blocks (n, m_i, n_times_i) side by side; what ended early is padded with NaN.
+
+    Without common times each lane has its own, and ``t`` is ``(m, n_times)``.
+    """
+    t, n = problem.common_times, problem.y0.shape[0]
+    n_times = len(t) if t is not None else max((run.y.shape[-1] for run in runs), default=0)
+    if not runs:
+        nothing = np.zeros(0, dtype=np.intp)
+        dy = np.zeros((n, selection.n_directions, 0, n_times)) if selection else None
+        times = t if t is not None else np.zeros((0, n_times))
+        return Run(times, np.zeros((n, 0, n_times)), nothing, nothing.astype(object), nothing, nothing, dy)
+    if runs[0].y.shape[-1] == 0 and not selection:
+        n_times = 0
+    return Run(
+        t if t is not None else np.concatenate([_padded(run.t, n_times) for run in runs]),
+        _side_by_side([_padded(run.y, n_times) for run in runs], axis=1),
+        np.concatenate([run.status for run in runs]),
+        np.concatenate([run.message for run in runs]),
+        np.concatenate([run.nfev for run in runs]),
+        np.concatenate([run.n_times for run in runs]),
+        _side_by_side([_padded(run.dy, n_times) for run in runs], axis=2) if selection else None,
+    )
+
+
+def _side_by_side(parts: list[Any], axis: int) -> Any:
+    """Concatenate arrays of any kind of number."""
+    if len(parts) == 1:
+        return parts[0]
+    recording = any(isinstance(part, Number) for part in parts)
+    return array_ops.concatenate(parts, axis=axis) if recording else np.concatenate(parts, axis=axis)
+
+
+def _padded(x: Any, n_times: int) -> Any:
+    """Return x with NaN appended on its last axis, up to the given length."""
+    missing = n_times - x.shape[-1]
+    if missing <= 0:
+        return x
+    parts = [x, np.full((*x.shape[:-1], missing), np.nan)]
+    return array_ops.concatenate(parts, axis=-1) if isinstance(x, Number) else np.concatenate(parts, axis=-1)
+
+
+def _with_lane_axis(run: Run) -> Run:
+    """Return a single trajectory as a block of one lane."""
+    return Run(
+        run.t[None],
+        run.y[:, None],
+        np.array([run.status]),
+        np.array([run.message], dtype=object),
+        np.array([run.nfev]),
+        np.array([run.n_times]),
+        None if run.dy is None else run.dy[:, :, None],
+    )
+
+
+def _shaped(run: Run, batch: tuple[int, ...]) -> Run:
+    """Return a block of lanes in the shape of the batch."""
+
+    def spread(x: Any, axis: int) -> Any:
+        return array_ops.reshape(x, (*x.shape[:axis], *batch, *x.shape[axis + 1 :]))
+
+    return Run(
+        run.t if run.t.ndim == 1 else spread(run.t, 0),
+        spread(run.y, 1),
+        run.status.reshape(batch),
+        run.message.reshape(batch),
+        run.nfev.reshape(batch),
+        run.n_times.reshape(batch),
+        None if run.dy is None else spread(run.dy, 2),
+    )

@@ -1,0 +1,85 @@
+"""Step size control after SciPy, for single trajectories and for lanes: all axes behind the first are lanes.
+
+Everything here works on plain numbers: steps are chosen by values, and a derivative of a solve is that of its accepted
+steps.  Sums over components run in order, so a lane gets the bits of a single trajectory.
+
+SOURCE: scipy/integrate/_ivp/common.py and rk.py; Hairer, Norsett, Wanner, "Solving Ordinary Differential Equations I",
+section II.4.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from diffsim.primitive import raw
+from integrators._right_hand_side import RightHandSide
+
+SAFETY = 0.9
+MIN_FACTOR = 0.2
+MAX_FACTOR = 10.0
+DEFAULT_MAX_STEPS = 1_000_000
+"""Budget of attempted steps of an adaptive solve, so that every solve ends (a minute or two for a single trajectory)."""
+
+
+def rms(x: Any) -> Any:
+    """Return the root mean square over the components, shape (n, *lanes) -> lanes."""
+    # NOTE: accumulate, not sum: NumPy sums contiguous and strided axes in different orders.
+    return np.sqrt(np.add.accumulate(x * x, axis=0)[-1]) / len(x) ** 0.5
+
+
+def columns(tolerance: Any, ndim: int) -> Any:
+    """Return a tolerance, one number or one a component, so that it broadcasts against (n, *lanes)."""
+    return tolerance if np.ndim(tolerance) == 0 else np.reshape(tolerance, (-1, *(1,) * (ndim - 1)))
+
+
+def error_norm(error: Any, y: Any, y_new: Any, rtol: Any, atol: Any) -> Any:
+    """Return the error in units of the tolerance, shape lanes; below 1 is accepted."""
+    scale = atol + np.maximum(np.abs(y), np.abs(y_new)) * rtol
+    return rms(error / scale)
+
+
+def step_factor(norm: Any, exponent: float) -> Any:
+    """Return ``0.9 norm**exponent``, the factor that would bring the error to the tolerance."""
+    # NOTE: np.power, not **: scalars and arrays take different pow functions there.
+    return SAFETY * np.power(norm, exponent)
+
+
+def smallest_step(t: Any, direction: float) -> Any:
+    """Return the shortest step that still moves t: ten units in its last place."""
+    return 10.0 * np.abs(np.nextafter(t, direction * np.inf) - t)
+
+
+def initial_step(
+    f: RightHandSide, t0: Any, y0: Any, f0: Any, span: float, direction: float, max_step: float, order: int, rtol: Any,
+    atol: Any,
+) -> Any:
+    """Return SciPy's size of the first step, shape lanes; one evaluation of f.
+
+    Parameters
+    ----------
+    f : RightHandSide
+    t0 : float, or array, shape lanes
+    y0, f0 : arrays, shape (n, *lanes), plain
+    span : float
+        Length of the interval, > 0.
+    direction : float
+        1 or -1.
+    max_step : float
+    order : int
+        Order of the error estimate.
+    rtol, atol : numbers or arrays that broadcast against y0
+    """
+    scale = atol + np.abs(y0) * rtol
+    d0, d1 = rms(y0 / scale), rms(f0 / scale)
+    tiny = (d0 < 1e-5) | (d1 < 1e-5)
+    h0 = np.minimum(np.where(tiny, 1e-6, 0.01 * d0 / np.where(tiny, 1.0, d1)), span)
+    f1 = raw(f(t0 + h0 * direction, y0 + h0 * direction * f0))
+    d2 = rms((f1 - f0) / scale) / h0
+    steepest = np.maximum(d1, d2)
+    flat = (d1 <= 1e-15) & (d2 <= 1e-15)
+    h1 = np.where(
+        flat, np.maximum(1e-6, h0 * 1e-3), np.power(0.01 / np.where(flat, 1.0, steepest), 1.0 / (order + 1))
+    )
+    return np.minimum(np.minimum(100.0 * h0, h1), np.minimum(span, max_step))

@@ -1,0 +1,176 @@
+"""`Integrator`: what every method is, whatever drives it."""
+
+from __future__ import annotations
+
+import abc
+import math
+import numbers
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias, final
+
+from diffsim.errors import KindError, must
+from diffsim.primitive import Number
+from integrators._combination import State
+
+__all__ = ["Integrator", "Step"]
+
+RightHandSide: TypeAlias = Callable[[Any, State], State]
+
+
+class Step(NamedTuple):
+    """What one step gives.
+
+    Attributes
+    ----------
+    y : state
+        State at t + h.
+    error : state or None
+        Estimate of the local error; None where the method has none.
+    carry : state or None
+        What the next step may start with (the derivative at t + h); None where nothing is shared.
+    stages : sequence of states
+        The stages, for the interpolant.
+    """
+
+    y: State
+    error: State | None
+    carry: State | None
+    stages: Sequence[State]
+
+
+class Integrator(abc.ABC):
+    """A one-step method for ``y' = f(t, y)``.
+
+    A subclass says its `order`, and how it advances in plain arithmetic on whatever numbers it is given; the drivers
+    of `solve_ivp` do the rest.
+
+    Parameters
+    ----------
+    step : float, optional
+        Fixed step size, > 0, in units of time; backward integration is a matter of ``t_span``.  A method that
+        estimates its error chooses its own steps where no step is given.
+
+    Raises
+    ------
+    ArgumentError
+        `step` is not > 0 or not finite.
+    KindError
+        `step` is not a plain number.
+
+    Examples
+    --------
+    >>> from integrators import RK4
+    >>> RK4(step=0.01)
+    RK4(step=0.01)
+    >>> RK4().step(lambda t, y: -y, 0.0, 1.0, 0.1)
+    0.9048375
+    """
+
+    def __init__(self, step: float | None = None) -> None:
+        self._h = None if step is None else checked_step(type(self).__name__, step)
+
+    @property
+    @abc.abstractmethod
+    def order(self) -> int:
+        """Order p: the global error falls like ``h**p``."""
+
+    @property
+    def error_order(self) -> int | None:
+        """Order of the embedded method behind the error estimate; None where there is none."""
+        return None
+
+    @property
+    def dense_order(self) -> int | None:
+        """Order of the interpolant between steps; None where there is none."""
+        return None
+
+    @property
+    def h(self) -> float | None:
+        """The fixed step size, or None."""
+        return self._h
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the method chooses its steps: it can estimate its error and was given no step."""
+        return self._h is None and self.error_order is not None
+
+    @abc.abstractmethod
+    def advance(self, f: RightHandSide, t: Any, y: State, h: Any, carry: State | None = None) -> Step:
+        """Return the whole `Step` from (t, y) to t + h; `carry` is what the step before handed on."""
+
+    def interpolate(self, y: State, h: Any, stages: Sequence[State], x: Any) -> State:
+        """Return the state at ``t + x h`` from the start and the stages of a step.
+
+        Parameters
+        ----------
+        y : state, shape (n, m) or (n, 1)
+        h : number or array, shape (m,)
+        stages : sequence of states like y
+        x : array, shape (m,)
+            Position within the step, 0 to 1.
+
+        Raises
+        ------
+        KindError
+            The method has no interpolant.
+        """
+        raise KindError(f"{type(self).__name__}: there is no interpolant between the steps.")
+
+    def propagate(self, f: RightHandSide, t: Any, y: State, h: Any, carry: State | None = None) -> State:
+        """Return the state at t + h alone; cheaper than `advance` where that also makes an error estimate."""
+        return self.advance(f, t, y, h, carry).y
+
+    @final
+    def step(self, f: RightHandSide, t: Any, y: State, h: Any) -> State:
+        """Return the state at t + h.
+
+        Parameters
+        ----------
+        f : callable
+            ``f(t, y)``, the derivative, of the kind and shape of y.
+        t, h : numbers
+        y : state
+            Float, list, array ``(n, *batch)``, Value, Dual, Tracer, mpmath number, Fraction: whatever does arithmetic.
+            A list gives a list.
+
+        Examples
+        --------
+        >>> from fractions import Fraction
+        >>> from integrators import RK4
+        >>> RK4().step(lambda t, y: [y[1], -y[0]], 0, [Fraction(1), Fraction(0)], Fraction(1, 2))
+        [Fraction(337, 384), Fraction(-23, 48)]
+        """
+        return self.propagate(f, t, y, h)
+
+    def with_step(self, step: float) -> Integrator:
+        """Return the same method with the fixed step size `step`."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._h = checked_step(type(self).__name__, step)
+        return twin
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._h))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({'' if self._h is None else f'step={self._h!r}'})"
+
+
+def checked_step(who: str, step: Any) -> float:
+    """Return `step` as a float, or raise the error that says what it must be."""
+    if isinstance(step, Number):
+        raise KindError(
+            f"{who}: step must be a plain number, derivatives with respect to the step size are not defined; "
+            f"got step of type {type(step).__name__}."
+        )
+    if isinstance(step, bool) or not isinstance(step, numbers.Real):
+        raise KindError(f"{who}: step must be a real number > 0; got step of type {type(step).__name__}.")
+    size = float(step)
+    if not math.isfinite(size):
+        raise must(who, "step", "must be finite and > 0", step)
+    if size <= 0.0:
+        raise must(who, "step", "must be > 0", step, "To integrate backwards swap t_span.")
+    return size

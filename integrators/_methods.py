@@ -1,0 +1,90 @@
+"""From what the caller writes for ``method`` and ``step`` to an integrator object."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from diffsim.errors import ArgumentError, KindError, unknown_name
+from diffsim.lazy import public_names
+from integrators._integrator import Integrator
+
+# Names that people know from SciPy and the literature, and what kind of method they are.
+_LATER = {
+    "dop853": "an explicit method of order 8",
+    "radau": "an implicit method",
+    "bdf": "an implicit method",
+    "lsoda": "an implicit method",
+    "tsit5": "an explicit method of order 5",
+    "dopri5": "RK45 under another name",
+    "stormerverlet": "a symplectic method",
+    "leapfrog": "a symplectic method",
+    "gausslegendre4": "an implicit method",
+    "gausslegendre6": "an implicit method",
+}
+
+
+def method_names() -> tuple[str, ...]:
+    """Return the names of all methods: what the public files of this folder offer, without importing them."""
+    found = public_names(Path(__file__).parent)
+    return tuple(name for name, module in found.items() if not module.startswith("_"))
+
+
+def method_class(name: str) -> type[Integrator]:
+    """Return the class of a method by its name, or raise the error that lists the names."""
+    names = method_names()
+    if name not in names:
+        error = unknown_name("solve_ivp", "method", name, names)
+        later = _LATER.get(name.lower().replace("-", "").replace("_", ""))
+        raise ArgumentError(
+            f"solve_ivp: method {name!r} ({later}) is not there yet; there is {', '.join(names)}." if later else error
+        )
+    module = public_names(Path(__file__).parent)[name]
+    found: type[Integrator] = getattr(importlib.import_module(f"integrators.{module}"), name)
+    return found
+
+
+def resolve_method(method: Any, step: Any) -> Integrator:
+    """Return the integrator that ``method`` and ``step`` mean.
+
+    Parameters
+    ----------
+    method : str, Integrator or class of Integrator
+    step : float or None
+        Fixed step size; None where the method object has it, or chooses its own.
+
+    Raises
+    ------
+    ArgumentError
+        Unknown name; a fixed-step method without a step; a step given twice; a step that is not > 0.
+    KindError
+        `method` is something else.
+    """
+    if isinstance(method, Integrator):
+        if step is not None and method.h is not None:
+            raise ArgumentError(f"solve_ivp: step must be given once; got method={method!r} and step={step!r}.")
+        integrator = method if step is None else _with_step(method, step)
+    elif isinstance(method, str):
+        cls = method_class(method)
+        integrator = cls() if step is None else _with_step(cls(), step)
+    elif isinstance(method, type) and issubclass(method, Integrator):
+        integrator = method() if step is None else _with_step(method(), step)
+    else:
+        got = f"the class {method.__module__}.{method.__name__}" if isinstance(method, type) else type(method).__name__
+        raise KindError(
+            f"solve_ivp: method must be a name or an integrator object; got {got}. "
+            f"There is {', '.join(method_names())}."
+        )
+    if integrator.h is None and not integrator.adaptive:
+        name = type(integrator).__name__
+        raise ArgumentError(f"solve_ivp: {name} takes fixed steps, so step must be given; write method={name!r}, "
+                            "step=0.01.")
+    return integrator
+
+
+def _with_step(method: Integrator, step: Any) -> Integrator:
+    """Return the method with its step; the caller of `solve_ivp` is told about ``solve_ivp: step``."""
+    from integrators._integrator import checked_step
+
+    return method.with_step(checked_step("solve_ivp", step))

@@ -1,0 +1,162 @@
+"""One solve with its arguments checked: what the drivers and the batches share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffsim import array_ops
+from diffsim.errors import must
+from diffsim.primitive import Number, raw, shape_of
+from diffsim.protocols import is_elementwise, is_system, parameter_names, parameter_values, with_parameters
+from integrators._adaptive import run_adaptive
+from integrators._arguments import Control
+from integrators._fixed import run_fixed
+from integrators._grid import Grid
+from integrators._integrator import Integrator
+from integrators._right_hand_side import RightHandSide, label
+from integrators._run import Run, Tick
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A solve, ready to run.
+
+    Attributes
+    ----------
+    fun : callable
+    args : tuple
+    ends : (t0, t1)
+        Floats or recording numbers.
+    y0 : array or recording number, shape (n, *batch)
+    t_eval : array or None
+    method : Integrator
+    grid : Grid or None
+        The nodes of a fixed-step solve; None for a method that chooses its steps.
+    control : Control
+    names : tuple of str
+        Names of the state components; ``()`` for a plain function.
+    vectorized : bool
+        Whether `fun` takes a batch, as the caller says.
+    """
+
+    fun: Any
+    args: tuple[Any, ...]
+    ends: tuple[Any, Any]
+    y0: Any
+    t_eval: NDArray[np.float64] | None
+    method: Integrator
+    grid: Grid | None
+    control: Control
+    names: tuple[str, ...]
+    vectorized: bool
+
+    @property
+    def batch(self) -> tuple[int, ...]:
+        """Shape of the batch; ``()`` for a single trajectory."""
+        shape: tuple[int, ...] = self.y0.shape[1:]
+        return shape
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether the right-hand side takes lanes of its own accord."""
+        return is_elementwise(self.fun)
+
+    @property
+    def recording(self) -> bool:
+        """Whether derivatives flow through the solve (as far as its arguments tell)."""
+        numbers = (self.y0, *self.ends, *self.args, *(parameter_values(self.fun) if is_system(self.fun) else ()))
+        return any(isinstance(x, Number) for x in numbers)
+
+    @property
+    def common_times(self) -> NDArray[np.float64] | None:
+        """Save times that all trajectories share; None where each has its own."""
+        return self.t_eval if self.grid is None else self.grid.t
+
+    @property
+    def work(self) -> float:
+        """Amount of work of one block, in the units of `Tick`: steps, or time covered."""
+        if self.grid is not None:
+            return float(self.grid.n_steps)
+        return abs(float(raw(self.ends[1])) - float(raw(self.ends[0])))
+
+    def parameter(self, key: Any, changes: Mapping[Any, Any]) -> Any:
+        """Return the value of a parameter: by name for a System, by position in `args` for a function."""
+        if key in changes:
+            return changes[key]
+        return getattr(self.fun, key) if is_system(self.fun) else self.args[key]
+
+    def right_hand_side(self, changes: Mapping[Any, Any] | None = None, *, column: bool = False) -> RightHandSide:
+        """Return the right-hand side, with some parameters replaced.
+
+        Parameters
+        ----------
+        changes : mapping, optional
+            For a System from names, for a function from positions in `args`, to numbers of any kind.
+        column : bool
+            See `RightHandSide`.
+        """
+        if is_system(self.fun):
+            fun = with_parameters(self.fun, dict(changes)) if changes else self.fun
+            return RightHandSide(fun, fresh=True)
+        args = tuple((changes or {}).get(i, arg) for i, arg in enumerate(self.args))
+        return RightHandSide(self.fun, args, column=column)
+
+    def run(
+        self,
+        f: RightHandSide,
+        y0: Any,
+        *,
+        strict: bool = True,
+        tick: Tick | None = None,
+        out: NDArray[np.float64] | None = None,
+    ) -> Run:
+        """Integrate one block: a single trajectory (n,), or lanes (n, *lanes) that `f` takes at once.
+
+        Parameters
+        ----------
+        f : RightHandSide
+        y0 : array or recording number
+        strict : bool
+            Whether a start at which `f` is not finite is an error; otherwise it is a status.
+        tick : callable, optional
+        out : array, shape (n_times, n, *lanes), optional
+            Where plain states of a fixed-step solve are stored.
+        """
+        if self.grid is not None:
+            return run_fixed(
+                self.method, f, y0, self.grid, self.names,
+                max_steps=self.control.max_steps, strict=strict, tick=tick, out=out,
+            )
+        return run_adaptive(
+            self.method, f, y0, self.ends, self.t_eval, self.control, self.names, strict=strict, tick=tick
+        )
+
+    def lane_parameters(self) -> dict[str, Any]:
+        """Return the System's parameters that are arrays, one entry a trajectory, each of shape (n_lanes,).
+
+        Raises
+        ------
+        ArgumentError
+            An array does not broadcast to the shape of the batch.
+        """
+        found = {}
+        for name, value in zip(parameter_names(self.fun), parameter_values(self.fun), strict=True):
+            shape = shape_of(value)
+            if shape == ():
+                continue
+            try:
+                fits = np.broadcast_shapes(shape, self.batch) == self.batch
+            except ValueError:
+                fits = False
+            if not fits:
+                raise must(
+                    label(self.fun), name, f"must be one number or broadcast to the batch of y0 {self.batch}", shape,
+                    "Give y0 the shape (n, *batch).",
+                )
+            found[name] = array_ops.reshape(array_ops.broadcast_to(value, self.batch), (-1,))
+        return found

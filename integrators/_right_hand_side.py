@@ -1,0 +1,148 @@
+"""The right-hand side as the drivers call it: counted, bound to its arguments, its answer checked and made a state."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any, final
+
+import numpy as np
+
+from diffsim import array_ops
+from diffsim.errors import ArgumentError, KindError
+from diffsim.primitive import Number, raw
+from diffsim.protocols import is_system
+
+_NO_RETURN = "Is a return statement missing?"
+
+
+def label(fun: Any) -> str:
+    """Return what to call a right-hand side in a message."""
+    return type(fun).__name__ if is_system(fun) else getattr(fun, "__name__", type(fun).__name__)
+
+
+def check_callable(fun: Any, args: Sequence[Any]) -> None:
+    """Raise unless `fun` can be called as ``fun(t, y, *args)``, before any work is done.
+
+    Raises
+    ------
+    KindError
+        Not callable, a System class instead of an instance, or a signature that does not fit.
+    """
+    if isinstance(fun, type):
+        raise KindError(f"solve_ivp: fun must be called as fun(t, y); got the class {fun.__name__}. "
+                        f"Make an instance: {fun.__name__}().")
+    if not callable(fun):
+        raise KindError(f"solve_ivp: fun must be a function fun(t, y) or a System; got {type(fun).__name__}.")
+    if is_system(fun):
+        if args:
+            raise KindError(f"solve_ivp: args must be left out for a System, whose parameters are its fields; got "
+                            f"{len(args)} args. Use {label(fun)}(...) or .replace(...).")
+        return
+    try:
+        signature = inspect.signature(fun)
+    except (ValueError, TypeError):  # builtins do not tell their signature
+        return
+    try:
+        signature.bind(None, None, *args)
+    except TypeError as error:
+        wanted = ", ".join(["t", "y", *(f"args[{i}]" for i in range(len(args)))])
+        raise KindError(f"solve_ivp: fun must take ({wanted}); got {label(fun)}{signature}: {error}.") from None
+
+
+@final
+class RightHandSide:
+    """``f(t, y)`` for the drivers.
+
+    Parameters
+    ----------
+    fun : callable
+    args : sequence
+        Further arguments of `fun`.
+    column : bool
+        Whether `fun` is called with ``y[:, None]`` (SciPy's convention for ``vectorized=True`` without a batch).
+    fresh : bool
+        Whether every answer is a new array.  Answers of other functions are copied: a function may fill and return
+        the same array each time, and the stages of a step must not overwrite each other.
+
+    Attributes
+    ----------
+    nfev : int
+        Number of calls so far.
+    """
+
+    __slots__ = ("_args", "_column", "_fresh", "fun", "nfev")
+
+    def __init__(self, fun: Any, args: Sequence[Any] = (), *, column: bool = False, fresh: bool = False) -> None:
+        self.fun, self._args, self._column, self._fresh = fun, tuple(args), column, fresh
+        self.nfev = 0
+
+    def __call__(self, t: Any, y: Any) -> Any:
+        """Return the derivative, in the shape of y."""
+        self.nfev += 1
+        k = self.fun(t, y[:, None] if self._column else y, *self._args)
+        if k.__class__ is np.ndarray and k.dtype == np.float64 and k.shape == y.shape:
+            return k if self._fresh else k.copy()
+        return self._as_state(k, y.shape)
+
+    def _as_state(self, k: Any, shape: tuple[int, ...]) -> Any:
+        """Return a list, a scalar, an array of another type or a recording number as a state of the given shape."""
+        if k is None:
+            raise KindError(f"solve_ivp: fun must return the derivative, {shape[0]} components; got None from "
+                            f"{label(self.fun)}. {_NO_RETURN}")
+        try:
+            state = array_ops.array(k if isinstance(k, list | tuple | np.ndarray | Number) else np.asarray(k))
+        except ValueError as error:
+            raise ArgumentError(f"solve_ivp: fun must return {shape[0]} numbers; got from {label(self.fun)} something "
+                                f"that does not form an array: {error}.") from None
+        if not isinstance(state, Number):
+            state = self._plain(state)
+        if state.shape != shape:
+            fits = self._column and state.shape == (*shape, 1)
+            if not fits and not (shape == (1,) and state.shape == ()):
+                raise ArgumentError(_wrong_shape(label(self.fun), state.shape, shape))
+            state = array_ops.reshape(state, shape)
+        return state
+
+    def _plain(self, state: Any) -> Any:
+        """Return a plain array in doubles, or raise where it is none."""
+        kind = state.dtype.kind
+        if kind == "c":
+            raise KindError(f"solve_ivp: fun must return real numbers; got complex ones from {label(self.fun)}. "
+                            "Split the state into real and imaginary parts.")
+        if kind not in "fiub":
+            found = type(state.ravel()[0]).__name__ if state.size else str(state.dtype)
+            raise KindError(f"solve_ivp: fun must return numbers; got {found} from {label(self.fun)}.")
+        return np.array(state, dtype=np.float64)
+
+
+def _wrong_shape(name: str, got: tuple[int, ...], want: tuple[int, ...]) -> str:
+    """Word the message for an answer that does not fit the state."""
+    message = f"solve_ivp: fun must return shape {want}, like y; got shape {got} from {name}."
+    if got[:1] != want[:1] and len(want) == 1:
+        message = f"solve_ivp: fun must return {want[0]} components, as many as y0 has; got shape {got} from {name}."
+    return message
+
+
+def first_value(f: RightHandSide, t: Any, y: Any, names: Sequence[str], strict: bool) -> Any:
+    """Return ``f(t, y)`` at the start; where `strict`, refuse a single start from which nothing can follow.
+
+    Raises
+    ------
+    ArgumentError
+        A component is NaN or infinite.
+    """
+    k = f(t, y)
+    plain = raw(k)
+    if strict and y.ndim == 1 and not np.isfinite(plain).all():
+        i = int(np.argmax(~np.isfinite(plain)))
+        raise ArgumentError(
+            f"solve_ivp: fun must return finite numbers at the start; got {component(i, names)}={plain[i]} from "
+            f"{label(f.fun)} at t={float(raw(t))!r}."
+        )
+    return k
+
+
+def component(i: int, names: Sequence[str]) -> str:
+    """Return how a message calls component i: ``y[2]`` or ``y[2] (p_1)``."""
+    return f"y[{i}] ({names[i]})" if i < len(names) else f"y[{i}]"

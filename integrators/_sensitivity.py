@@ -1,0 +1,200 @@
+"""Forward sensitivities: the drivers run on numbers that carry a tangent for each chosen start and parameter."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffsim import array_ops
+from diffsim.errors import KindError, must, unknown_name
+from diffsim.primitive import Number, raw, shape_of
+from diffsim.protocols import is_system, parameter_names, state_names
+from integrators._problem import Problem
+from integrators._run import Run, Tick
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """One parameter to differentiate by: a field of a System, or one number of an entry of ``args``.
+
+    Attributes
+    ----------
+    key : str or int
+        Name of the field, or position in ``args``.
+    index : tuple of int
+        Which number of an array argument; ``()`` for a scalar.
+    name : str
+        What the result calls it.
+    """
+
+    key: Any
+    index: tuple[int, ...]
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """What to differentiate by.
+
+    Attributes
+    ----------
+    components : tuple of int
+        Components of the start.
+    component_names : tuple of str
+    parameters : tuple of Parameter
+    """
+
+    components: tuple[int, ...] = ()
+    component_names: tuple[str, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+
+    @property
+    def n_directions(self) -> int:
+        """Number of tangents."""
+        return len(self.components) + len(self.parameters)
+
+    def __bool__(self) -> bool:
+        return self.n_directions > 0
+
+
+def select(sensitivities: Any, fun: Any, args: Sequence[Any], n: int) -> tuple[Selection, bool, bool]:
+    """Return what ``sensitivities`` asks for, and whether it asks for starts and for parameters at all.
+
+    Parameters
+    ----------
+    sensitivities : str or sequence of str
+        ``"y0"`` (all components), ``"params"`` (all parameters), or names: components (``"theta_1"``, ``"y0[0]"``) and
+        parameters (``"gravity"``, ``"args[0]"``).
+
+    Raises
+    ------
+    ArgumentError
+        A name that is not there, or one named twice.
+    """
+    asked = (sensitivities,) if isinstance(sensitivities, str) else tuple(sensitivities or ())
+    names = state_names(fun) or tuple(f"y0[{i}]" for i in range(n))
+    starts = {name: i for i, name in enumerate(names)} | {f"y0[{i}]": i for i in range(n)}
+    parameters = _parameters(fun, args)
+    components: list[int] = []
+    chosen: list[Parameter] = []
+    for name in asked:
+        if name == "y0":
+            components.extend(range(n))
+        elif name == "params":
+            chosen.extend(itertools.chain.from_iterable(parameters.values()))
+        elif name in starts:
+            components.append(starts[name])
+        elif name in parameters:
+            chosen.extend(parameters[name])
+        else:
+            raise unknown_name("solve_ivp", "sensitivity", name, ("y0", "params", *names, *parameters))
+    if len(set(components)) < len(components) or len(set(chosen)) < len(chosen):
+        raise must("solve_ivp", "sensitivities", "must name each start and parameter once", asked)
+    picked = Selection(tuple(components), tuple(names[i] for i in components), tuple(chosen))
+    return picked, bool(components), bool(chosen) or "params" in asked
+
+
+def _parameters(fun: Any, args: Sequence[Any]) -> dict[str, list[Parameter]]:
+    """Return every parameter there is, by the name under which it can be asked for."""
+    if is_system(fun):
+        return {name: [Parameter(name, (), name)] for name in parameter_names(fun)}
+    found = {}
+    for i, arg in enumerate(args):
+        if not isinstance(arg, Number) and np.asarray(arg).dtype.kind not in "fiu":
+            continue  # no number: nothing to differentiate by
+        spots = list(np.ndindex(*shape_of(arg)))
+        labels = [f"args[{i}]" + (str(list(spot)) if spot else "") for spot in spots]
+        found[f"args[{i}]"] = [Parameter(i, spot, text) for spot, text in zip(spots, labels, strict=True)]
+    return found
+
+
+def run_block(
+    problem: Problem,
+    selection: Selection,
+    y0: Any,
+    changes: Mapping[Any, Any],
+    *,
+    column: bool = False,
+    strict: bool = True,
+    tick: Tick | None = None,
+    out: NDArray[np.float64] | None = None,
+) -> Run:
+    """Integrate one block, with its tangents where there is a selection.
+
+    Parameters
+    ----------
+    problem : Problem
+    selection : Selection
+    y0 : array or recording number, shape (n,) or (n, *lanes)
+    changes : mapping
+        Parameters that replace the problem's: those of these lanes.
+    column, strict, tick, out
+        See `RightHandSide` and `Problem.run`.
+
+    Returns
+    -------
+    Run
+        With ``dy`` of shape (n, n_directions, *lanes, n_times); None without a selection.
+    """
+    if not selection:
+        f = problem.right_hand_side(changes, column=column)
+        return problem.run(f, y0, strict=strict, tick=tick, out=out)
+    from diffsim.derivatives import pushforward  # not needed by a plain solve, which should start fast
+
+    keys = list(dict.fromkeys(parameter.key for parameter in selection.parameters))
+    values = [_as_float(problem.parameter(key, changes)) for key in keys]
+    runs: list[Run] = []
+
+    def flow(start: Any, *parameters: Any) -> Any:
+        replaced = {**changes, **dict(zip(keys, parameters, strict=True))}
+        run = problem.run(problem.right_hand_side(replaced, column=column), start, strict=strict, tick=tick)
+        runs.append(run)
+        return run.y
+
+    y, tangents = pushforward(flow, (y0, *values), _seeds(selection, y0, keys, values))
+    tangents = array_ops.broadcast_to(tangents, (selection.n_directions, *y.shape))
+    axes = (1, 0, *range(2, len(tangents.shape)))
+    return _checked(dataclasses.replace(runs[0], y=y, dy=array_ops.transpose(tangents, axes)))
+
+
+def _as_float(value: Any) -> Any:
+    """Return a parameter as a number that can carry a tangent."""
+    if isinstance(value, Number):
+        return value
+    plain = np.asarray(value)
+    if plain.dtype.kind not in "fiu":
+        raise KindError(f"solve_ivp: a parameter must be a real number; got {type(value).__name__}.")
+    return float(plain) if plain.ndim == 0 else plain.astype(np.float64)
+
+
+def _seeds(selection: Selection, y0: Any, keys: Sequence[Any], values: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the tangents with which the starts and the parameters set out, one leading axis of directions."""
+    n_directions, n_starts = selection.n_directions, len(selection.components)
+    start = np.zeros((n_directions, *shape_of(y0)))
+    start[range(n_starts), list(selection.components)] = 1.0
+    seeds = [start] + [np.zeros((n_directions, *shape_of(value))) for value in values]
+    for j, parameter in enumerate(selection.parameters):
+        seed = seeds[1 + keys.index(parameter.key)]
+        seed[(n_starts + j, *parameter.index)] = 1.0
+    return tuple(seeds)
+
+
+def _checked(run: Run) -> Run:
+    """Give a sound trajectory whose derivative is not finite the status that says so."""
+    plain = raw(run.dy)
+    if np.isfinite(np.add.reduce(plain, axis=None)):
+        return run
+    lost = ~np.isfinite(plain).all(axis=(0, 1)) & np.isfinite(raw(run.y)).all(axis=0)  # (*lanes, n_times)
+    status, message = np.array(run.status), np.array(run.message, dtype=object)
+    for spot in map(tuple, np.argwhere(lost.any(axis=-1))):
+        when = float(run.t[int(np.argmax(lost[spot]))] if run.t.ndim == 1 else run.t[spot][int(np.argmax(lost[spot]))])
+        status[spot] = -1
+        message[spot] = f"The derivative of the state became NaN or infinite at or before t={when!r}."
+    if status.ndim:
+        return dataclasses.replace(run, status=status, message=message)
+    return dataclasses.replace(run, status=int(status), message=str(message[()]))

@@ -1,0 +1,82 @@
+"""`Solution`: what `solve_ivp` returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Solution"]
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Trajectories, how they ended, and their derivatives where they were asked for.
+
+    Attributes
+    ----------
+    t : array, shape (n_times,)
+        Times.  A batch whose trajectories choose their own steps (an adaptive method without ``t_eval``) has shape
+        ``(*batch, n_times)``: row by row the times of one trajectory, padded with NaN behind its own `n_times`.
+    y : array or recording number, shape (n, *batch, n_times)
+        States, component first, time last.  In a batch, NaN where a trajectory had ended (see `status`).
+    sol, t_events, y_events : None
+        Kept for SciPy's sake; there are no interpolants and events yet.
+    nfev : int, or array of int, shape batch
+        Number of evaluations of the right-hand side.
+    njev, nlu : int
+        Evaluations of a Jacobian and LU decompositions; 0 for explicit methods.
+    status : int, or array of int, shape batch
+        0: the end was reached; -1: it was not, and `message` says why.
+    message : str, or array of str, shape batch
+        How the solve ended.
+    success : bool, or array of bool, shape batch
+        ``status >= 0``.
+    n_times : int, or array of int, shape batch
+        Number of valid times of a trajectory.
+    dy_dy0 : array, shape (n, n_selected, *batch, n_times), or None
+        Derivative of the discrete solution: first index the state component, second the initial component.
+    dy_dparams : array, shape (n, n_params, *batch, n_times), or None
+        The same with respect to the parameters `param_names`.
+    param_names, y0_names : tuple of str
+        What the second index of `dy_dparams` and `dy_dy0` counts.
+    state_names : tuple of str
+        Names of the components; ``()`` for a plain function.
+    """
+
+    t: NDArray[np.float64]
+    y: Any
+    nfev: Any
+    status: Any
+    message: Any
+    n_times: Any
+    dy_dy0: Any = None
+    dy_dparams: Any = None
+    param_names: tuple[str, ...] = ()
+    y0_names: tuple[str, ...] = ()
+    state_names: tuple[str, ...] = ()
+    njev: int = 0
+    nlu: int = 0
+    sol: None = None
+    t_events: None = None
+    y_events: None = None
+
+    @property
+    def success(self) -> Any:
+        """Whether the end was reached: a bool, or an array of bool with a batch."""
+        return self.status >= 0
+
+    def __repr__(self) -> str:
+        status = np.asarray(self.status)
+        if status.ndim:
+            ended = f"{int((status >= 0).sum())} of {status.size} trajectories reached the end"
+        else:
+            ended = f"status={self.status}, message={self.message!r}"
+        more = "".join(
+            f", {name}: shape {value.shape}"
+            for name, value in (("dy_dy0", self.dy_dy0), ("dy_dparams", self.dy_dparams))
+            if value is not None
+        )
+        return f"Solution(t: shape {self.t.shape}, y: shape {self.y.shape}{more}, {ended})"
