@@ -18,7 +18,7 @@ __all__ = ["AngularSystem"]
 _PI_REST = 1.2246467991473532e-16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AngularSystem(System):
     """A `System` that rests where its angles are whole half turns, and can measure its angles from there.
 
@@ -69,6 +69,12 @@ class AngularSystem(System):
         if len(turns) != len(self.angles):
             raise must(who, "half_turns", rule, self.half_turns)
         object.__setattr__(self, "half_turns", turns)
+
+    def __repr__(self) -> str:
+        shown: dict[str, Any] = self.parameters
+        if any(self.half_turns):
+            shown |= {"half_turns": self.half_turns}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     def about(self, equilibrium: str) -> Self:
         """Return this system with its angles measured from the equilibrium of that name."""

@@ -64,11 +64,11 @@ def _as_array(who: str, name: str, value: Any) -> np.ndarray[Any, np.dtype[np.fl
 def check_arguments(cls: type[Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     """Raise for a name that is no field, and for more values than there are parameters."""
     fields = dataclasses.fields(cls)
-    known = [field.name for field in fields]
+    in_order = [field.name for field in fields if not field.kw_only]
+    known = in_order + [field.name for field in fields if field.kw_only]
     for name in kwargs:
         if name not in known:
             raise unknown_name(cls.__name__, "parameter", name, known)
-    in_order = [field.name for field in fields if not field.kw_only]
     if len(args) > len(in_order):
         rule = f"takes at most {len(in_order)} parameters ({', '.join(in_order)})"
         raise ArgumentError(f"{cls.__name__}: {rule}; got {len(args)}: {args!r}.")

@@ -16,7 +16,7 @@ __all__ = ["DoublePendulum"]
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)  # AngularSystem's own shows `half_turns` only when it is used
 class DoublePendulum(AngularSystem):
     """Two uniform rods, the second hinged to the end of the first, swinging without friction in a vertical plane.
 

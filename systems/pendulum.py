@@ -16,7 +16,7 @@ __all__ = ["Pendulum"]
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)  # AngularSystem's own shows `half_turns` only when it is used
 class Pendulum(AngularSystem):
     """A point mass on a massless rod of fixed length, with friction and a periodic torque at the pivot.
 

@@ -1,0 +1,414 @@
+"""Every system keeps what it declares: the suite walks the folder, so a new file is tested the moment it exists.
+
+Oracles: mpmath at 40 digits for the physics, central differences there for the Jacobians, SciPy for trajectories.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import pickle
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import FrozenInstanceError
+from fractions import Fraction
+from typing import Any
+
+import hypothesis.strategies as st
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from scipy.integrate import solve_ivp
+
+import systems
+from diffsim import array_ops, protocols
+from diffsim.derivatives import grad, jacobian, jvp
+
+CLASSES = [systems.find(name) for name in systems.names()]
+SAMPLE = np.linspace(-9.0, 9.0, 10_001)
+# Where NumPy takes sin and cos from the C library, as Python does, one trajectory and a batch agree to the last bit.
+SAME_ELEMENTARY = all(math.sin(x) == y for x, y in zip(SAMPLE.tolist(), np.sin(SAMPLE).tolist(), strict=True))
+T = 0.7  # a time at which a drive is neither at rest nor at its crest
+
+every_system = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+quick = settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.filter_too_much])
+
+
+def draw_system(data: st.DataObject, cls: type[Any], keep_zeros: bool = False) -> Any:
+    """A system with drawn parameters; with `keep_zeros`, friction and drive that are zero by default stay so."""
+    values = {}
+    for name, default in cls().parameters.items():
+        low = 0.3 if name in cls.positive or name in cls.non_negative else -3.0
+        drawn = data.draw(st.floats(low, 3.0), label=name)
+        values[name] = 0.0 if keep_zeros and default == 0.0 else drawn
+    return cls(**values)
+
+
+def draw_state(data: st.DataObject, system: Any) -> list[float]:
+    """A state at which the field is smooth: away from poles such as a collision."""
+    component = st.floats(-3.0, 3.0)
+    state = data.draw(st.lists(component, min_size=system.dimension, max_size=system.dimension), label="state")
+    with np.errstate(all="ignore"):
+        rates = system(T, np.array(state)[:, None])
+    assume(np.all(np.isfinite(rates)) and np.max(np.abs(rates)) < 1e3)
+    return state
+
+
+def multiprecise(system: Any) -> Any:
+    return system.replace(**{name: mpmath.mpf(value) for name, value in system.parameters.items()})
+
+
+def slope(f: Callable[[Any], Any]) -> Any:
+    """df/ds at s = 0 in multiprecision, by central differences with steps of 1e-13: 26 digits at 40."""
+    h = mpmath.mpf(10) ** -13
+    return (f(h) - f(-h)) / (2 * h)
+
+
+def exact_jacobian(field: Callable[[Sequence[Any]], Any], state: Sequence[float]) -> np.ndarray[Any, Any]:
+    """Jacobian of a field by differences at 40 digits."""
+    with mpmath.workdps(40):
+        point = [mpmath.mpf(x) for x in state]
+        columns = []
+        for j in range(len(point)):
+            moved = [[p + (s if i == j else 0) for i, p in enumerate(point)] for s in (1e-13, -1e-13)]
+            up, down = (field(m) for m in moved)
+            columns.append([float((a - b) / mpmath.mpf(2e-13)) for a, b in zip(up, down, strict=True)])
+    return np.array(columns).T
+
+
+# --- what is written down --------------------------------------------------------------------------------------------
+
+
+def test_names_finds_the_five_of_the_first_day() -> None:
+    assert {"DoublePendulum", "HarmonicOscillator", "Kepler", "Lorenz63", "Pendulum"} <= set(systems.names())
+
+
+@every_system
+def test_declarations_are_complete(cls: type[Any]) -> None:
+    system = cls()
+    assert len(cls.state_names) == len(cls.state_units) == system.dimension == len(system.default_state)
+    assert set(cls.parameter_units) == set(system.parameter_names)
+    assert cls.positive | cls.non_negative <= set(system.parameter_names)
+    assert all(0 <= i < system.dimension for i in cls.angles)
+    assert all(cls.state_units[i] == "rad" for i in cls.angles)
+    assert all(type(value) is float for value in system.parameters.values())
+    assert protocols.is_system(system)
+    assert protocols.is_elementwise(system) == cls.elementwise
+
+
+@every_system
+def test_docstring_has_the_tables_with_units_and_defaults(cls: type[Any]) -> None:
+    doc = inspect.getdoc(cls) or ""
+    for name, unit in zip(cls.state_names, cls.state_units, strict=True):
+        assert re.search(rf"^{name} +\S.*  {re.escape(unit)}$", doc, re.MULTILINE), f"no row for state {name} in {unit}"
+    for name, value in cls().parameters.items():
+        unit = re.escape(cls.parameter_units[name])
+        row = re.search(rf"^{name}  +(\S+)  +{unit}  +\S", doc, re.MULTILINE)
+        assert row, f"no row for parameter {name}"
+        assert float(Fraction(row.group(1))) == value, f"the default of {name} in the docstring"
+    for word in ("\nInvariants:", "\nEquilibria", "\nChaotic", "\nReferences\n", ">>> "):
+        assert word in doc, word
+
+
+@every_system
+def test_a_system_is_frozen_equal_hashable_and_pickles(cls: type[Any]) -> None:
+    system = cls()
+    with pytest.raises(FrozenInstanceError):
+        setattr(system, system.parameter_names[0], 2.0)
+    assert pickle.loads(pickle.dumps(system)) == system == cls()
+    assert hash(system) == hash(cls())
+    twin = pickle.loads(pickle.dumps(system))
+    state = np.array(system.default_state)
+    assert np.array_equal(twin(T, state), system(T, state))
+
+
+# --- kinds of number -------------------------------------------------------------------------------------------------
+
+
+@every_system
+@quick
+@given(data=st.data())
+def test_lists_arrays_and_batches_agree_to_the_last_bit(cls: type[Any], data: st.DataObject) -> None:
+    system = draw_system(data, cls)
+    states = [draw_state(data, system) for _ in range(3)]
+    batch = np.array(states).T
+    together = system(T, batch)
+    assert together.shape == batch.shape
+    assert np.array_equal(system(T, batch.reshape(-1, 1, 3))[:, 0], together)
+    for lane, state in enumerate(states):
+        alone = system(T, np.array(state))
+        assert alone.shape == (system.dimension,)
+        assert type(alone) is np.ndarray
+        assert np.array_equal(alone, system(T, state)), "a list"
+        assert np.array_equal(alone, system(T, tuple(state))), "a tuple"
+        if cls.elementwise:
+            assert np.array_equal(system(T, batch[:, lane : lane + 1])[:, 0], together[:, lane]), "a batch of one"
+            tolerance = 0.0 if SAME_ELEMENTARY else 1e-13 * float(np.max(np.abs(alone)))
+            np.testing.assert_allclose(alone, together[:, lane], rtol=0.0, atol=tolerance)
+
+
+@every_system
+@quick
+@given(data=st.data())
+def test_multiprecision_gives_all_its_digits(cls: type[Any], data: st.DataObject) -> None:
+    system = draw_system(data, cls)
+    state = draw_state(data, system)
+    answers = []
+    for digits in (50, 80):
+        with mpmath.workdps(digits):
+            answers.append(multiprecise(system)(mpmath.mpf(T), [mpmath.mpf(x) for x in state]))
+    low, high = answers
+    scale = max(abs(x) for x in high)
+    assert all(abs(a - b) <= 1e-45 * scale for a, b in zip(low, high, strict=True)), "a float slipped in"
+    np.testing.assert_allclose(system(T, state), high.astype(float), rtol=1e-12, atol=1e-13 * float(scale))
+
+
+@every_system
+def test_an_empty_batch_gives_an_empty_batch(cls: type[Any]) -> None:
+    system = cls()
+    assert system(0.0, np.zeros((system.dimension, 0))).shape == (system.dimension, 0)
+
+
+@every_system
+def test_arrays_of_parameters_are_one_entry_a_trajectory(cls: type[Any]) -> None:
+    system = cls()
+    name = system.parameter_names[0]
+    values = np.array([0.5, 1.0, 2.0])
+    batch = np.repeat(np.array(system.default_state)[:, None], 3, axis=1) + 0.25
+    together = system.replace(**{name: values})(T, batch)
+    for lane, value in enumerate(values):
+        assert np.array_equal(together[:, lane], system.replace(**{name: value})(T, batch[:, lane]))
+
+
+@every_system
+def test_a_singular_point_gives_no_python_error(cls: type[Any]) -> None:
+    system = cls()
+    with np.errstate(all="ignore"):
+        single = system(0.0, np.zeros(system.dimension))
+        batch = system(0.0, np.zeros((system.dimension, 1)))[:, 0]
+    np.testing.assert_array_equal(single, batch)
+
+
+# --- derivatives by the core -----------------------------------------------------------------------------------------
+
+
+@every_system
+@quick
+@given(data=st.data())
+def test_jacobian_by_the_core_equals_multiprecision_differences(cls: type[Any], data: st.DataObject) -> None:
+    system = draw_system(data, cls)
+    state = draw_state(data, system)
+    ours = jacobian(lambda y: system(T, y))(np.array(state))
+    exact = exact_jacobian(lambda y: system(T, y), state)
+    np.testing.assert_allclose(ours, exact, rtol=1e-9, atol=1e-9 * np.max(np.abs(exact)))
+
+
+@every_system
+@quick
+@given(data=st.data())
+def test_every_parameter_has_its_derivative(cls: type[Any], data: st.DataObject) -> None:
+    system = draw_system(data, cls)
+    state = draw_state(data, system)
+    values = [system.parameters[name] for name in system.parameter_names]
+
+    def field(p: Any) -> Any:
+        return protocols.with_parameters(system, list(p))(T, state)
+
+    ours = jacobian(field)(np.array(values))
+    exact = exact_jacobian(field, values)
+    np.testing.assert_allclose(ours, exact, rtol=1e-9, atol=1e-9 * np.max(np.abs(exact)))
+
+
+@every_system
+def test_no_parameter_is_without_effect(cls: type[Any]) -> None:
+    system = cls(**{name: 1.1 + 0.2 * i for i, name in enumerate(cls().parameter_names)})
+    state = [0.8 + 0.3 * i for i in range(system.dimension)]
+    for i, name in enumerate(system.parameter_names):
+        values = list(system.parameters.values())
+        direction = [1.0 if j == i else 0.0 for j in range(len(values))]
+
+        def field(p: Any, system: Any = system) -> Any:
+            return protocols.with_parameters(system, list(p))(T, state)
+
+        _, tangent = jvp(field, (np.array(values),), (np.array(direction),))
+        assert np.max(np.abs(tangent)) > 1e-3, name
+
+
+@every_system
+def test_parameters_that_are_values_pass_the_checks_and_differentiate(cls: type[Any]) -> None:
+    system = cls()
+    state = [0.8 + 0.3 * i for i in range(system.dimension)]
+    name = system.parameter_names[0]
+
+    def through_checks(p: Any) -> Any:
+        return array_ops.sum(system.replace(**{name: p})(T, state))
+
+    def without_checks(p: Any) -> Any:
+        return array_ops.sum(protocols.with_parameters(system, {name: p})(T, state))
+
+    assert grad(through_checks)(1.5) == grad(without_checks)(1.5)
+
+
+# --- physics ---------------------------------------------------------------------------------------------------------
+
+
+@every_system
+@quick
+@given(data=st.data())
+def test_invariants_stand_still_along_the_field_by_our_own_gradient(cls: type[Any], data: st.DataObject) -> None:
+    system = draw_system(data, cls, keep_zeros=True)
+    state = np.array(draw_state(data, system))
+    for name, invariant in system.invariants.items():
+        row = grad(invariant)(state)
+        rates = system(T, state)
+        size = np.sum(np.abs(row * rates))
+        assert abs(np.dot(row, rates)) <= 1e-12 * size + 1e-13, name
+
+
+@every_system
+@quick
+@given(data=st.data())
+def test_invariants_stand_still_along_the_field_in_multiprecision(cls: type[Any], data: st.DataObject) -> None:
+    with mpmath.workdps(40):
+        drawn = draw_system(data, cls, keep_zeros=True)
+        state = [mpmath.mpf(x) for x in draw_state(data, drawn)]
+        system = multiprecise(drawn)
+        rates = system(mpmath.mpf(T), state)
+        for name, invariant in system.invariants.items():
+
+            def along(s: Any, invariant: Any = invariant) -> Any:
+                return invariant([x + s * r for x, r in zip(state, rates, strict=True)])
+
+            scale = 1 + max(abs(r) for r in rates) ** 3
+            assert abs(slope(along)) < 1e-18 * scale, name
+
+
+@every_system
+@quick
+@given(data=st.data())
+def test_hamiltonian_systems_are_the_symplectic_gradient_of_their_energy(cls: type[Any], data: st.DataObject) -> None:
+    system = draw_system(data, cls, keep_zeros=True)
+    if not system.hamiltonian:
+        return
+    state = np.array(draw_state(data, system))
+    n = system.dimension // 2
+    slope_of_energy = grad(system.energy)(state)
+    expected = np.concatenate([slope_of_energy[n:], -slope_of_energy[:n]])
+    np.testing.assert_allclose(system(T, state), expected, rtol=1e-11, atol=1e-12 * np.max(np.abs(expected)))
+
+
+@every_system
+def test_separable_systems_have_no_diagonal_blocks(cls: type[Any]) -> None:
+    system = cls()
+    state = np.array([0.8 + 0.3 * i for i in range(system.dimension)])
+    matrix = jacobian(lambda y: system(T, y))(state)
+    n = system.dimension // 2
+    apart = not (np.any(matrix[:n, :n]) or np.any(matrix[n:, n:])) if system.dimension == 2 * n else False
+    assert system.separable == apart
+
+
+@every_system
+@quick
+@given(data=st.data())
+def test_equilibria_are_at_rest(cls: type[Any], data: st.DataObject) -> None:
+    system = draw_system(data, cls, keep_zeros=True)
+    for name, state in system.equilibria.items():
+        np.testing.assert_allclose(system(T, list(state)), 0.0, atol=1e-13, err_msg=name)
+
+
+@every_system
+def test_positions_are_points_in_the_plane_whose_rods_keep_their_lengths(cls: type[Any]) -> None:
+    system = cls()
+    rng = np.random.default_rng(1)
+    states = rng.uniform(-3.0, 3.0, (system.dimension, 50))
+    if not system.drawable:
+        with pytest.raises(TypeError, match="has no positions"):
+            system.positions(states)
+        return
+    points = system.positions(states)
+    assert points.shape[1:] == (2, 50)
+    assert np.all(np.isfinite(points))
+    assert np.all(points[0] == 0.0), "the pivot is the origin"
+    np.testing.assert_array_equal(system.positions(states[:, 7]), points[..., 7])
+    np.testing.assert_array_equal(system.positions(states[:, 7].tolist()), points[..., 7])
+    if system.angles:
+        rods = np.linalg.norm(np.diff(points, axis=0), axis=1)
+        np.testing.assert_allclose(rods, np.broadcast_to(rods[:, :1], rods.shape), rtol=1e-13)
+
+
+@every_system
+def test_energy_is_there_exactly_where_it_is_declared(cls: type[Any]) -> None:
+    system = cls()
+    state = [0.8 + 0.3 * i for i in range(system.dimension)]
+    batch = np.repeat(np.array(state)[:, None], 4, axis=1)
+    if not system.has_energy:
+        assert "energy" not in system.invariants
+        with pytest.raises(TypeError, match="has no energy"):
+            system.energy(state)
+        return
+    assert np.array_equal(system.energy(batch), np.full(4, system.energy(state)))
+    assert type(system.energy(state)) is float
+
+
+@every_system
+def test_scipy_conserves_the_invariants_along_the_default_orbit(cls: type[Any]) -> None:
+    system = cls()
+    orbit = solve_ivp(system, (0.0, 10.0), system.default_state, method="DOP853", rtol=1e-12, atol=1e-12)
+    assert orbit.status == 0
+    assert np.ptp(orbit.y[0]) > 0.1, "the default state moves"
+    for name, invariant in system.invariants.items():
+        values = invariant(orbit.y)
+        assert np.max(np.abs(values - values[0])) < 1e-9 * max(1.0, abs(values[0])), name
+
+
+# --- angles measured from an equilibrium -----------------------------------------------------------------------------
+
+
+@every_system
+@quick
+@given(data=st.data())
+def test_angles_measured_from_an_equilibrium_are_the_same_physics(cls: type[Any], data: st.DataObject) -> None:
+    if not cls.angles:
+        return
+    with mpmath.workdps(40):
+        drawn_system = draw_system(data, cls)
+        state = [mpmath.mpf(x) for x in draw_state(data, drawn_system)]
+        system = multiprecise(drawn_system)
+        for name, turns in cls.resting.items():
+            moved = system.about(name)
+            absolute = list(state)
+            for i, k in zip(cls.angles, turns, strict=True):
+                absolute[i] = state[i] + k * mpmath.pi
+            for there, here in (
+                (moved(T, state), system(T, absolute)),
+                ([moved.energy(state)], [system.energy(absolute)]),
+            ):
+                assert all(abs(a - b) < 1e-35 * (1 + abs(a)) for a, b in zip(there, here, strict=True)), name
+            drawn = moved.positions(state) - system.positions(absolute)
+            assert max(abs(x) for x in drawn.ravel()) < 1e-35
+
+
+@every_system
+def test_an_equilibrium_is_exactly_at_rest_in_its_own_coordinates(cls: type[Any]) -> None:
+    for name in getattr(cls, "resting", {}):
+        moved = cls().about(name)
+        state = moved.equilibria[name]
+        assert state == (0.0,) * moved.dimension
+        assert np.array_equal(moved(T, state), np.zeros(moved.dimension))
+        there = moved.to_absolute(state)
+        assert tuple(there) == cls().equilibria[name]
+        np.testing.assert_allclose(moved.from_absolute(there), 0.0, atol=math.ulp(math.pi))
+
+
+@every_system
+@quick
+@given(data=st.data())
+def test_from_absolute_keeps_every_digit(cls: type[Any], data: st.DataObject) -> None:
+    for name, turns in getattr(cls, "resting", {}).items():
+        state = draw_state(data, cls())
+        ours = cls().about(name).from_absolute(state)
+        with mpmath.workdps(40):
+            for i, k in zip(cls.angles, turns, strict=True):
+                exact = mpmath.mpf(state[i]) - k * mpmath.pi
+                assert abs(ours[i] - exact) <= math.ulp(float(exact)), name
