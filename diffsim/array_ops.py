@@ -115,24 +115,22 @@ def _keep(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(1 if i in axes else n for i, n in enumerate(shape))
 
 
-_SUM = register(
+_SUM: Structural = register(
     Structural(
         "sum",
         lambda x, axis: np.sum(x, axis=axis),
-        lambda i, g, out, args, p: broadcast_to(
-            reshape(g, _keep(shape_of(args[0]), p["axis"])), shape_of(args[0])
-        ),
+        lambda i, g, out, args, p: broadcast_to(reshape(g, _keep(shape_of(args[0]), p["axis"])), shape_of(args[0])),
         lead=lambda p, args: {"axis": tuple(a + 1 for a in p["axis"])},
     )
 )
-_BROADCAST = register(
+_BROADCAST: Structural = register(
     Structural(
         "broadcast_to",
         lambda x, shape: np.broadcast_to(x, shape),
         lambda i, g, out, args, p: unbroadcast(g, shape_of(args[0])),
     )
 )
-_RESHAPE = register(
+_RESHAPE: Structural = register(
     Structural(
         "reshape",
         lambda x, shape: np.reshape(x, shape),
@@ -140,7 +138,7 @@ _RESHAPE = register(
         lead=lambda p, args: {"shape": (shape_of(args[0])[0], *p["shape"])},
     )
 )
-_TRANSPOSE = register(
+_TRANSPOSE: Structural = register(
     Structural(
         "transpose",
         lambda x, axes: np.transpose(x, axes),
@@ -173,9 +171,7 @@ def unbroadcast(g: AnyNumber, shape: tuple[int, ...]) -> AnyNumber:
     if len(have) < len(shape) or math.prod(have) < math.prod(shape):
         return broadcast_to(g, shape)  # a constant cotangent of an array
     extra = len(have) - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        i + extra for i, n in enumerate(shape) if n == 1 and have[i + extra] != 1
-    )
+    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and have[i + extra] != 1)
     return reshape(bind(_SUM, (g,), {"axis": axes}), shape)
 
 
@@ -263,10 +259,8 @@ def _max_objects(x: AnyNumber, axis: tuple[int, ...]) -> AnyNumber:
     return out
 
 
-_MAX = register(
-    Structural(
-        "max", lambda x, axis: np.max(x, axis=axis), _max_transpose, push=_max_push, objects=_max_objects
-    )
+_MAX: Structural = register(
+    Structural("max", lambda x, axis: np.max(x, axis=axis), _max_transpose, push=_max_push, objects=_max_objects)
 )
 
 
@@ -317,7 +311,7 @@ def _set_item(x: AnyNumber, w: AnyNumber, index: Any) -> Any:
     return out
 
 
-_GETITEM = register(
+_GETITEM: Structural = register(
     Structural(
         "getitem",
         lambda x, index: x[index],
@@ -325,7 +319,7 @@ _GETITEM = register(
         lead=lambda p, args: _lead_index(p),
     )
 )
-_SCATTER = register(
+_SCATTER: Structural = register(
     Structural(
         "scatter",
         _scatter,
@@ -333,7 +327,7 @@ _SCATTER = register(
         lead=lambda p, args: _lead_index(p, shape=(shape_of(args[0])[0], *p["shape"])),
     )
 )
-_SET_ITEM = register(
+_SET_ITEM: Structural = register(
     Structural(
         "set_item",
         _set_item,
@@ -359,11 +353,13 @@ def _lead_axis(p: Params, args: Sequence[AnyNumber]) -> Params:
     return {"axis": p["axis"] + 1}
 
 
-_STACK = register(Structural("stack", lambda *xs, axis: np.stack(xs, axis=axis), _stack_transpose, lead=_lead_axis))
-_CONCATENATE = register(
+_STACK: Structural = register(
+    Structural("stack", lambda *xs, axis: np.stack(xs, axis=axis), _stack_transpose, lead=_lead_axis)
+)
+_CONCATENATE: Structural = register(
     Structural("concatenate", lambda *xs, axis: np.concatenate(xs, axis=axis), _concatenate_transpose, lead=_lead_axis)
 )
-_CUMSUM = register(
+_CUMSUM: Structural = register(
     Structural(
         "cumsum",
         lambda x, axis: np.cumsum(x, axis=axis),
@@ -477,7 +473,7 @@ def _swap(x: AnyNumber) -> AnyNumber:
     return transpose(x, (*range(n - 2), n - 1, n - 2))
 
 
-_MATMUL = register(
+_MATMUL: Structural = register(
     Structural(
         "matmul",
         np.matmul,
@@ -517,7 +513,9 @@ def dot(a: AnyNumber, b: AnyNumber) -> AnyNumber:
     if not shape_of(a) or not shape_of(b):
         return a * b
     if len(shape_of(b)) > 2:
-        raise ArgumentError(f"dot: the second array may have at most 2 dimensions; got shape {shape_of(b)}. Use matmul.")
+        raise ArgumentError(
+            f"dot: the second array may have at most 2 dimensions; got shape {shape_of(b)}. Use matmul."
+        )
     return matmul(a, b)
 
 
@@ -534,7 +532,9 @@ def norm(x: AnyNumber, ord: float | None = None, axis: Axis = None, keepdims: bo
     x = _lift(x)
     if ord is None or ord == 2:
         if ord == 2 and axis is None and len(shape_of(x)) > 1:
-            raise ArgumentError("norm: the spectral norm of a matrix is not there; got ord=2. Use ord=None (Frobenius).")
+            raise ArgumentError(
+                "norm: the spectral norm of a matrix is not there; got ord=2. Use ord=None (Frobenius)."
+            )
         return ops.sqrt(sum(ops.square(x), axis, keepdims))
     if axis is None and len(shape_of(x)) > 1:
         raise ArgumentError(f"norm: a matrix norm must have ord=None (Frobenius); got ord={ord!r}.")
@@ -589,10 +589,10 @@ def _minor(a: AnyNumber, rows: Sequence[int], columns: Sequence[int]) -> AnyNumb
     return total
 
 
-_SOLVE = register(
+_SOLVE: Structural = register(
     Structural("solve", np.linalg.solve, _solve_transpose, push=_solve_push, objects=_solve_objects)
 )
-_DET = register(
+_DET: Structural = register(
     Structural(
         "det",
         np.linalg.det,

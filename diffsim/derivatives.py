@@ -75,7 +75,9 @@ def _zero(x: AnyNumber, lead: tuple[int, ...] = ()) -> AnyNumber:
 def _tangents_for(who: str, primals: Sequence[Tree], tangents: Sequence[Tree], lead: tuple[int, ...]) -> list[Any]:
     """Checked leaves of the tangents, each of the shape of its primal (behind a leading axis)."""
     if not isinstance(primals, list | tuple) or not isinstance(tangents, list | tuple):
-        raise KindError(f"{who}: primals and tangents must be tuples, one entry an argument; write {who}(f, (x,), (v,)).")
+        raise KindError(
+            f"{who}: primals and tangents must be tuples, one entry an argument; write {who}(f, (x,), (v,))."
+        )
     moved, at = leaves(list(tangents)), leaves(list(primals))
     if len(moved) != len(at):
         raise ArgumentError(f"{who}: tangents must have the form of primals; got {len(moved)} for {len(at)} numbers.")
@@ -349,8 +351,7 @@ def _forward(
     starts = np.cumsum([0, *sizes])
     unit = np.eye(n)
     directions = [
-        unit[:, a : a + size].reshape(n, *shape_of(x))
-        for x, a, size in zip(leaves(trees), starts, sizes, strict=False)
+        unit[:, a : a + size].reshape(n, *shape_of(x)) for x, a, size in zip(leaves(trees), starts, sizes, strict=False)
     ]
     out, tangents = pushforward(inner, trees, rebuild(trees, iter(directions)))
     blocks = []

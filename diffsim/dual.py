@@ -59,7 +59,11 @@ class Dual(Operators):
             elif isinstance(a, np.ndarray) and a.dtype == object:
                 return each(row, args)
             primals.append(a)
-        out = bind(row, primals, params)
+        if row.singular:  # NaN and infinity are values here; the solvers look for them
+            with np.errstate(all="ignore"):
+                out = bind(row, primals, params)
+        else:
+            out = bind(row, primals, params)
         if row.boolean:
             return out
         if not tangents:
@@ -121,9 +125,7 @@ def _many(
         ndim = len(shape_of(out))
         return row.tangent({i: _align(t, k, ndim) for i, t in tangents.items()}, out, primals, params)
     if isinstance(row, Structural) and row.lead is not None and row.push is None:
-        moved = [
-            tangents[i] if i in tangents else np.zeros((k, *shape_of(a))) for i, a in enumerate(primals)
-        ]
+        moved = [tangents[i] if i in tangents else np.zeros((k, *shape_of(a))) for i, a in enumerate(primals)]
         led = row.lead(params, moved)
         if led is not None:
             return bind(row, moved, led)

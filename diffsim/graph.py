@@ -136,7 +136,7 @@ class Tracer(Operators):
         if isinstance(a, Tracer):
             if a._builder is not self._builder:
                 raise TraceError(
-                    "trace: a function that is being traced must not use numbers of another trace; pass them as arguments."
+                    "trace: a function that is traced must not use numbers of another trace; pass them as arguments."
                 )
             return a
         return self._builder.constant(a.item() if isinstance(a, np.ndarray) else a)
@@ -208,7 +208,9 @@ class Graph:
         """Evaluate on arguments of the traced form; any kind of number."""
         given, wanted = leaves(list(args)), leaves(self.form)
         if len(given) != len(wanted):
-            raise ArgumentError(f"Graph: takes arguments of the traced form with {len(wanted)} arrays; got {len(given)}.")
+            raise ArgumentError(
+                f"Graph: takes arguments of the traced form with {len(wanted)} arrays; got {len(given)}."
+            )
         inputs: list[AnyNumber] = []
         for x, shape in zip(given, wanted, strict=True):
             x = array_ops.array(x)
@@ -376,8 +378,8 @@ def _pruned(nodes: Sequence[Node], form: Tree, result: Tree) -> Graph:
             needed.update(nodes[i].operands)
     kept = [i for i, node in enumerate(nodes) if i in needed or (node.row is None and node.value is None)]
     new = {old: i for i, old in enumerate(kept)}
-    moved = tuple(
-        Node(n.row, tuple(new[j] for j in n.operands), n.value, n.name) for n in (nodes[i] for i in kept)
+    moved = tuple(Node(n.row, tuple(new[j] for j in n.operands), n.value, n.name) for n in (nodes[i] for i in kept))
+    renumbered = tree_map(
+        lambda index: np.array([new[i] for i in index.ravel().tolist()], dtype=np.intp).reshape(index.shape), result
     )
-    renumbered = tree_map(lambda index: np.array([new[i] for i in index.ravel().tolist()], dtype=np.intp).reshape(index.shape), result)
     return Graph(moved, form, renumbered)

@@ -28,7 +28,7 @@ import functools
 import math
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -88,6 +88,7 @@ __all__ = [
     "where",
 ]
 
+Function: TypeAlias = Callable[..., AnyNumber]
 _LN2 = math.log(2.0)
 _LN10 = math.log(10.0)
 _TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
@@ -95,7 +96,7 @@ _NEAR = (-3.0, 3.0)
 _POSITIVE = (0.05, 5.0)
 
 
-def _function(row: Elementwise, doc: str) -> Callable[..., AnyNumber]:
+def _function(row: Elementwise, doc: str) -> Function:
     """The public function of a row: a fast path for one Python float, else the dispatch."""
     scalar = row.scalar
 
@@ -109,7 +110,7 @@ def _function(row: Elementwise, doc: str) -> Callable[..., AnyNumber]:
                     return row.evaluate((x,))
             return bind(row, (x,))
 
-        function: Callable[..., AnyNumber] = unary
+        function: Function = unary
     else:
 
         def nary(*args: AnyNumber) -> AnyNumber:
@@ -131,7 +132,7 @@ def _row(
     partials: tuple[Callable[..., Any] | None, ...],
     doc: str,
     **fields: Any,
-) -> Callable[..., AnyNumber]:
+) -> Function:
     if "domain" not in fields:
         fields["domain"] = (_NEAR,) * len(partials)
     if "ufuncs" not in fields and isinstance(numpy, np.ufunc):
@@ -206,10 +207,10 @@ def _power_exponent(out: AnyNumber, x: AnyNumber, y: AnyNumber) -> AnyNumber:
     return out * log(where(greater(x, 0.0), x, 1.0))
 
 
-add = _row(
+add: Function = _row(
     "add", np.add, operator.add, (lambda out, x, y: 1.0, lambda out, x, y: 1.0), "Sum ``x + y``.", symbol="+"
 )
-subtract = _row(
+subtract: Function = _row(
     "subtract",
     np.subtract,
     operator.sub,
@@ -217,7 +218,7 @@ subtract = _row(
     "Difference ``x - y``.",
     symbol="-",
 )
-multiply = _row(
+multiply: Function = _row(
     "multiply",
     np.multiply,
     operator.mul,
@@ -225,7 +226,7 @@ multiply = _row(
     "Product ``x * y``.",
     symbol="*",
 )
-divide = _row(
+divide: Function = _row(
     "divide",
     np.divide,
     operator.truediv,
@@ -235,8 +236,8 @@ divide = _row(
     domain=(_NEAR, (0.2, 4.0)),
     singular=True,
 )
-negative = _row("negative", np.negative, operator.neg, (lambda out, x: -1.0,), "Opposite ``-x``.")
-power = _row(
+negative: Function = _row("negative", np.negative, operator.neg, (lambda out, x: -1.0,), "Opposite ``-x``.")
+power: Function = _row(
     "power",
     np.power,
     _power_scalar,
@@ -246,8 +247,8 @@ power = _row(
     domain=((0.05, 4.0), _NEAR),
     singular=True,
 )
-square = _row("square", np.square, lambda x: x * x, (lambda out, x: 2.0 * x,), "Square ``x * x``.")
-remainder = _row(
+square: Function = _row("square", np.square, lambda x: x * x, (lambda out, x: 2.0 * x,), "Square ``x * x``.")
+remainder: Function = _row(
     "remainder",
     np.remainder,
     _remainder_scalar,
@@ -257,7 +258,7 @@ remainder = _row(
     domain=((0.1, 0.9), (1.0, 4.0)),
     singular=True,
 )
-abs = _row(
+abs: Function = _row(
     "abs",
     np.absolute,
     builtins.abs,
@@ -266,10 +267,16 @@ abs = _row(
     domain=((0.05, 4.0),),
     ufuncs=(np.absolute, np.fabs),
 )
-sign = _row(
-    "sign", np.sign, _sign_scalar, (None,), "Sign: -1, 0 or 1; derivative 0.", domain=((0.05, 4.0),), mpmath=lambda mp, x: mp.sign(x)
+sign: Function = _row(
+    "sign",
+    np.sign,
+    _sign_scalar,
+    (None,),
+    "Sign: -1, 0 or 1; derivative 0.",
+    domain=((0.05, 4.0),),
+    mpmath=lambda mp, x: mp.sign(x),
 )
-floor = _row(
+floor: Function = _row(
     "floor",
     np.floor,
     _floor_scalar,
@@ -281,7 +288,7 @@ floor = _row(
 
 # --- roots, exponentials, logarithms ---------------------------------------------------------------------------------
 
-sqrt = _row(
+sqrt: Function = _row(
     "sqrt",
     np.sqrt,
     math.sqrt,
@@ -291,7 +298,7 @@ sqrt = _row(
     mpmath=lambda mp, x: mp.sqrt(x),
     singular=True,
 )
-cbrt = _row(
+cbrt: Function = _row(
     "cbrt",
     np.cbrt,
     math.cbrt,
@@ -301,8 +308,10 @@ cbrt = _row(
     mpmath=lambda mp, x: mp.sign(x) * mp.cbrt(mp.fabs(x)),
     singular=True,
 )
-exp = _row("exp", np.exp, math.exp, (lambda out, x: out,), "Exponential.", mpmath=lambda mp, x: mp.exp(x), singular=True)
-expm1 = _row(
+exp: Function = _row(
+    "exp", np.exp, math.exp, (lambda out, x: out,), "Exponential.", mpmath=lambda mp, x: mp.exp(x), singular=True
+)
+expm1: Function = _row(
     "expm1",
     np.expm1,
     math.expm1,
@@ -311,10 +320,16 @@ expm1 = _row(
     mpmath=lambda mp, x: mp.expm1(x),
     singular=True,
 )
-exp2 = _row(
-    "exp2", np.exp2, math.exp2, (lambda out, x: _LN2 * out,), "Power of two ``2**x``.", mpmath=lambda mp, x: mp.mpf(2) ** x, singular=True
+exp2: Function = _row(
+    "exp2",
+    np.exp2,
+    math.exp2,
+    (lambda out, x: _LN2 * out,),
+    "Power of two ``2**x``.",
+    mpmath=lambda mp, x: mp.mpf(2) ** x,
+    singular=True,
 )
-log = _row(
+log: Function = _row(
     "log",
     np.log,
     math.log,
@@ -324,7 +339,7 @@ log = _row(
     mpmath=lambda mp, x: mp.log(x),
     singular=True,
 )
-log1p = _row(
+log1p: Function = _row(
     "log1p",
     np.log1p,
     math.log1p,
@@ -334,7 +349,7 @@ log1p = _row(
     mpmath=lambda mp, x: mp.log1p(x),
     singular=True,
 )
-log2 = _row(
+log2: Function = _row(
     "log2",
     np.log2,
     math.log2,
@@ -344,7 +359,7 @@ log2 = _row(
     mpmath=lambda mp, x: mp.log(x, 2),
     singular=True,
 )
-log10 = _row(
+log10: Function = _row(
     "log10",
     np.log10,
     math.log10,
@@ -357,9 +372,13 @@ log10 = _row(
 
 # --- circular and hyperbolic functions -------------------------------------------------------------------------------
 
-sin = _row("sin", np.sin, math.sin, (lambda out, x: cos(x),), "Sine of x in radians.", mpmath=lambda mp, x: mp.sin(x))
-cos = _row("cos", np.cos, math.cos, (lambda out, x: -sin(x),), "Cosine of x in radians.", mpmath=lambda mp, x: mp.cos(x))
-tan = _row(
+sin: Function = _row(
+    "sin", np.sin, math.sin, (lambda out, x: cos(x),), "Sine of x in radians.", mpmath=lambda mp, x: mp.sin(x)
+)
+cos: Function = _row(
+    "cos", np.cos, math.cos, (lambda out, x: -sin(x),), "Cosine of x in radians.", mpmath=lambda mp, x: mp.cos(x)
+)
+tan: Function = _row(
     "tan",
     np.tan,
     math.tan,
@@ -369,7 +388,7 @@ tan = _row(
     mpmath=lambda mp, x: mp.tan(x),
     singular=True,
 )
-asin = _row(
+asin: Function = _row(
     "asin",
     np.arcsin,
     math.asin,
@@ -379,7 +398,7 @@ asin = _row(
     mpmath=lambda mp, x: mp.asin(x),
     singular=True,
 )
-acos = _row(
+acos: Function = _row(
     "acos",
     np.arccos,
     math.acos,
@@ -389,7 +408,7 @@ acos = _row(
     mpmath=lambda mp, x: mp.acos(x),
     singular=True,
 )
-atan = _row(
+atan: Function = _row(
     "atan",
     np.arctan,
     math.atan,
@@ -412,7 +431,7 @@ def _atan2_by_x(out: AnyNumber, y: AnyNumber, x: AnyNumber) -> AnyNumber:
     return -(y / r) / r
 
 
-atan2 = _row(
+atan2: Function = _row(
     "atan2",
     np.arctan2,
     math.atan2,
@@ -422,13 +441,25 @@ atan2 = _row(
     mpmath=lambda mp, x, y: mp.atan2(x, y),
     singular=True,
 )
-sinh = _row(
-    "sinh", np.sinh, math.sinh, (lambda out, x: cosh(x),), "Hyperbolic sine.", mpmath=lambda mp, x: mp.sinh(x), singular=True
+sinh: Function = _row(
+    "sinh",
+    np.sinh,
+    math.sinh,
+    (lambda out, x: cosh(x),),
+    "Hyperbolic sine.",
+    mpmath=lambda mp, x: mp.sinh(x),
+    singular=True,
 )
-cosh = _row(
-    "cosh", np.cosh, math.cosh, (lambda out, x: sinh(x),), "Hyperbolic cosine.", mpmath=lambda mp, x: mp.cosh(x), singular=True
+cosh: Function = _row(
+    "cosh",
+    np.cosh,
+    math.cosh,
+    (lambda out, x: sinh(x),),
+    "Hyperbolic cosine.",
+    mpmath=lambda mp, x: mp.cosh(x),
+    singular=True,
 )
-tanh = _row(
+tanh: Function = _row(
     "tanh",
     np.tanh,
     math.tanh,
@@ -436,10 +467,15 @@ tanh = _row(
     "Hyperbolic tangent.",
     mpmath=lambda mp, x: mp.tanh(x),
 )
-asinh = _row(
-    "asinh", np.arcsinh, math.asinh, (lambda out, x: 1.0 / hypot(1.0, x),), "Inverse hyperbolic sine.", mpmath=lambda mp, x: mp.asinh(x)
+asinh: Function = _row(
+    "asinh",
+    np.arcsinh,
+    math.asinh,
+    (lambda out, x: 1.0 / hypot(1.0, x),),
+    "Inverse hyperbolic sine.",
+    mpmath=lambda mp, x: mp.asinh(x),
 )
-acosh = _row(
+acosh: Function = _row(
     "acosh",
     np.arccosh,
     math.acosh,
@@ -449,7 +485,7 @@ acosh = _row(
     mpmath=lambda mp, x: mp.acosh(x),
     singular=True,
 )
-atanh = _row(
+atanh: Function = _row(
     "atanh",
     np.arctanh,
     math.atanh,
@@ -462,7 +498,7 @@ atanh = _row(
 
 # --- the functions of neural networks and statistics -----------------------------------------------------------------
 
-sigmoid = _row(
+sigmoid: Function = _row(
     "sigmoid",
     _sigmoid_numpy,
     _sigmoid_scalar,
@@ -470,7 +506,7 @@ sigmoid = _row(
     "Logistic function ``1 / (1 + exp(-x))``; never overflows.",
     mpmath=lambda mp, x: 1 / (1 + mp.exp(-x)),
 )
-softplus = _row(
+softplus: Function = _row(
     "softplus",
     _softplus_numpy,
     _softplus_scalar,
@@ -478,7 +514,7 @@ softplus = _row(
     "``log(1 + exp(x))``; never overflows.",
     mpmath=lambda mp, x: mp.log1p(mp.exp(x)),
 )
-relu = _row(
+relu: Function = _row(
     "relu",
     lambda x: np.maximum(x, 0),
     lambda x: x if x > 0 or x != x else 0.0,
@@ -486,7 +522,7 @@ relu = _row(
     "``max(x, 0)``; derivative 0 at 0.",
     domain=((0.05, 4.0),),
 )
-erf = _row(
+erf: Function = _row(
     "erf",
     _erf_numpy,
     math.erf,
@@ -504,7 +540,7 @@ def _greater_half(x: AnyNumber, y: AnyNumber) -> AnyNumber:
     return where(greater(x, y), 1.0, where(equal(x, y), 0.5, 0.0))
 
 
-maximum = _row(
+maximum: Function = _row(
     "maximum",
     np.maximum,
     _maximum_scalar,
@@ -513,7 +549,7 @@ maximum = _row(
     domain=((0.0, 1.0), (1.5, 3.0)),
     ufuncs=(np.maximum, np.fmax),
 )
-minimum = _row(
+minimum: Function = _row(
     "minimum",
     np.minimum,
     _minimum_scalar,
@@ -528,7 +564,7 @@ def _hypot_partial(out: AnyNumber, x: AnyNumber) -> AnyNumber:
     return x / where(equal(out, 0.0), 1.0, out)
 
 
-hypot = _row(
+hypot: Function = _row(
     "hypot",
     np.hypot,
     math.hypot,
@@ -538,15 +574,27 @@ hypot = _row(
     mpmath=lambda mp, x, y: mp.hypot(x, y),
 )
 
-less = _row("less", np.less, operator.lt, (None, None), "Whether x < y.", symbol="<", boolean=True)
-less_equal = _row("less_equal", np.less_equal, operator.le, (None, None), "Whether x <= y.", symbol="<=", boolean=True)
-greater = _row("greater", np.greater, operator.gt, (None, None), "Whether x > y.", symbol=">", boolean=True)
-greater_equal = _row("greater_equal", np.greater_equal, operator.ge, (None, None), "Whether x >= y.", symbol=">=", boolean=True)
-equal = _row("equal", np.equal, operator.eq, (None, None), "Whether x equals y.", symbol="==", boolean=True)
-not_equal = _row("not_equal", np.not_equal, operator.ne, (None, None), "Whether x differs from y.", symbol="!=", boolean=True)
-logical_and = _row("logical_and", np.logical_and, operator.and_, (None, None), "Both conditions.", symbol="&", boolean=True)
-logical_or = _row("logical_or", np.logical_or, operator.or_, (None, None), "Either condition.", symbol="|", boolean=True)
-logical_not = _row("logical_not", np.logical_not, operator.not_, (None,), "The opposite condition.", boolean=True)
+less: Function = _row("less", np.less, operator.lt, (None, None), "Whether x < y.", symbol="<", boolean=True)
+less_equal: Function = _row(
+    "less_equal", np.less_equal, operator.le, (None, None), "Whether x <= y.", symbol="<=", boolean=True
+)
+greater: Function = _row("greater", np.greater, operator.gt, (None, None), "Whether x > y.", symbol=">", boolean=True)
+greater_equal: Function = _row(
+    "greater_equal", np.greater_equal, operator.ge, (None, None), "Whether x >= y.", symbol=">=", boolean=True
+)
+equal: Function = _row("equal", np.equal, operator.eq, (None, None), "Whether x equals y.", symbol="==", boolean=True)
+not_equal: Function = _row(
+    "not_equal", np.not_equal, operator.ne, (None, None), "Whether x differs from y.", symbol="!=", boolean=True
+)
+logical_and: Function = _row(
+    "logical_and", np.logical_and, operator.and_, (None, None), "Both conditions.", symbol="&", boolean=True
+)
+logical_or: Function = _row(
+    "logical_or", np.logical_or, operator.or_, (None, None), "Either condition.", symbol="|", boolean=True
+)
+logical_not: Function = _row(
+    "logical_not", np.logical_not, operator.not_, (None,), "The opposite condition.", boolean=True
+)
 
 _WHERE = register(Select())
 
@@ -574,7 +622,7 @@ def clip(x: AnyNumber, low: AnyNumber = None, high: AnyNumber = None) -> AnyNumb
 
 
 @functools.cache
-def by_ufunc() -> dict[np.ufunc, Callable[..., AnyNumber]]:
+def by_ufunc() -> dict[np.ufunc, Function]:
     """NumPy's functions and the ones of this table that answer to them."""
     functions = [f for f in globals().values() if isinstance(getattr(f, "row", None), Elementwise)]
     table = {ufunc: f for f in functions for ufunc in f.row.ufuncs}

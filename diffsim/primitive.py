@@ -166,6 +166,7 @@ class Primitive(abc.ABC):
 
     name: str
     boolean = False
+    singular = False
     elementwise = False  # whether arguments broadcast against each other, number by number
 
     @abc.abstractmethod
@@ -179,9 +180,7 @@ class Primitive(abc.ABC):
         """Tangent of the result, given the tangents of some of the arguments (by position)."""
 
     @abc.abstractmethod
-    def cotangent(
-        self, i: int, g: AnyNumber, out: AnyNumber, args: Sequence[AnyNumber], params: Params
-    ) -> AnyNumber:
+    def cotangent(self, i: int, g: AnyNumber, out: AnyNumber, args: Sequence[AnyNumber], params: Params) -> AnyNumber:
         """Cotangent of argument i, given the cotangent g of the result.
 
         Elementwise rows answer in the shape of the result; who asks sums over broadcast axes.
@@ -274,8 +273,9 @@ class Elementwise(Primitive):
                 return self._evaluate_any(args if self.boolean else [_plain(a) for a in args])
         try:
             return self.scalar(*args)
-        except _FLOAT_FAULTS:  # NumPy's meaning at the border of the domain: inf or nan, and its warning
-            return float(self.numpy(*map(np.float64, args)))
+        except _FLOAT_FAULTS:  # at the border of the domain: inf or nan, as IEEE 754 has it, without a warning
+            with np.errstate(all="ignore"):
+                return float(self.numpy(*map(np.float64, args)))
 
     def _evaluate_any(self, args: Sequence[AnyNumber]) -> AnyNumber:
         exotic = False
@@ -419,9 +419,7 @@ class Structural(Primitive):
         moved = [tangents[j] if j in tangents else np.zeros(shape_of(a)) for j, a in enumerate(args)]
         return bind(self, moved, params)
 
-    def cotangent(
-        self, i: int, g: AnyNumber, out: AnyNumber, args: Sequence[AnyNumber], params: Params
-    ) -> AnyNumber:
+    def cotangent(self, i: int, g: AnyNumber, out: AnyNumber, args: Sequence[AnyNumber], params: Params) -> AnyNumber:
         return self.transpose(i, g, out, args, params)
 
 
@@ -429,7 +427,7 @@ def each(row: Primitive, args: Sequence[AnyNumber]) -> AnyNumber:
     """Element by element over object arrays, whatever their elements are."""
     broadcast = np.broadcast(*args)
     out = np.empty(broadcast.shape, dtype=object)
-    out.flat = [bind(row, element) for element in broadcast]
+    out[...] = np.array([bind(row, element) for element in broadcast] + [None], dtype=object)[:-1].reshape(out.shape)
     return out if out.ndim else out.item()
 
 
@@ -441,7 +439,7 @@ def _multiprecision(row: Elementwise, args: Sequence[AnyNumber]) -> AnyNumber:
             return row.mpmath(context, *args)
     kinds = ", ".join(type(a).__name__ for a in args)
     raise KindError(
-        f"{row.name}: takes floats, arrays, diffsim's own numbers or mpmath numbers; got {kinds}. Convert with float(x)."
+        f"{row.name}: takes floats, arrays, diffsim's numbers or mpmath's; got {kinds}. Convert with float(x)."
     )
 
 

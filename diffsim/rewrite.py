@@ -29,7 +29,9 @@ class Expression(Protocol):
 
 
 Rule = Callable[..., Any]
-_COMMUTATIVE = frozenset({"add", "multiply", "maximum", "minimum", "hypot", "equal", "not_equal", "logical_and", "logical_or"})
+_COMMUTATIVE = frozenset(
+    {"add", "multiply", "maximum", "minimum", "hypot", "equal", "not_equal", "logical_and", "logical_or"}
+)
 
 
 def commutes(name: str) -> bool:
