@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 __all__ = ["attach", "public_names"]
 
@@ -53,7 +54,7 @@ def public_names(folder: Path) -> Mapping[str, str]:
     return MappingProxyType(dict(sorted(found.items())))
 
 
-def attach(package: str, folder: str | Path) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+def attach(package: str, folder: str | Path) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return ``(__getattr__, __dir__)`` for a package whose names are loaded on first use (PEP 562).
 
     Parameters
@@ -71,7 +72,7 @@ def attach(package: str, folder: str | Path) -> tuple[Callable[[str], object], C
     """
     place = Path(folder)
 
-    def __getattr__(name: str) -> object:
+    def __getattr__(name: str) -> Any:
         if name == "__all__":
             return list(public_names(place))
         if name.startswith("__"):

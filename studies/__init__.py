@@ -13,12 +13,7 @@ True
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from diffsim.lazy import attach
 
-if TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any: ...
-else:
-    __getattr__, __dir__ = attach(__name__, Path(__file__).parent)
+__getattr__, __dir__ = attach(__name__, Path(__file__).parent)

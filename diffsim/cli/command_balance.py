@@ -76,11 +76,9 @@ def run(arguments: argparse.Namespace) -> int:
 def describe(result: Any) -> list[tuple[str, str]]:
     """What was found, as pairs of a heading and a text."""
     momenta = zip(result.free, result.momenta.tolist(), strict=True)
+    names = [result.system.state_names[i] for i in result.system.angles]
     return [
-        (
-            "start",
-            ", ".join(f"{name}={value!r}" for name, value in zip(result.system.state_names, result.y0, strict=True)),
-        ),
+        ("angles", ", ".join(f"{name}={angle:g}" for name, angle in zip(names, result.angles, strict=True))),
         ("momenta", ", ".join(f"{name}={value!r}" for name, value in momenta)),
         ("stay", f"{result.stay:.2f} s within {result.tolerance:g} rad of {result.target}"),
         ("from, to", f"{result.entry:.2f} s to {result.exit:.2f} s, in doubles"),
@@ -89,7 +87,7 @@ def describe(result: Any) -> list[tuple[str, str]]:
 
 
 def film_of(result: Any, **options: Any) -> Any:
-    """Return the film of the checking run, with two seconds of the fall that follows."""
+    """Return the film of the checking run, to the end of the fall that follows."""
     from studies import animate
 
     t_end = float(result.t[-1])

@@ -189,10 +189,10 @@ def start_state(text: str | None, system: Any) -> list[float]:
                 raise unknown_name(who, "state component", name, names)
         rest = {} if set(given) == set(names) else dict(zip(names, map(float, system.default_state), strict=True))
         return [given[name] if name in given else rest[name] for name in names]
-    state_list = _argument(numbers, text, "--y0")
-    if len(state_list) != len(names):
+    state: list[float] = _argument(numbers, text, "--y0")
+    if len(state) != len(names):
         raise must("--y0", "state", f"must have {len(names)} numbers ({', '.join(names)})", text)
-    return state_list
+    return state
 
 
 def _named(text: str, option: str, example: str) -> Mapping[str, float]:
