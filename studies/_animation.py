@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from diffsim.errors import RunError, must
 from diffsim.files import atomic, check_output
 from diffsim.progress import progress_bar
+from studies._animation_look import find_style, pick_colors, widths_for
 from studies._animation_motion import find_motion
 from studies._animation_options import even_size, names, positive, rate_of, trail_length, window
-from studies._animation_look import find_style, pick_colors, widths_for
 from studies._animation_render import Renderer
 from studies._animation_scene import Picture, still
 from studies._gif import gif_delays, gif_stride, gif_writer

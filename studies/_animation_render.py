@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from diffsim.errors import RunError
 from studies._animation_scene import _FONT, Picture, Stage, build, clock_box
+
+if TYPE_CHECKING:
+    from matplotlib.text import Text
 
 __all__: list[str] = []
 
@@ -32,10 +37,10 @@ class Renderer:
 
         self._picture = picture
         self._figure, axes = build(picture)
-        self._canvas = FigureCanvasAgg(self._figure)
-        self._canvas.draw()
-        self._renderer = self._canvas.get_renderer()
-        self._buffer: Pixels = np.asarray(self._canvas.buffer_rgba())
+        canvas: Any = FigureCanvasAgg(self._figure)  # matplotlib leaves its methods untyped
+        canvas.draw()
+        self._renderer = canvas.get_renderer()
+        self._buffer: Pixels = np.asarray(canvas.buffer_rgba())
         width, height = picture.size
         if self._buffer.shape != (height, width, 4):
             raise RunError(f"animate: matplotlib made frames of shape {self._buffer.shape} for {picture.size=}.")
@@ -81,7 +86,7 @@ class Renderer:
         text.remove()
         return digits
 
-    def _width(self, text: object, words: str) -> int:
+    def _width(self, text: Text, words: str) -> int:
         """Pixels that `words` are wide."""
-        text.set_text(words)  # type: ignore[attr-defined]  # a matplotlib Text, which is imported where it is used
-        return round(text.get_window_extent(self._renderer).width)  # type: ignore[attr-defined]  # as above
+        text.set_text(words)
+        return round(float(text.get_window_extent(self._renderer).width))

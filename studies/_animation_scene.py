@@ -141,10 +141,10 @@ def still(picture: Picture, index: int) -> Figure:
     figure, axes = build(picture, clock=False)
     Stage(picture, axes).show(index)
     unit = picture.dpi / 72.0
-    _, right, base = clock_box(picture, unit)
+    _, _, base = clock_box(picture, unit)
     words = f"t = {picture.clock(index)} s" + (f"   ({picture.note})" if picture.note else "")
     width, height = picture.size
-    text = figure.text((right + 12.0 * unit) / width, base / height, words, ha="right", va="baseline")
+    text = figure.text(1.0 - 14.0 * unit / width, base / height, words, ha="right", va="baseline")
     text.set(fontfamily=_FONT, fontsize=11.0, color=picture.style.ink, usetex=False)
     return figure
 
@@ -200,7 +200,7 @@ def _add_legend(figure: Figure, picture: Picture, unit: float) -> float:
         borderaxespad=0.0,
         borderpad=0.0,
     )
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)  # matplotlib leaves its methods untyped
     width = float(legend.get_window_extent(canvas.get_renderer()).width)
     return min(width + 10.0 * unit, 0.45 * picture.size[0])
 

@@ -69,7 +69,7 @@ def frame_times(who: str, t_span: tuple[float, float], fps: Fraction, speed: Fra
     top, bottom = start.numerator * step.denominator, start.denominator * step.denominator
     rise = step.numerator * start.denominator
     times = np.array([(top + k * rise) / bottom for k in range(n_frames)])
-    return np.clip(times, min(t_0, t_1), max(t_0, t_1))
+    return np.asarray(np.clip(times, min(t_0, t_1), max(t_0, t_1)))
 
 
 def hermite(
@@ -134,6 +134,6 @@ def refine(points: NDArray[np.float64], factor: int) -> NDArray[np.float64]:
     if factor == 1 or n < 2:
         return points
     grid = np.arange(n, dtype=float)
-    slopes = np.gradient(points, axis=0, edge_order=min(2, n - 1))
+    slopes: NDArray[np.float64] = np.asarray(np.gradient(points, axis=0, edge_order=1 if n == 2 else 2))
     fine = np.arange((n - 1) * factor + 1) / factor
     return np.moveaxis(hermite(grid, np.moveaxis(points, 0, -1), np.moveaxis(slopes, 0, -1), fine), -1, 0)

@@ -35,7 +35,7 @@ def find_ffmpeg(who: str) -> str:
     except ImportError:
         raise RunError(f"{who}: MP4 needs the package imageio-ffmpeg, which is not installed. {_WITHOUT}") from None
     try:
-        program = imageio_ffmpeg.get_ffmpeg_exe()
+        program = str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError:
         raise RunError(f"{who}: imageio-ffmpeg brings no ffmpeg for this machine. {_WITHOUT}") from None
     if not os.path.dirname(program):
@@ -123,13 +123,14 @@ def _command(program: str, path: Path, size: tuple[int, int], fps: Fraction, qua
     """
     rate = f"{fps.numerator}/{fps.denominator}"
     source = ["-f", "rawvideo", "-pixel_format", "rgba", "-video_size", f"{size[0]}x{size[1]}", "-framerate", rate]
-    tags = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
+    convert = "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"
+    tag = "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
     return [
         *(program, "-hide_banner", "-nostdin", "-loglevel", "error", "-y"),
         *(*source, "-i", "pipe:0", "-an"),
-        *("-vf", "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"),
+        *("-vf", f"{convert},{tag}"),
         *("-c:v", "libx264", "-preset", "veryfast", "-crf", str(quality), "-g", str(max(1, round(fps)))),
-        *(*tags, "-movflags", "+faststart", "-f", "mp4", os.fspath(path.absolute())),
+        *("-movflags", "+faststart", "-f", "mp4", os.fspath(path.absolute())),
     ]
 
 
