@@ -174,7 +174,7 @@ def test_faces_offer_what_their_files_say(wing: str) -> None:
 def test_every_file_says_what_it_is_and_what_it_offers(file: Path) -> None:
     tree = ast.parse(file.read_text())
     assert ast.get_docstring(tree), "no docstring"
-    if file.name != "__init__.py":
+    if not file.name.startswith("_"):  # a private file may offer nothing
         assigned = {
             target.id
             for node in tree.body
@@ -214,7 +214,7 @@ print(before == state())
 def test_long_files_say_why(file: Path) -> None:
     text = file.read_text()
     if len(text.splitlines()) > 400:
-        assert re.search(r"\blong\b|\blines\b|one file", ast.get_docstring(ast.parse(text)) or "", re.IGNORECASE)
+        assert re.search(r"\blong|\blines\b|one file", ast.get_docstring(ast.parse(text)) or "", re.IGNORECASE)
 
 
 @pytest.mark.parametrize("file", FILES, ids=_name)
