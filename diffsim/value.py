@@ -41,7 +41,9 @@ __all__ = ["ArrayValue", "Value", "checked", "leaf", "sweep", "tidy", "weighted_
 _tick = itertools.count(1).__next__  # one number a node, in the order of making
 _serial = operator.attrgetter("_serial")
 _new = object.__new__
-_ADD, _SUBTRACT, _MULTIPLY, _NEGATIVE = (TABLE[name] for name in ("add", "subtract", "multiply", "negative"))
+_ADD, _SUBTRACT, _MULTIPLY, _DIVIDE, _POWER, _NEGATIVE = (
+    TABLE[name] for name in ("add", "subtract", "multiply", "divide", "power", "negative")
+)
 _ONE = (1.0,)
 _ONE_ONE = (1.0, 1.0)
 _ONE_MINUS_ONE = (1.0, -1.0)
@@ -275,6 +277,24 @@ class Value(Operators):
             return _record(other * self._data, self._level, (self,), (other,), _MULTIPLY)
         return Operators.__rmul__(self, other)
 
+    def __truediv__(self, other: AnyNumber) -> AnyNumber:
+        x = self._data
+        if x.__class__ is float:
+            if other.__class__ is Value and other._level == self._level:
+                y = other._data
+                if y.__class__ is float and y:
+                    out = x / y
+                    return _record(out, self._level, (self, other), (1.0 / y, -out / y), _DIVIDE)
+            elif (other.__class__ is float or other.__class__ is int) and other:
+                return _record(x / other, self._level, (self,), (1.0 / other,), _DIVIDE)
+        return Operators.__truediv__(self, other)
+
+    def __pow__(self, other: AnyNumber) -> AnyNumber:
+        x = self._data
+        if x.__class__ is float and (other.__class__ is int or other.__class__ is float) and other == 2:
+            return _record(x * x, self._level, (self,), (2.0 * x,), _POWER)
+        return Operators.__pow__(self, other)
+
     def __neg__(self) -> AnyNumber:
         return _record(-self._data, self._level, (self,), _MINUS_ONE, _NEGATIVE)
 
@@ -306,6 +326,7 @@ class ArrayValue(ArrayOperators, Value):
     __add__, __radd__ = Operators.__add__, Operators.__radd__
     __sub__, __rsub__ = Operators.__sub__, Operators.__rsub__
     __mul__, __rmul__ = Operators.__mul__, Operators.__rmul__
+    __truediv__, __pow__ = Operators.__truediv__, Operators.__pow__
     __neg__ = Operators.__neg__
 
 
