@@ -1,7 +1,8 @@
 """Film the motion of a system, in real time whatever the solver's step.
 
-diffsim animate DoublePendulum --y0 2,1.5,0,0 --t-end 10 --out film.mp4
-diffsim animate DoublePendulum --y0 2,1.5,0,0 --y0 2.001,1.5,0,0 --speed 0.5 --out two.gif
+Examples:
+  diffsim animate DoublePendulum --y0 2,1.5,0,0 --t-end 10 --out film.mp4
+  diffsim animate DoublePendulum --y0 2,1.5,0,0 --y0 2.001,1.5,0,0 --speed 0.5 --out two.gif
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """Find the momenta that bring a system from given angles to its inverted equilibrium, where it stays a while.
 
+Examples:
   diffsim balance
   diffsim balance DoublePendulum --angles 0.4,0 --out balanced.mp4 --out balance.png
   diffsim balance Pendulum --angles 0.5

@@ -1,5 +1,6 @@
 """Check a system: gradients of its equations against differences, invariants, equilibria, batches.
 
+Examples:
   diffsim check DoublePendulum
   diffsim check my_systems.py:Swing --states 50
 

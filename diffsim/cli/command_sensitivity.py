@@ -1,5 +1,6 @@
 """Map how strongly the outcome depends on the start, over a grid of two starts or parameters.
 
+Examples:
   diffsim sensitivity DoublePendulum --axis theta_1=-pi:pi:128 --axis theta_2=-pi:pi:128 --out map.png
   diffsim sensitivity DoublePendulum --axis p_1=0:5:64 --axis gravity=1:20:64 --measure ftle --out map.npz
 

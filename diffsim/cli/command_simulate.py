@@ -1,8 +1,9 @@
 """Integrate a system from one start and write its trajectory as a table, as arrays, or as a plot.
 
-diffsim simulate DoublePendulum --y0 0.4,0,1,4 --t-end 10 --out run.csv --out run.png
-diffsim simulate Pendulum --y0 theta=pi/2 --method RK4 --step 0.01 --out run.npz
-diffsim simulate my_systems.py:Swing --set length=2.5
+Examples:
+  diffsim simulate DoublePendulum --y0 0.4,0,1,4 --t-end 10 --out run.csv --out run.png
+  diffsim simulate Pendulum --y0 theta=pi/2 --method RK4 --step 0.01 --out run.npz
+  diffsim simulate my_systems.py:Swing --set length=2.5
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """List the systems that diffsim brings, with their states and parameters; with a name, describe that one.
 
-diffsim systems
-diffsim systems DoublePendulum
+Examples:
+  diffsim systems
+  diffsim systems DoublePendulum
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """Show what diffsim does, in under a minute: a sensitivity map, a balanced pendulum, a gradient table, one summary.
 
+Examples:
   diffsim tour
   diffsim tour --quick --out somewhere
 

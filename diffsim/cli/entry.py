@@ -18,12 +18,15 @@ from types import FrameType
 from typing import NoReturn
 
 from diffsim.cli import options
+from diffsim.cli.tables import definition_list
 from diffsim.errors import ArgumentError, DiffsimError, unknown_name
 
 __all__ = ["build_parser", "command_names", "main"]
 
 _ORDER = ("tour", "simulate", "sensitivity", "balance", "animate", "check", "systems")
 """Order of the help page; commands that are not named here follow by alphabet."""
+
+_DESCRIPTION = "Solve ordinary differential equations and differentiate everything about them."
 
 _EPILOG = f"""\
 Systems are named as `diffsim systems` lists them, or as file.py:ClassName.
@@ -39,6 +42,13 @@ class _Parser(argparse.ArgumentParser):
         """Raise the complaint; `main` prints it."""
         text = message.replace("the following arguments are required", "missing")
         raise ArgumentError(f"{self.prog.removeprefix('diffsim ')}: {text}. See `{self.prog} --help`.")
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Descriptions as they are written, lines of a hundred columns."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=100)
 
 
 class _Terminated(SystemExit):
@@ -100,24 +110,28 @@ def command_names() -> list[str]:
 
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
-    """Return the parser; with `only`, it knows the arguments of that command alone (that is faster)."""
+    """Return the parser; with `only`, it knows that command alone (that is faster)."""
+    names = command_names() if only is None else [only]
+    modules = {name: importlib.import_module(f"diffsim.cli.command_{name}") for name in names}
+    listing = definition_list([(name, module.HELP) for name, module in modules.items()])
     parser = _Parser(
         prog="diffsim",
-        description="Solve ordinary differential equations and differentiate everything about them.",
+        usage="diffsim [-h] [--version] COMMAND ...",
+        description=f"{_DESCRIPTION}\n\ncommands (diffsim COMMAND --help tells more):\n{listing}",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"diffsim {_version()}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=_Parser)
-    for name in command_names() if only is None else [only]:
-        module = importlib.import_module(f"diffsim.cli.command_{name}")
+    commands = parser.add_subparsers(
+        metavar="COMMAND", dest="command", parser_class=_Parser, prog="diffsim", help=argparse.SUPPRESS
+    )
+    for name, module in modules.items():
         command = commands.add_parser(
             name,
-            help=module.HELP,
             description=module.__doc__,
-            epilog=options.RUNS_FILE,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            epilog=options.RUNS_FILE if name != "tour" else None,
+            formatter_class=_Formatter,
             allow_abbrev=False,
         )
         module.add_arguments(command)
