@@ -107,21 +107,21 @@ def _write(output: Any, system: Any, solution: Any) -> None:
 
 def _figure(system: Any, solution: Any) -> Any:
     """One panel for each unit, all components of that unit in it."""
-    from matplotlib.figure import Figure
+    from studies._output import describe, new_figure, pretty_unit, quiet, symbol
 
-    units = list(dict.fromkeys(system.state_units))
-    figure = Figure(figsize=(8.0, 1.2 + 2.2 * len(units)), layout="constrained")
+    own = system.state_units or [""] * len(system.state_names)  # a user's system may have no units
+    units = list(dict.fromkeys(own))
+    figure = new_figure(8.0, 1.2 + 2.2 * len(units))
     panels = figure.subplots(len(units), 1, sharex=True, squeeze=False)[:, 0]
     for panel, unit in zip(panels, units, strict=True):
-        for name, component_unit, values in zip(system.state_names, system.state_units, solution.y, strict=True):
+        for name, component_unit, values in zip(system.state_names, own, solution.y, strict=True):
             if component_unit == unit:
-                panel.plot(solution.t, values, label=name, linewidth=1.2)
-        panel.set_ylabel(unit)
+                panel.plot(solution.t, values, label=symbol(name), linewidth=1.2)
+        panel.set_ylabel(f"[{pretty_unit(unit)}]" if unit else "state")
         panel.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
-        panel.grid(alpha=0.25)
+        quiet(panel)
     panels[-1].set_xlabel("t [s]")
-    parameters = ", ".join(f"{name}={float(value):g}" for name, value in system.parameters.items())
-    figure.suptitle(f"{type(system).__name__}({parameters})", fontsize=10)
+    figure.suptitle(describe(system), fontsize=10)
     return figure
 
 
