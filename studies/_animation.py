@@ -20,7 +20,7 @@ from diffsim.files import atomic, check_output
 from diffsim.progress import progress_bar
 from studies._animation_look import find_style, pick_colors, widths_for
 from studies._animation_motion import find_motion
-from studies._animation_options import even_size, names, positive, rate_of, trail_length, window
+from studies._animation_options import even_size, names, positive, rate_factor, rate_of, trail_length, window
 from studies._animation_render import Renderer
 from studies._animation_scene import Picture, still
 from studies._gif import gif_delays, gif_stride, gif_writer
@@ -157,8 +157,7 @@ class Animation:
         """
         who = "Animation.save"
         target = check_output(who, path, _FORMATS)
-        if isinstance(quality, bool) or not isinstance(quality, (int, np.integer)) or not 0 <= quality <= 51:
-            raise must(who, "quality", "must be an integer from 0 (perfect) to 51 (smallest)", quality)
+        factor = rate_factor(who, quality)
         shown = self.progress if progress is None else progress
         if target.suffix.lower() == ".gif":
             with atomic(target) as temporary:
@@ -166,7 +165,7 @@ class Animation:
         else:
             program = find_ffmpeg(who)
             with atomic(target) as temporary:
-                self._write_mp4(who, program, temporary, int(quality), shown)
+                self._write_mp4(who, program, temporary, factor, shown)
         return target
 
     def to_html5_video(self, *, max_megabytes: float | None = None, quality: int = 20) -> str:
@@ -186,10 +185,11 @@ class Animation:
         """
         who = "Animation.to_html5_video"
         limit = np.inf if max_megabytes is None else 1e6 * positive(who, "max_megabytes", max_megabytes)
+        factor = rate_factor(who, quality)
         program = find_ffmpeg(who)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "film.mp4"
-            self._write_mp4(who, program, path, quality, self.progress, limit)
+            self._write_mp4(who, program, path, factor, self.progress, limit)
             film = path.read_bytes()
         if len(film) > limit:
             raise _too_large(who, limit)
@@ -269,7 +269,7 @@ def animate(
     labels: Sequence[str] | None = None,
     colors: Any = None,
     style: str = "light",
-    title: str = "",
+    title: str | None = None,
     limits: tuple[tuple[float, float], tuple[float, float]] | None = None,
     plane: tuple[str | int, str | int] | None = None,
     rods: bool | None = None,
@@ -306,7 +306,7 @@ def animate(
     colors : optional
         One matplotlib colour for all, one for each, or the name of a colour map.
     style : {"light", "dark"}
-    title : str
+    title : str, optional
     limits : tuple of tuple of float, optional
         ((x_low, x_high), (y_low, y_high)) that must be in the picture; the range of all positions if not given.
     plane : tuple of str or int, optional
@@ -371,7 +371,7 @@ def animate(
         colors=pick_colors(who, colors, count, look),
         trail_frames=int(min(np.ceil(length * float(rate)), motion.times.size)),
         labels=names(who, labels, count),
-        title=str(title),
+        title="" if title is None else str(title),
         note="" if pace == 1.0 else f"speed \N{MULTIPLICATION SIGN}{pace:g}",
         axis_labels=motion.axis_labels,
         limits=box if box is not None else motion.limits,

@@ -82,7 +82,7 @@ def widths_for(count: int) -> Widths:
         return Widths(rod=2.8, trail=2.4, bob=11.0, joint=7.5, n_fades=28)
     if count <= 8:
         return Widths(rod=2.1, trail=1.9, bob=8.5, joint=5.5, n_fades=20)
-    return Widths(rod=1.0, trail=1.1, bob=4.6, joint=2.4, n_fades=max(5, 400 // count))
+    return Widths(rod=1.0, trail=1.1, bob=4.6, joint=2.4, n_fades=max(6, 700 // count))
 
 
 def pick_colors(who: str, colors: Any, count: int, style: Style) -> NDArray[np.float64]:

@@ -37,6 +37,13 @@ def rate_of(who: str, fps: Any) -> Fraction:
     return exact(fps).limit_denominator(100_000)
 
 
+def rate_factor(who: str, quality: Any) -> int:
+    """Return x264's constant rate factor."""
+    if isinstance(quality, bool) or not isinstance(quality, (int, np.integer)) or not 0 <= quality <= 51:
+        raise must(who, "quality", "must be an integer from 0 (perfect) to 51 (smallest)", quality)
+    return int(quality)
+
+
 def even_size(who: str, size: Any) -> tuple[int, int]:
     """Return width and height in pixels."""
     rule = f"must be (width, height) in pixels, two even integers from {_SMALLEST} to {_LARGEST}"

@@ -129,8 +129,7 @@ def build(picture: Picture, *, clock: bool = True) -> tuple[Figure, Axes]:
     _set_limits(axes, picture, wide / high, 8.0 * unit / min(wide, high))
     _dress(axes, picture)
     if picture.title:
-        title = figure.text(14.0 * unit / width, 1.0 - 20.0 * unit / height, picture.title, va="baseline", ha="left")
-        title.set(fontfamily=_FONT, fontsize=11.0, fontweight="bold", color=picture.style.ink, usetex=False)
+        _add_title(figure, picture, unit)
     if clock:
         _add_clock_words(figure, picture, unit)
     return figure, axes
@@ -188,21 +187,35 @@ def _add_legend(figure: Figure, picture: Picture, unit: float) -> float:
 
     thickness = picture.widths.rod
     handles = [Line2D([], [], color=tuple(c), linewidth=thickness, marker="o", markersize=5.5) for c in picture.colors]
+    room = picture.size[1] / unit - 40.0  # points of height
     legend = figure.legend(
         handles,
         picture.labels,
         loc="upper right",
         bbox_to_anchor=(1.0 - 10.0 * unit / picture.size[0], 1.0 - 30.0 * unit / picture.size[1]),
         frameon=False,
-        prop=FontProperties(family=_FONT, size=8.5),
+        prop=FontProperties(family=_FONT, size=min(8.5, room / (1.55 * len(handles)))),
         labelcolor=picture.style.ink,
         handlelength=1.5,
         borderaxespad=0.0,
         borderpad=0.0,
     )
-    canvas: Any = FigureCanvasAgg(figure)  # matplotlib leaves its methods untyped
+    canvas: Any = FigureCanvasAgg(figure)
     width = float(legend.get_window_extent(canvas.get_renderer()).width)
     return min(width + 10.0 * unit, 0.45 * picture.size[0])
+
+
+def _add_title(figure: Figure, picture: Picture, unit: float) -> None:
+    """The title at the left of the header, in smaller letters where the clock would be in its way."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    width, height = picture.size
+    title = figure.text(14.0 * unit / width, 1.0 - 20.0 * unit / height, picture.title, va="baseline", ha="left")
+    title.set(fontfamily=_FONT, fontsize=11.0, fontweight="bold", color=picture.style.ink, usetex=False)
+    canvas: Any = FigureCanvasAgg(figure)
+    room = clock_box(picture, unit)[0] - (60.0 + 6.0 * len(picture.note)) * unit
+    needed = float(title.get_window_extent(canvas.get_renderer()).width)
+    title.set_fontsize(11.0 * min(1.0, max(0.3, room / needed)))
 
 
 def _add_clock_words(figure: Figure, picture: Picture, unit: float) -> None:

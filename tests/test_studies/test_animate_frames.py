@@ -228,6 +228,44 @@ def test_letters_grow_with_the_picture():
     assert widths[1] / widths[0] == pytest.approx(2.0, abs=0.1)
 
 
+def test_long_title_makes_room_for_the_clock():
+    film = animate(Pendulum(), [1.0, 0.0], (0.0, 1.0), fps=10, speed=0.5, title="A title that is rather long " * 3)
+    figure = film.plot(0)
+    plain = animate(Pendulum(), [1.0, 0.0], (0.0, 1.0), fps=10, speed=0.5)
+    np.testing.assert_array_equal(film.frame(0)[:35, 440:], plain.frame(0)[:35, 440:])
+    assert next(text for text in figure.texts if "rather" in text.get_text()).get_fontsize() < 11.0
+
+
+def test_derivatives_in_start_and_parameters_are_left_aside():
+    from diffsim.value import Value
+
+    film = animate(Pendulum(length=Value(0.7)), [Value(1.0), 0.0], (0.0, 0.3), fps=10)
+    plain = animate(Pendulum(length=0.7), [1.0, 0.0], (0.0, 0.3), fps=10)
+    np.testing.assert_array_equal(film.positions, plain.positions)
+
+
+@pytest.mark.parametrize("size", [1e-12, 1e12])
+def test_motion_of_any_size_fills_the_picture(size):
+    film = animate(HarmonicOscillator(), [size, 0.0], (0.0, 6.0), fps=10, atol=1e-9 * size, rtol=1e-9, method="RK45")
+    low, high = film.plot(0).axes[0].get_xlim()
+    assert 2.0 * size < high - low < 2.5 * size
+    assert film.frame(10).std() > 1.0
+
+
+def test_frames_from_several_threads_are_the_same(film):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(3) as pool:
+        streams = list(pool.map(lambda _: [frame.sum(dtype=np.int64) for frame in film.frames()], range(3)))
+    assert streams[0] == streams[1] == streams[2]
+
+
+def test_film_survives_pickling(film):
+    import pickle
+
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(film)).frame(7), film.frame(7))
+
+
 def test_rendering_keeps_no_frames():
     def peak(span):
         film = animate(Pendulum(), [1.0, 0.0], (0.0, span), fps=50, size=(320, 240))
