@@ -225,3 +225,38 @@ def test_forgotten_state_names_and_equations_are_told() -> None:
         Nameless()
     with pytest.raises(KindError, match=r"^Idle: has no rates. Write the equations as rates\(self, t, state\)"):
         Idle()(0.0, [1.0])
+
+
+@pytest.mark.parametrize(
+    ("answer", "got"),
+    [(None, r"None \(a missing return\?\)"), ((1.0, 2.0), "2 of them"), ([], "0 of them"), (3.0, "3.0")],
+)
+def test_equations_that_return_the_wrong_number_of_derivatives_are_told(answer: Any, got: str) -> None:
+    @dataclass(frozen=True)
+    class Wrong(System):
+        state_names = ("x",)
+
+        def rates(self, t: Any, state: Any) -> Any:
+            return answer
+
+    with pytest.raises(KindError, match=rf"^Wrong: rates must return 1 derivatives, one for each of x; got {got}"):
+        Wrong()(0.0, np.array([1.0]))
+
+
+def test_equations_may_return_a_list_or_an_array() -> None:
+    @dataclass(frozen=True)
+    class Listed(System):
+        state_names = ("x", "y")
+
+        def rates(self, t: Any, state: Any) -> Any:
+            return [state[1], -state[0]]
+
+    @dataclass(frozen=True)
+    class Arrayed(Listed):
+        def rates(self, t: Any, state: Any) -> Any:
+            return np.array([state[1], -state[0]])
+
+    for system in (Listed(), Arrayed()):
+        assert system(0.0, np.array([1.0, 2.0])).tolist() == [2.0, -1.0]
+        assert system(0.0, np.ones((2, 3))).tolist() == [[1.0] * 3, [-1.0] * 3]
+        assert isinstance(system(0.0, Value(np.array([1.0, 2.0]))), Value)

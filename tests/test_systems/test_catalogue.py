@@ -125,7 +125,7 @@ def test_load_says_that_the_file_is_missing(tmp_path: Path) -> None:
 
 
 def test_load_says_which_systems_the_file_has(mine: Path) -> None:
-    with pytest.raises(ArgumentError, match="unknown name 'Deacy'; it has Decay. Did you mean 'Decay'"):
+    with pytest.raises(ArgumentError, match=r"unknown name 'Deacy'; it has Decay. Did you mean 'Decay'"):
         systems.load(f"{mine}:Deacy")
 
 
@@ -134,7 +134,7 @@ def test_load_says_which_systems_the_file_has(mine: Path) -> None:
     [("plain", "of type function"), ("Other", "a class that is no System"), ("ready", "of type Decay")],
 )
 def test_load_refuses_what_is_no_system_class(mine: Path, name: str, what: str) -> None:
-    with pytest.raises(KindError, match=f"must be a subclass of systems.System; it is {what}"):
+    with pytest.raises(KindError, match=rf"must be a subclass of systems.System; it is {what}"):
         systems.load(f"{mine}:{name}")
 
 
