@@ -8,7 +8,6 @@ is therefore all that a new study, system or family of integrators needs.
 from __future__ import annotations
 
 import ast
-import difflib
 import functools
 import importlib
 import re
@@ -79,9 +78,8 @@ def attach(package: str, folder: str | Path) -> tuple[Callable[[str], Any], Call
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         names = public_names(place)
         if name not in names:
-            near = difflib.get_close_matches(name, list(names), n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise AttributeError(f"{package} has no {name!r}; it has {', '.join(names)}.{hint}")
+            # Python itself adds the nearest name, from `__dir__`.
+            raise AttributeError(f"{package} has no {name!r}; it has {', '.join(names)}")
         return getattr(importlib.import_module(f"{package}.{names[name]}"), name)
 
     def __dir__() -> list[str]:
