@@ -24,6 +24,7 @@ from scipy.integrate import solve_ivp
 import systems
 from diffsim import array_ops, protocols
 from diffsim.derivatives import grad, jacobian, jvp
+from diffsim.graph import trace
 
 CLASSES = [systems.find(name) for name in systems.names()]
 SAMPLE = np.linspace(-9.0, 9.0, 10_001)
@@ -248,6 +249,18 @@ def test_parameters_that_are_values_pass_the_checks_and_differentiate(cls: type[
         return array_ops.sum(protocols.with_parameters(system, {name: p})(T, state))
 
     assert grad(through_checks)(1.5) == grad(without_checks)(1.5)
+
+
+@every_system
+@quick
+@given(data=st.data())
+def test_traced_with_its_parameters_equals_eager(cls: type[Any], data: st.DataObject) -> None:
+    system = draw_system(data, cls)
+    state = np.array(draw_state(data, system))
+    values = np.array(list(system.parameters.values()))
+    graph = trace(lambda t, y, p: protocols.with_parameters(cls(), list(p))(t, y), T, state, values)
+    expected = system(T, state)
+    np.testing.assert_allclose(graph(T, state, values), expected, rtol=1e-13, atol=1e-13 * np.max(np.abs(expected)))
 
 
 # --- physics ---------------------------------------------------------------------------------------------------------
