@@ -64,7 +64,7 @@ def find_motion(
             words += f"{gap:.1%} of the picture. Solve with a denser t_eval, or give the start instead."
             warnings.warn(words, UserWarning, stacklevel=3)
     else:
-        states = _solve(who, system, _starts(system, y0), span, times, options)
+        states = _solve(who, system, _starts(who, system, y0), span, times, options)
     points = drawing.place(system, states)
     if not np.isfinite(points).any():
         raise RunError(f"{who}: nothing to draw, all positions are NaN or infinite.")
@@ -94,10 +94,16 @@ def _span(who: str, t_span: Any, y0: Any) -> tuple[float, float]:
     return float(ends[0]), float(ends[1])
 
 
-def _starts(system: Any, y0: Any) -> Any:
+def _starts(who: str, system: Any, y0: Any) -> Any:
     """Return one start (n,) or several (n, *batch), the component first; a list of starts is turned."""
-    several = isinstance(y0, (list, tuple)) and len(y0) > 0 and all(np.ndim(raw(entry)) == 1 for entry in y0)
+    listed = isinstance(y0, (list, tuple)) and len(y0) > 0
+    lengths = {np.shape(raw(entry)) for entry in y0} if listed else set()
+    if len(lengths) > 1:
+        raise must(who, "y0", "must be one start, or several of the same length", y0)
+    several = listed and len(next(iter(lengths))) == 1
     start = np.asarray(raw(array_ops.array(y0)))
+    if start.ndim > 1 and start.size == 0:
+        raise must(who, "y0", "must hold at least one start", y0)
     n = len(protocols.state_names(system))
     if several and (n == 0 or start.shape[1] == n):
         start = start.T
@@ -113,6 +119,8 @@ def _solve(
 ) -> Floats:
     """Return the states (n, *batch, n_times) from a start."""
     chosen = dict(options)
+    if "t_eval" in chosen:
+        raise must(who, "t_eval", "is set by fps and speed; leave it out", chosen["t_eval"])
     if chosen["method"] is None:
         chosen["method"] = "RK45"
         chosen.setdefault("rtol", 1e-8)

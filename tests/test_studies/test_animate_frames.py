@@ -307,6 +307,9 @@ def test_rendering_keeps_no_frames():
         ({"t_span": 3.0}, "t_span must be"),
         ({"method": "RK5000"}, "RK5000"),
         ({"y0": [1.0, 2.0]}, "4"),
+        ({"y0": [[1.0, 2.0, 3.0, 4.0], [1.0, 2.0]]}, "several of the same length"),
+        ({"y0": np.zeros((4, 0))}, "at least one start"),
+        ({"t_eval": [0.0, 0.1]}, "t_eval is set by fps and speed"),
         ({"y0": [1.0, 2.0, float("nan"), 0.0]}, "finite"),
     ],
 )
