@@ -15,7 +15,7 @@ from integrators._arguments import Control
 from integrators._control import DEFAULT_MAX_STEPS, MAX_FACTOR, MIN_FACTOR
 from integrators._integrator import Integrator, Step
 from integrators._right_hand_side import RightHandSide, first_value
-from integrators._run import REACHED, Run, Tick, not_finite
+from integrators._run import REACHED, Run, Tick, not_finite, out_of_steps, too_small
 
 
 def run_adaptive(
@@ -75,8 +75,14 @@ class _Driver:
     """The state of the solve: where it is, and the step it will try next."""
 
     def __init__(
-        self, method: Integrator, f: RightHandSide, y0: Any, ends: tuple[Any, Any], control: Control,
-        names: tuple[str, ...], strict: bool,
+        self,
+        method: Integrator,
+        f: RightHandSide,
+        y0: Any,
+        ends: tuple[Any, Any],
+        control: Control,
+        names: tuple[str, ...],
+        strict: bool,
     ) -> None:
         self._method, self._f, self._control, self._names = method, f, control, names
         self.t, self._t1 = ends
@@ -95,8 +101,16 @@ class _Driver:
             return control.first_step or 0.0
         return float(
             control_of.initial_step(
-                self._f, self.t_raw, raw(self.y), raw(self._carry), span, self._direction, control.max_step,
-                self._order, control.rtol, control.atol,
+                self._f,
+                self.t_raw,
+                raw(self.y),
+                raw(self._carry),
+                span,
+                self._direction,
+                control.max_step,
+                self._order,
+                control.rtol,
+                control.atol,
             )
         )
 
@@ -112,8 +126,7 @@ class _Driver:
             if not h_abs >= smallest:
                 return None, reason
             if self._attempts <= 0:
-                return None, (f"max_steps={control.max_steps or DEFAULT_MAX_STEPS} attempted steps are used up at "
-                              f"t={t!r}, step size {h_abs:.3g}.")
+                return None, out_of_steps(control.max_steps or DEFAULT_MAX_STEPS, t, h_abs)
             self._attempts -= 1
             t_new = t + h_abs * direction
             if direction * (t_new - self.end) > 0:
@@ -125,11 +138,12 @@ class _Driver:
             y_new, error = raw(step.y), raw(step.error)
             norm = control_of.error_norm(error, raw(self.y), y_new, control.rtol, control.atol)
             factor = float(control_of.step_factor(norm, -1.0 / (self._order + 1)))
-            if norm < 1.0 and np.isfinite(np.add.reduce(y_new)):
+            if norm < 1.0 and np.isfinite(y_new).all():
                 factor = MAX_FACTOR if norm == 0.0 else min(MAX_FACTOR, factor)
                 self._h_abs = h_abs * (min(1.0, factor) if rejected else factor)
                 self.t, self.t_raw = (self._t1 if t_new == self.end else self.t + h_raw), t_new
-                self.y, self.h, self._carry = step.y, h, step.carry
+                self.y, self.h = step.y, h
+                self._carry = self._f(self.t, step.y) if step.carry is None else step.carry
                 return step, ""
             reason = self._reason(y_new, error, t_new)
             h_abs *= factor if factor > MIN_FACTOR else MIN_FACTOR  # a NaN factor compares false
@@ -142,9 +156,7 @@ class _Driver:
             return not_finite(int(np.argmax(bad)), self._names, t_new)
         scale = self._control.atol + np.abs(y_new) * self._control.rtol
         i = int(np.argmax(np.abs(error) / scale))
-        called = f"y[{i}] ({self._names[i]})" if i < len(self._names) else f"y[{i}]"
-        return (f"Required step size is less than spacing between numbers at t={self.t_raw!r}; the error is largest in "
-                f"{called}. The solution may blow up there, or rtol and atol ask for more than doubles have.")
+        return too_small(i, self._names, self.t_raw)
 
 
 class _Saver:

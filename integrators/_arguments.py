@@ -54,8 +54,10 @@ def real(name: str, x: Any) -> float:
         It is a recording number, complex, or no number.
     """
     if isinstance(x, Number):
-        raise KindError(f"{_WHO}: {name} must be a plain number, no derivative goes through it; got "
-                        f"{type(x).__name__}. Pass {name}.data.")
+        raise KindError(
+            f"{_WHO}: {name} must be a plain number, no derivative goes through it; got "
+            f"{type(x).__name__}. Pass {name}.data."
+        )
     if isinstance(x, bool | str) or x is None:
         raise KindError(f"{_WHO}: {name} must be a real number; got {name}={x!r}.")
     try:
@@ -120,8 +122,10 @@ def _plain_start(given: Any, start: Any) -> NDArray[np.float64]:
         raise ArgumentError(f"{_WHO}: y0 must be exact in doubles; got integers beyond 2**53. Write them as floats.")
     if kind not in "fiub":
         found = type(start.ravel()[0]).__name__ if start.size else str(start.dtype)
-        raise KindError(f"{_WHO}: y0 must hold floats (or Values); got {found}. Numbers of other kinds go through "
-                        "integrators.rk4(...) or the step method of an integrator.")
+        raise KindError(
+            f"{_WHO}: y0 must hold floats (or Values); got {found}. Numbers of other kinds go through "
+            "integrators.rk4(...) or the step method of an integrator."
+        )
     given = np.asarray(given)
     if given.dtype.kind in "iu" and given.size and int(np.abs(given.astype(object)).max()) > 2**53:
         raise ArgumentError(f"{_WHO}: y0 must be exact in doubles; got integers beyond 2**53. Write them as floats.")
@@ -141,7 +145,9 @@ def _check_state_length(fun: Any, shape: tuple[int, ...]) -> None:
     if len(shape) > 1 and shape[-1] == n:
         turned = "y0.T" if len(shape) == 2 else "np.moveaxis(y0, -1, 0)"
         mend = f" The state component comes first: pass {turned}."
-    raise ArgumentError(f"{_WHO}: y0 must have shape ({n}, *batch) for {label(fun)} ({names}); got shape {shape}.{mend}")
+    raise ArgumentError(
+        f"{_WHO}: y0 must have shape ({n}, *batch) for {label(fun)} ({names}); got shape {shape}.{mend}"
+    )
 
 
 def check_t_eval(t_eval: Any, t0: float, t1: float) -> NDArray[np.float64] | None:
@@ -150,14 +156,18 @@ def check_t_eval(t_eval: Any, t0: float, t1: float) -> NDArray[np.float64] | Non
         return None
     listed = t_eval if isinstance(t_eval, np.ndarray | Number) else list(t_eval)
     if isinstance(listed, Number) or any(isinstance(t, Number) for t in np.ravel(np.asarray(listed, dtype=object))):
-        raise KindError(f"{_WHO}: t_eval must hold plain numbers; got a recording number. To differentiate with respect "
-                        "to a time put it into t_span and leave t_eval out.")
+        raise KindError(
+            f"{_WHO}: t_eval must hold plain numbers; got a recording number. To differentiate with respect to a time "
+            "put it into t_span and leave t_eval out."
+        )
     times = np.array(listed, dtype=np.float64) if len(listed) else np.zeros(0)
     if times.ndim != 1:
         raise must(_WHO, "t_eval", "must be one-dimensional", times.shape)
     if not np.isfinite(times).all():
-        raise ArgumentError(f"{_WHO}: t_eval must be finite; got t_eval[{int(np.argmax(~np.isfinite(times)))}]="
-                            f"{times[~np.isfinite(times)][0]}.")
+        raise ArgumentError(
+            f"{_WHO}: t_eval must be finite; got t_eval[{int(np.argmax(~np.isfinite(times)))}]="
+            f"{times[~np.isfinite(times)][0]}."
+        )
     low, high = min(t0, t1), max(t0, t1)
     outside = (times < low) | (times > high)
     if outside.any():
@@ -167,8 +177,9 @@ def check_t_eval(t_eval: Any, t0: float, t1: float) -> NDArray[np.float64] | Non
     if (steps <= 0.0).any():
         i = int(np.argmax(steps <= 0.0))
         way = "increasing" if t1 >= t0 else "decreasing, since t_span runs backwards"
-        raise ArgumentError(f"{_WHO}: t_eval must be strictly {way}; got t_eval[{i}]={times[i]}, "
-                            f"t_eval[{i + 1}]={times[i + 1]}.")
+        raise ArgumentError(
+            f"{_WHO}: t_eval must be strictly {way}; got t_eval[{i}]={times[i]}, t_eval[{i + 1}]={times[i + 1]}."
+        )
     return times
 
 
@@ -196,15 +207,21 @@ def check_control(
     """
     budget = None if max_steps is None else _count("max_steps", max_steps)
     if not method.adaptive:
-        for name, value, default in (
+        given: tuple[tuple[str, Any, Any], ...] = (
             ("rtol", rtol, 1e-3),
             ("atol", atol, 1e-6),
             ("first_step", first_step, None),
             ("max_step", max_step, math.inf),
-        ):
+        )
+        for name, value, default in given:
             if value is not default and not np.array_equal(value, default):
-                raise must(_WHO, name, f"must be left out: {method!r} takes fixed steps", value,
-                           "Use method='RK45' for steps chosen by tolerance, step= for the size of fixed steps.")
+                raise must(
+                    _WHO,
+                    name,
+                    f"must be left out: {method!r} takes fixed steps",
+                    value,
+                    "Use method='RK45' for steps chosen by tolerance, step= for the size of fixed steps.",
+                )
         return Control(1e-3, 1e-6, None, math.inf, budget)
     return Control(
         np.maximum(_tolerance("rtol", rtol, n), 100 * _EPS),
@@ -250,11 +267,17 @@ def _count(name: str, value: Any) -> int:
 def check_not_there(dense_output: Any, events: Any, jac: Any, compiled: Any, threads: Any) -> None:
     """Refuse what SciPy's call or a later version has and this one has not, saying what there is."""
     if dense_output:
-        raise must(_WHO, "dense_output", "must be False: there is no callable solution yet", dense_output,
-                   "Name the times you need in t_eval.")
+        raise must(
+            _WHO,
+            "dense_output",
+            "must be False: there is no callable solution yet",
+            dense_output,
+            "Name the times you need in t_eval.",
+        )
     if events is not None:
-        raise ArgumentError(f"{_WHO}: events must be None: there are no events yet. Look for the sign change in sol.y "
-                            "at close t_eval.")
+        raise ArgumentError(
+            f"{_WHO}: events must be None: there are no events yet. Look for the sign change in sol.y at close t_eval."
+        )
     if jac is not None:
         raise ArgumentError(f"{_WHO}: jac must be None: all methods that are there are explicit and need no Jacobian.")
     if compiled is True:
@@ -276,6 +299,21 @@ def check_options(options: dict[str, Any]) -> Any:
 
 
 _KNOWN: Sequence[str] = (
-    "method", "t_eval", "dense_output", "events", "vectorized", "args", "rtol", "atol", "first_step", "max_step", "jac",
-    "sensitivities", "compiled", "threads", "progress", "max_steps", "step",
+    "method",
+    "t_eval",
+    "dense_output",
+    "events",
+    "vectorized",
+    "args",
+    "rtol",
+    "atol",
+    "first_step",
+    "max_step",
+    "jac",
+    "sensitivities",
+    "compiled",
+    "threads",
+    "progress",
+    "max_steps",
+    "step",
 )

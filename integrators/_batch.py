@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -57,7 +58,7 @@ def _run_lanes(problem: Problem, selection: Selection, changes: dict[str, Any], 
     y0 = array_ops.reshape(problem.y0, (n, n_lanes))
     if problem.recording:
         return run_block(problem, selection, y0, changes, tick=tick)
-    t, out = problem.common_times, None
+    out = None
     if problem.grid is not None and not selection:
         out = allocate((len(problem.grid.t), n, n_lanes))
     runs = []
@@ -65,10 +66,10 @@ def _run_lanes(problem: Problem, selection: Selection, changes: dict[str, Any], 
         block = {name: value[lanes] for name, value in changes.items()}
         target = None if out is None else out[:, :, lanes]
         runs.append(run_block(problem, selection, y0[:, lanes], block, tick=tick, out=target))
-    if out is None:
+    if out is None or problem.grid is None:
         return _join(problem, selection, runs)
     bare = _join(problem, selection, [dataclasses.replace(run, y=run.y[..., :0]) for run in runs])
-    return dataclasses.replace(bare, t=t, y=np.moveaxis(out, 0, -1))
+    return dataclasses.replace(bare, t=problem.grid.t, y=np.moveaxis(out, 0, -1))
 
 
 def chunks(n_lanes: int, numbers_per_lane: int) -> Iterator[slice]:
@@ -80,7 +81,7 @@ def chunks(n_lanes: int, numbers_per_lane: int) -> Iterator[slice]:
     width = max(64, CHUNK_NUMBERS // numbers_per_lane)
     n_chunks = -(-n_lanes // width)
     edges = [n_lanes * i // n_chunks for i in range(n_chunks + 1)] if n_chunks else []
-    yield from (slice(low, high) for low, high in zip(edges[:-1], edges[1:], strict=True))
+    yield from (slice(low, high) for low, high in itertools.pairwise(edges))
 
 
 def _join(problem: Problem, selection: Selection, runs: Sequence[Run]) -> Run:

@@ -20,7 +20,7 @@ SAFETY = 0.9
 MIN_FACTOR = 0.2
 MAX_FACTOR = 10.0
 DEFAULT_MAX_STEPS = 1_000_000
-"""Budget of attempted steps of an adaptive solve, so that every solve ends (a minute or two for a single trajectory)."""
+"""Budget of attempted steps of an adaptive solve, so that every solve ends (a minute or two for one trajectory)."""
 
 
 def rms(x: Any) -> Any:
@@ -52,7 +52,15 @@ def smallest_step(t: Any, direction: float) -> Any:
 
 
 def initial_step(
-    f: RightHandSide, t0: Any, y0: Any, f0: Any, span: float, direction: float, max_step: float, order: int, rtol: Any,
+    f: RightHandSide,
+    t0: Any,
+    y0: Any,
+    f0: Any,
+    span: float,
+    direction: float,
+    max_step: float,
+    order: int,
+    rtol: Any,
     atol: Any,
 ) -> Any:
     """Return SciPy's size of the first step, shape lanes; one evaluation of f.
@@ -79,7 +87,5 @@ def initial_step(
     d2 = rms((f1 - f0) / scale) / h0
     steepest = np.maximum(d1, d2)
     flat = (d1 <= 1e-15) & (d2 <= 1e-15)
-    h1 = np.where(
-        flat, np.maximum(1e-6, h0 * 1e-3), np.power(0.01 / np.where(flat, 1.0, steepest), 1.0 / (order + 1))
-    )
+    h1 = np.where(flat, np.maximum(1e-6, h0 * 1e-3), np.power(0.01 / np.where(flat, 1.0, steepest), 1.0 / (order + 1)))
     return np.minimum(np.minimum(100.0 * h0, h1), np.minimum(span, max_step))

@@ -78,7 +78,7 @@ def run_fixed(
         carry = None
         sound = lanes.check(y, float(raw(grid.time(k + 1))), saved)
         if tick is not None and not k % _TICK:
-            tick(_TICK)
+            tick(_TICK * lanes.alive.size)
     if n_steps < grid.n_steps and sound:
         where = float(raw(grid.time(n_steps)))
         lanes.stop(f"max_steps={max_steps} steps are used up at t={where!r}; {grid.n_steps} are needed.", saved)
@@ -87,6 +87,10 @@ def run_fixed(
     status, message, n_times = lanes.finish(saved)
     nfev = f.nfev - before
     return Run(
-        grid.t[:saved] if single else grid.t, record.states(), status, message,
-        nfev if single else np.full(y0.shape[1:], nfev), n_times,
+        grid.t[:saved] if single else grid.t,
+        record.states(),
+        status,
+        message,
+        nfev if single else np.full(y0.shape[1:], nfev),
+        n_times,
     )

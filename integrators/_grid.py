@@ -90,7 +90,7 @@ def make_grid(t0: Any, t1: Any, step: float, t_eval: NDArray[np.float64] | None)
     h = math.copysign(step, end - start)
     if t_eval is None:
         nodes = np.arange(n_steps + 1)
-        t = start + nodes * h
+        t: NDArray[np.float64] = np.float64(start) + nodes * h
         t[-1] = end
         return Grid(t0, t1, h, n_steps, whole, t, nodes, np.zeros(n_steps + 1, dtype=bool))
     none = np.zeros(0)

@@ -78,8 +78,9 @@ def resolve_method(method: Any, step: Any) -> Integrator:
         )
     if integrator.h is None and not integrator.adaptive:
         name = type(integrator).__name__
-        raise ArgumentError(f"solve_ivp: {name} takes fixed steps, so step must be given; write method={name!r}, "
-                            "step=0.01.")
+        raise ArgumentError(
+            f"solve_ivp: {name} takes fixed steps, so step must be given; write method={name!r}, step=0.01."
+        )
     return integrator
 
 

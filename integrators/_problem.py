@@ -18,6 +18,7 @@ from integrators._arguments import Control
 from integrators._fixed import run_fixed
 from integrators._grid import Grid
 from integrators._integrator import Integrator
+from integrators._lanes import run_lanes
 from integrators._right_hand_side import RightHandSide, label
 from integrators._run import Run, Tick
 
@@ -108,30 +109,46 @@ class Problem:
 
     def run(
         self,
-        f: RightHandSide,
         y0: Any,
         *,
+        changes: Mapping[Any, Any],
+        column: bool = False,
         strict: bool = True,
         tick: Tick | None = None,
         out: NDArray[np.float64] | None = None,
     ) -> Run:
-        """Integrate one block: a single trajectory (n,), or lanes (n, *lanes) that `f` takes at once.
+        """Integrate one block: a single trajectory (n,), or lanes (n, *lanes) that the right-hand side takes at once.
 
         Parameters
         ----------
-        f : RightHandSide
         y0 : array or recording number
+        changes, column
+            See `right_hand_side`; what is an array in `changes` has one entry a lane.
         strict : bool
             Whether a start at which `f` is not finite is an error; otherwise it is a status.
         tick : callable, optional
         out : array, shape (n_times, n, *lanes), optional
             Where plain states of a fixed-step solve are stored.
         """
+        f = self.right_hand_side(changes, column=column)
         if self.grid is not None:
             return run_fixed(
-                self.method, f, y0, self.grid, self.names,
-                max_steps=self.control.max_steps, strict=strict, tick=tick, out=out,
+                self.method,
+                f,
+                y0,
+                self.grid,
+                self.names,
+                max_steps=self.control.max_steps,
+                strict=strict,
+                tick=tick,
+                out=out,
             )
+        if y0.ndim > 1:
+
+            def narrow(lanes: Any) -> RightHandSide:
+                return self.right_hand_side({k: x[lanes] if shape_of(x) else x for k, x in changes.items()})
+
+            return run_lanes(self.method, narrow, y0, self.ends, self.t_eval, self.control, self.names, tick=tick)
         return run_adaptive(
             self.method, f, y0, self.ends, self.t_eval, self.control, self.names, strict=strict, tick=tick
         )
@@ -155,7 +172,10 @@ class Problem:
                 fits = False
             if not fits:
                 raise must(
-                    label(self.fun), name, f"must be one number or broadcast to the batch of y0 {self.batch}", shape,
+                    label(self.fun),
+                    name,
+                    f"must be one number or broadcast to the batch of y0 {self.batch}",
+                    shape,
                     "Give y0 the shape (n, *batch).",
                 )
             found[name] = array_ops.reshape(array_ops.broadcast_to(value, self.batch), (-1,))

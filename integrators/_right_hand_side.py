@@ -30,14 +30,18 @@ def check_callable(fun: Any, args: Sequence[Any]) -> None:
         Not callable, a System class instead of an instance, or a signature that does not fit.
     """
     if isinstance(fun, type):
-        raise KindError(f"solve_ivp: fun must be called as fun(t, y); got the class {fun.__name__}. "
-                        f"Make an instance: {fun.__name__}().")
+        raise KindError(
+            f"solve_ivp: fun must be called as fun(t, y); got the class {fun.__name__}. "
+            f"Make an instance: {fun.__name__}()."
+        )
     if not callable(fun):
         raise KindError(f"solve_ivp: fun must be a function fun(t, y) or a System; got {type(fun).__name__}.")
     if is_system(fun):
         if args:
-            raise KindError(f"solve_ivp: args must be left out for a System, whose parameters are its fields; got "
-                            f"{len(args)} args. Use {label(fun)}(...) or .replace(...).")
+            raise KindError(
+                f"solve_ivp: args must be left out for a System, whose parameters are its fields; got "
+                f"{len(args)} args. Use {label(fun)}(...) or .replace(...)."
+            )
         return
     try:
         signature = inspect.signature(fun)
@@ -88,13 +92,17 @@ class RightHandSide:
     def _as_state(self, k: Any, shape: tuple[int, ...]) -> Any:
         """Return a list, a scalar, an array of another type or a recording number as a state of the given shape."""
         if k is None:
-            raise KindError(f"solve_ivp: fun must return the derivative, {shape[0]} components; got None from "
-                            f"{label(self.fun)}. {_NO_RETURN}")
+            raise KindError(
+                f"solve_ivp: fun must return the derivative, {shape[0]} components; got None from "
+                f"{label(self.fun)}. {_NO_RETURN}"
+            )
         try:
             state = array_ops.array(k if isinstance(k, list | tuple | np.ndarray | Number) else np.asarray(k))
         except ValueError as error:
-            raise ArgumentError(f"solve_ivp: fun must return {shape[0]} numbers; got from {label(self.fun)} something "
-                                f"that does not form an array: {error}.") from None
+            raise ArgumentError(
+                f"solve_ivp: fun must return {shape[0]} numbers; got from {label(self.fun)} something "
+                f"that does not form an array: {error}."
+            ) from None
         if not isinstance(state, Number):
             state = self._plain(state)
         if state.shape != shape:
@@ -108,8 +116,10 @@ class RightHandSide:
         """Return a plain array in doubles, or raise where it is none."""
         kind = state.dtype.kind
         if kind == "c":
-            raise KindError(f"solve_ivp: fun must return real numbers; got complex ones from {label(self.fun)}. "
-                            "Split the state into real and imaginary parts.")
+            raise KindError(
+                f"solve_ivp: fun must return real numbers; got complex ones from {label(self.fun)}. "
+                "Split the state into real and imaginary parts."
+            )
         if kind not in "fiub":
             found = type(state.ravel()[0]).__name__ if state.size else str(state.dtype)
             raise KindError(f"solve_ivp: fun must return numbers; got {found} from {label(self.fun)}.")

@@ -158,3 +158,17 @@ def not_finite(i: int, names: tuple[str, ...], t: float) -> str:
     """Word the message for a state that left the real numbers."""
     called = f"y[{i}] ({names[i]})" if i < len(names) else f"y[{i}]"
     return f"The state became NaN or infinite: {called} at t={t!r}. Values up to there are kept."
+
+
+def too_small(i: int, names: tuple[str, ...], t: float) -> str:
+    """Word the message for a step size that shrank to nothing, in SciPy's words and more."""
+    called = f"y[{i}] ({names[i]})" if i < len(names) else f"y[{i}]"
+    return (
+        f"Required step size is less than spacing between numbers at t={t!r}; the error is largest in {called}. "
+        "The solution may blow up there, or rtol and atol ask for more than doubles have."
+    )
+
+
+def out_of_steps(limit: int, t: float, h_abs: float) -> str:
+    """Word the message for a spent budget of an adaptive solve."""
+    return f"max_steps={limit} attempted steps are used up at t={t!r}, with step size {h_abs:.3g}."

@@ -142,8 +142,7 @@ def run_block(
         With ``dy`` of shape (n, n_directions, *lanes, n_times); None without a selection.
     """
     if not selection:
-        f = problem.right_hand_side(changes, column=column)
-        return problem.run(f, y0, strict=strict, tick=tick, out=out)
+        return problem.run(y0, changes=changes, column=column, strict=strict, tick=tick, out=out)
     from diffsim.derivatives import pushforward  # not needed by a plain solve, which should start fast
 
     keys = list(dict.fromkeys(parameter.key for parameter in selection.parameters))
@@ -152,7 +151,7 @@ def run_block(
 
     def flow(start: Any, *parameters: Any) -> Any:
         replaced = {**changes, **dict(zip(keys, parameters, strict=True))}
-        run = problem.run(problem.right_hand_side(replaced, column=column), start, strict=strict, tick=tick)
+        run = problem.run(start, changes=replaced, column=column, strict=strict, tick=tick)
         runs.append(run)
         return run.y
 

@@ -135,8 +135,14 @@ def solve_ivp(
     times = check.check_t_eval(t_eval, start, end)
     first = check.check_y0(fun, y0)
     control = check.check_control(
-        integrator, first.shape[0], abs(end - start),
-        rtol=rtol, atol=atol, first_step=first_step, max_step=max_step, max_steps=max_steps,
+        integrator,
+        first.shape[0],
+        abs(end - start),
+        rtol=rtol,
+        atol=atol,
+        first_step=first_step,
+        max_step=max_step,
+        max_steps=max_steps,
     )
     grid = None if integrator.adaptive or integrator.h is None else make_grid(t0, t1, integrator.h, times)
     selection, by_start, by_parameter = select(sensitivities, fun, further, first.shape[0])
@@ -146,14 +152,14 @@ def solve_ivp(
     # NOTE: overflow and NaN are found and reported by the drivers, with the place and the time.
     with np.errstate(all="ignore"), progress_bar(_work(problem), "solve_ivp", progress) as bar:
         run = run_all(problem, selection, bar.update if progress else None)
-    if isinstance(run.y, Number) and run.y.ndim == 2 and run.status < 0:
+    if problem.batch == () and run.status < 0 and isinstance(run.y, Number):
         raise RunError(f"solve_ivp: the solve carries derivatives and failed. {run.message}")
     return _solution(problem, run, selection, by_start, by_parameter)
 
 
 def _work(problem: Problem) -> float:
     """Return the amount of work, in the units in which the drivers report it."""
-    return problem.work * (1 if problem.elementwise else max(1, math.prod(problem.batch)))
+    return problem.work * max(1, math.prod(problem.batch))
 
 
 def _solution(problem: Problem, run: Run, selection: Selection, by_start: bool, by_parameter: bool) -> Solution:
@@ -164,7 +170,12 @@ def _solution(problem: Problem, run: Run, selection: Selection, by_start: bool, 
         empty = np.zeros((run.y.shape[0], 0, *run.y.shape[1:]))
         dy_dparams = array_ops.array(run.dy)[:, n_starts:] if selection.parameters else empty
     return Solution(
-        run.t, run.y, run.nfev, run.status, run.message, run.n_times,
+        run.t,
+        run.y,
+        run.nfev,
+        run.status,
+        run.message,
+        run.n_times,
         dy_dy0=run.dy[:, :n_starts] if by_start else None,
         dy_dparams=dy_dparams,
         param_names=tuple(parameter.name for parameter in selection.parameters),

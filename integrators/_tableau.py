@@ -217,7 +217,7 @@ def _fraction(label: str, x: Any) -> Fraction:
     """Return a coefficient as a fraction: exactly what was given."""
     if isinstance(x, numbers.Real | str) and not isinstance(x, bool):
         try:
-            return Fraction(x)
+            return Fraction(x) if isinstance(x, str | numbers.Rational) else Fraction(float(x))
         except (ValueError, OverflowError, ZeroDivisionError, TypeError):
             raise must("Tableau", label, "must hold finite numbers", x) from None
     raise KindError(f"Tableau: {label} must hold Fractions, integers, floats or strings; got {type(x).__name__}.")

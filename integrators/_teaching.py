@@ -72,7 +72,8 @@ def _integrate(
         state, n_steps = list(s_0), operator.index(steps)
     except TypeError:
         raise KindError(
-            f"{who}: s_0 must be a sequence and steps an integer; got s_0 of type {type(s_0).__name__}, steps={steps!r}."
+            f"{who}: s_0 must be a sequence and steps an integer; got s_0 of type {type(s_0).__name__}, "
+            f"steps={steps!r}."
         ) from None
     if n_steps < 0:
         raise must(who, "steps", "must be >= 0", steps)
