@@ -79,7 +79,10 @@ def describe(result: Any) -> list[tuple[str, str]]:
     momenta = zip(result.free, result.momenta.tolist(), strict=True)
     names = [result.system.state_names[i] for i in result.system.angles]
     return [
-        ("angles", ", ".join(f"{name}={angle:g}" for name, angle in zip(names, result.angles, strict=True))),
+        (
+            "angles",
+            ", ".join(f"{name}={round(float(angle), 12):g}" for name, angle in zip(names, result.angles, strict=True)),
+        ),
         ("momenta", ", ".join(f"{name}={value!r}" for name, value in momenta)),
         ("stay", f"{result.stay:.2f} s within {result.tolerance:g} rad of {result.target}"),
         ("from, to", f"{result.entry:.2f} s to {result.exit:.2f} s, in doubles"),

@@ -13,6 +13,7 @@ import re
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import NoReturn
@@ -70,32 +71,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         141 the reader of the output went away, 143 terminated.
     """
     arguments = options.join_negative_numbers(sys.argv[1:] if argv is None else argv)
-    show_traceback = bool(os.environ.get("DIFFSIM_TRACEBACK"))
     try:
-        with _terminable():
+        with _terminable(), _warnings_in_one_line():
             code = _dispatch(arguments)
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
             return code
     except KeyboardInterrupt:
         return _complain("interrupted; nothing half-written is left.", 130)
-    except BrokenPipeError:
-        # NOTE: Python would complain once more when it flushes at exit; give it somewhere to flush to.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
     except _Terminated:
         return _complain("terminated; nothing half-written is left.", 143)
-    except DiffsimError as error:
-        if show_traceback:
-            raise
-        return _complain(str(error), 2)
-    except MemoryError as error:
-        if show_traceback:
-            raise
-        return _complain(f"out of memory. {error}".rstrip(), 2)
+    except BrokenPipeError:
+        _give_up_stdout()
+        return 141
     except Exception as error:  # the shell shows one line, whatever went wrong
-        if show_traceback:
+        if os.environ.get("DIFFSIM_TRACEBACK"):
             raise
+        if isinstance(error, OSError):
+            _give_up_stdout()
         return _complain(_describe(error), 2)
 
 
@@ -187,8 +180,34 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+@contextlib.contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Show warnings as the shell shows errors."""
+
+    def show(message: Warning | str, *_rest: object, **_options: object) -> None:
+        _complain(f"warning: {message}", 0)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+def _give_up_stdout() -> None:
+    """Give Python somewhere to flush to at exit, where it would complain once more, if the output cannot be written."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _describe(error: Exception) -> str:
-    """One line for an error that is not one of ours, with the place where it arose."""
+    """One line for an error; for one that is not ours, with the place where it arose."""
+    if isinstance(error, DiffsimError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"out of memory. {error}".rstrip()
     if isinstance(error, OSError) and error.strerror:
         where = f" {error.filename!r}" if error.filename else ""
         return f"{error.strerror.lower()}{where}."

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,33 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         _, complaints = process.communicate(timeout=60)
     # A short output may be written before the reader is gone; then there was nothing to notice.
     assert complaints.splitlines() in (["exit 141"], ["exit 0"])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_full_disk_behind_the_output_is_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "diffsim", "systems"]
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "diffsim: no space left on device.\n"
+
+
+def test_a_closed_output_is_no_error() -> None:
+    command = f'"{sys.executable}" -m diffsim systems >&-'
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_warning_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def warn(_arguments: object) -> int:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("planted", UserWarning, stacklevel=1)
+        return 0
+
+    monkeypatch.setattr("diffsim.cli.command_systems.run", warn)
+    assert main(["systems"]) == 0
+    assert capsys.readouterr().err == "diffsim: warning: planted\n"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
