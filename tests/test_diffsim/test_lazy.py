@@ -72,6 +72,6 @@ def test_star_imports_everything(tmp_path: Path) -> None:
 
 def test_an_unknown_name_is_answered_with_the_nearest(tmp_path: Path) -> None:
     folder = _package(tmp_path / "p", one="__all__ = ['balance', 'other']\nbalance = other = 7")
-    words = "AttributeError: p has no 'balanse'; it has balance, other. Did you mean: 'balance'?"
+    words = "AttributeError: p has no 'balanse'; it has balance, other. Did you mean 'balance'?"
     assert _run(folder, "import p; p.balanse") == words
     assert _run(folder, "import p; print(hasattr(p, 'zzz'), hasattr(p, '__wrapped__'))") == "False False"
