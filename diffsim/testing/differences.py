@@ -32,6 +32,7 @@ _N_BEYOND = 3  # steps that must be finer than the one that is chosen, to contra
 _N_COLUMNS = 6  # error terms that the extrapolation removes
 _SAFETY = 8.0  # on the difference between neighbouring entries of the table
 _N_NOISE = 10  # values for the noise
+_STUCK = 1e-6  # of the range of f: a last change below it is rounding noise
 _EPS = float(np.finfo(np.float64).eps)
 _TINY = float(np.finfo(np.float64).tiny)
 
@@ -91,7 +92,7 @@ def slope(
     >>> s = slope(lambda s: np.array([np.sin(1 + s), abs(s)]), np.array([np.sin(1), 0.0]), 1.0, 0.25)
     >>> bool(abs(s.value[0] - np.cos(1)) <= s.error[0] < 1e-11)
     True
-    >>> float(s.value[1]), float(s.error[1]), float(s.jump[1])
+    >>> float(s.value[1]), round(float(s.error[1]), 12), float(s.jump[1])
     (0.0, 1.0, 2.0)
     """
     ladder = _Ladder(at, size, np.broadcast_to(0.5 * np.asarray(resolution), at.shape))
@@ -105,12 +106,12 @@ def slope(
             h = size  # beyond a border of the domain: go on from the distance at which it may lie
         h /= _RATIO
         if not ladder.noise_known and ladder.converging():
-            ladder.measure_noise(f)
+            ladder.measure_noise(f, ladder.steps[-1])
         finest = finest + 1 if ladder.noise_known and ladder.enough(h) else 0
         if finest > _N_BEYOND:
             break
-    if not ladder.noise_known or ladder.too_fine_for_its_noise():
-        ladder.measure_noise(f)
+    for h in ladder.steps_without_noise():
+        ladder.measure_noise(f, h)
     return ladder.answer()
 
 
@@ -122,16 +123,29 @@ class _Ladder:
         self.steps: list[float] = []
         self.values: list[tuple[Array, Array]] = []
         self.sigma, self.noise_known, self.noise_step, self.n_calls = np.zeros_like(at), False, np.inf, 0
+        self.change, self.range = np.zeros_like(at), np.zeros_like(at)
         self._begin()
 
     def _begin(self) -> None:
         self.central, self.sided = _Table(len(self.at), first=2), _Table(len(self.at), first=1)
+        for step, (up, down) in zip(self.steps, self.values, strict=True):
+            self._tabulate(step, up, down)
 
     def climb(self, h: float, up: Array, down: Array) -> None:
         """Add the values at x + h v and x - h v, nan where one of them is undefined."""
         self.steps.append(h)
         self.values.append((up, down))
-        self._tabulate(h, up, down)
+        with np.errstate(invalid="ignore"):
+            change = np.fmax(np.abs(up - self.at), np.abs(down - self.at))
+        # A function that died away gradually and then stands still does so for its rounding (1 - cos h at 1e-9).
+        stuck = (change == 0.0) & (self.sigma < self.change) & (self.change < _STUCK * self.range)
+        if stuck.any():
+            self.sigma = np.where(stuck, self.change, self.sigma)
+            self._begin()
+        else:
+            self._tabulate(h, up, down)
+        self.change = np.where(change > 0.0, change, self.change)
+        self.range = np.fmax(self.range, change)
 
     def _tabulate(self, h: float, up: Array, down: Array) -> None:
         with np.errstate(all="ignore"):
@@ -153,15 +167,14 @@ class _Ladder:
         limit = np.fmax(4 * _EPS * np.abs(self.central.value), 4 * self._noise(np.abs(self.at)) / h)
         return bool((self.central.error <= limit).all())
 
-    def too_fine_for_its_noise(self) -> bool:
-        """Whether the chosen steps lie far below the one at which the noise was measured."""
+    def steps_without_noise(self) -> list[float]:
+        """The smallest and largest chosen step, where they lie far from the one at which the noise was measured."""
         chosen = self.central.step[np.isfinite(self.central.step)]
-        return chosen.size > 0 and bool(chosen.min() < self.noise_step / 64)
+        ends = {float(chosen.min()), float(chosen.max())} if chosen.size else set()
+        return sorted(h for h in ends if not self.noise_step / 64 < h < 64 * self.noise_step)
 
-    def measure_noise(self, f: Callable[[float], Array]) -> None:
-        """Estimate the noise of f near x + h v, where h is the smallest step that matters; then choose again."""
-        chosen = self.central.step[np.isfinite(self.central.step)]
-        h = float(chosen.min()) if self.noise_known and chosen.size else self.steps[-1]
+    def measure_noise(self, f: Callable[[float], Array], h: float) -> None:
+        """Estimate the noise of f near x + h v, then choose again."""
         table = np.array([f(h * (1 - k / 1024)) for k in range(_N_NOISE)])
         self.n_calls += _N_NOISE
         gamma = 1.0
@@ -174,8 +187,6 @@ class _Ladder:
                     self.sigma = np.fmax(self.sigma, np.where(np.isfinite(sigma), 4.0 * sigma, 0.0))
         self.noise_known, self.noise_step = True, h
         self._begin()
-        for step, (up, down) in zip(self.steps, self.values, strict=True):
-            self._tabulate(step, up, down)
 
     def answer(self) -> Slope:
         """Read the two tables."""

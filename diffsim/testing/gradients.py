@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from diffsim.errors import must, unknown_name
 from diffsim.testing.differences import Slope
-from diffsim.testing.leaves import leaves_of, split
+from diffsim.testing.leaves import named_leaves, split
 from diffsim.testing.problem import Mode, Problem
 from diffsim.testing.wording import Disagreement, GradientError, GradientReport, GradientWarning
 
@@ -101,7 +101,7 @@ def check_gradients(
         rtol = max(_RTOL.get(np.asarray(leaf).dtype.itemsize, _RTOL[8]) for _, leaf in leaves)
     rules = _Rules(tuple(modes), rtol, atol, directions, np.random.default_rng(seed))
     with np.errstate(all="ignore"):
-        names = [name for name, _ in leaves_of(f(*args), "output")]
+        names = [name for name, _ in named_leaves(f(*args), "output")]
     tally = _Tally()
     _check(Problem(flat, leaves, names), order, rules, tally)
     return tally.report(unresolved)
@@ -198,7 +198,7 @@ def _directions(x: Array, rules: _Rules) -> Iterator[tuple[int | None, Array]]:
 def _compare(problem: Problem, probe: _Probe, mode: Mode, found: Array, rules: _Rules, tally: _Tally) -> None:
     """Compare what one mode found along one direction with the difference."""
     expected, error = probe.project(mode)
-    wrong = _wrong(found, expected, error, rules)
+    wrong = _wrong(found, expected, error, problem.scale, rules)
     if wrong.any():
         raise GradientError(_narrowed(problem, probe, mode, int(np.argmax(wrong)), rules).message())
     size = np.fmax(np.abs(found), np.abs(expected))
@@ -215,9 +215,9 @@ def _compare(problem: Problem, probe: _Probe, mode: Mode, found: Array, rules: _
             tally.unresolved.append(f"{what}: {_uncertain(probe.slope, int(j) if len(found) == len(problem.y) else 0)}")
 
 
-def _wrong(found: Array, expected: Array, error: Array, rules: _Rules) -> NDArray[np.bool_]:
+def _wrong(found: Array, expected: Array, error: Array, scale: float, rules: _Rules) -> NDArray[np.bool_]:
     """Where a derivative lies outside the bound; one that is not finite is wrong even if nothing else is known."""
-    largest = np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected))
+    largest = max(scale, np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected)))
     with np.errstate(invalid="ignore"):
         size = np.fmax(np.abs(found), np.abs(expected))
         bound = error + rules.rtol * size + rules.atol + 64 * _EPS * largest
@@ -255,7 +255,7 @@ def _narrowed(problem: Problem, probe: _Probe, mode: Mode, j: int, rules: _Rules
         value, error = ((x[u != 0]) for x in (difference.value, difference.error))
         weights = u[u != 0]
         expected, bound = np.array([weights @ value]), np.array([np.abs(weights) @ error])
-        return bool(_wrong(np.array([found_along(u, v)]), expected, bound, rules)[0])
+        return bool(_wrong(np.array([found_along(u, v)]), expected, bound, problem.scale, rules)[0])
 
     u = probe.u[j] if mode == "vjp" and probe.u is not None else np.eye(1, len(problem.y), j)[0]
     v = _halve(probe.v, lambda part: disagrees(u, part))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim.primitive import shape_of
+from diffsim.tree import Tree, leaves, paths, rebuild
 
-__all__ = ["Layout", "is_float", "leaves_of", "rebuild", "split"]
+__all__ = ["Layout", "named_leaves", "split"]
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -23,41 +24,27 @@ def is_float(x: object) -> bool:
     return isinstance(x, float | np.floating)
 
 
-def leaves_of(tree: Any, path: str) -> list[tuple[str, Any]]:
-    """All numbers in nested lists, tuples and mappings, each with its path.
+def named_leaves(tree: Tree, path: str) -> list[tuple[str, Any]]:
+    """All numbers of a tree, each with its path.
 
-    >>> leaves_of({"a": [1.0, 2.0]}, "args[0]")
+    >>> named_leaves({"a": [1.0, 2.0]}, "args[0]")
     [("args[0]['a'][0]", 1.0), ("args[0]['a'][1]", 2.0)]
     """
-    if isinstance(tree, Mapping):
-        return [leaf for key, item in tree.items() for leaf in leaves_of(item, f"{path}[{key!r}]")]
-    if isinstance(tree, list | tuple):
-        return [leaf for i, item in enumerate(tree) for leaf in leaves_of(item, f"{path}[{i}]")]
-    return [(path, tree)]
+    return list(zip(paths(tree, path), leaves(tree), strict=True))
 
 
-def rebuild(tree: Any, numbers: Callable[[], Any]) -> Any:
-    """The same nested structure with each float leaf replaced by the next of `numbers`; the rest stays."""
-    if isinstance(tree, Mapping):
-        return {key: rebuild(item, numbers) for key, item in tree.items()}
-    if isinstance(tree, list | tuple):
-        make = getattr(type(tree), "_make", type(tree))  # a named tuple is made from a list by its `_make`
-        return make([rebuild(item, numbers) for item in tree])
-    return numbers() if is_float(tree) else tree
-
-
-def split(f: Callable[..., Any], args: Sequence[Any]) -> tuple[Callable[..., list[Any]], list[tuple[str, Any]]]:
+def split(f: Callable[..., Tree], args: Sequence[Tree]) -> tuple[Callable[..., list[Any]], list[tuple[str, Any]]]:
     """A function of the float leaves alone, that returns the list of its result's leaves; and those leaves, named.
 
     Integers, booleans, strings and other objects among the arguments are held constant.
     """
-    found = [leaf for i, arg in enumerate(args) for leaf in leaves_of(arg, f"args[{i}]") if is_float(leaf[1])]
+    given = list(args)
 
     def flat(*numbers: Any) -> list[Any]:
         supply = iter(numbers)
-        return [leaf for _, leaf in leaves_of(f(*(rebuild(arg, supply.__next__) for arg in args)), "")]
+        return leaves(f(*rebuild(given, (next(supply) if is_float(x) else x for x in leaves(given)))))
 
-    return flat, found
+    return flat, [(name, x) for name, x in named_leaves(given, "args") if is_float(x)]
 
 
 @dataclass(frozen=True)

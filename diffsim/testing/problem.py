@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffsim.errors import KindError, must
+from diffsim.errors import DiffsimError, KindError, must
 from diffsim.primitive import raw, shape_of
 from diffsim.testing.differences import Slope, slope
 from diffsim.testing.leaves import Layout
@@ -34,12 +35,19 @@ class Problem:
         The point.
     out_names : sequence of str
         Names of the results.
+    parent : Problem, optional
+        The problem whose derivative f is.
     history : tuple of modes
         The modes by which f came out of the function under test, outermost last.
     """
 
     def __init__(
-        self, f: Flat, leaves: Sequence[tuple[str, Any]], out_names: Sequence[str], history: tuple[Mode, ...] = ()
+        self,
+        f: Flat,
+        leaves: Sequence[tuple[str, Any]],
+        out_names: Sequence[str],
+        parent: Problem | None = None,
+        history: tuple[Mode, ...] = (),
     ) -> None:
         self.f, self.history, self.leaves = f, history, leaves
         self.inputs = Layout.of(leaves)
@@ -57,6 +65,9 @@ class Problem:
         if not np.isfinite(self.y).all():
             name = self.outputs.name(int(np.argmin(np.isfinite(self.y))))
             raise must("check_gradients", "args", f"must be a point at which {name} is finite", self.point)
+
+        # Rounding errors of this size may stay where a derivative cancels to nothing.
+        self.scale: float = max(float(np.max(np.abs(self.y), initial=0.0)), 0.0 if parent is None else parent.scale)
 
     def value(self, x: Array) -> Array:
         """f on plain numbers; nan where it fails, as it may outside its domain."""
@@ -76,7 +87,7 @@ class Problem:
         """Value, and tangent along v."""
         from diffsim.derivatives import jvp
 
-        with np.errstate(all="ignore"):
+        with _mode_at_work("forward"):
             value, tangent = jvp(self.f, tuple(self.point), tuple(self.inputs.unpack(v, self.dtypes)))
         return self._packed(self.outputs, value, "value"), self._packed(self.outputs, tangent, "tangent")
 
@@ -84,11 +95,11 @@ class Problem:
         """Value, and pullback of vectors."""
         from diffsim.derivatives import vjp
 
-        with np.errstate(all="ignore"):
+        with _mode_at_work("reverse"):
             value, pullback = vjp(self.f, *self.point)
 
         def pull(u: Array) -> Array:
-            with np.errstate(all="ignore"):
+            with _mode_at_work("reverse"):
                 return self._packed(self.inputs, pullback(self.outputs.unpack(u)), "cotangent")
 
         return self._packed(self.outputs, value, "value"), pull
@@ -104,10 +115,10 @@ class Problem:
         if mode == "vjp":
             u = source.unpack(weights)
             names = [f"(d {seed} / d {name})" for name in target.names]
-            return Problem(lambda *x: _listed(vjp(self.f, *x)[1](u)), self.leaves, names, (*self.history, mode))
+            return Problem(lambda *x: _listed(vjp(self.f, *x)[1](u)), self.leaves, names, self, (*self.history, mode))
         v = tuple(source.unpack(weights, self.dtypes))
         names = [f"(d {name} / d {seed})" for name in target.names]
-        return Problem(lambda *x: _listed(jvp(self.f, x, v)[1]), self.leaves, names, (*self.history, mode))
+        return Problem(lambda *x: _listed(jvp(self.f, x, v)[1]), self.leaves, names, self, (*self.history, mode))
 
     def check_values(self, modes: Sequence[Mode]) -> None:
         """Both modes compute what f computes, and the same call gives the same bits."""
@@ -148,6 +159,21 @@ class Problem:
                     "A rule forgets to sum over the axes that broadcasting added, or sums over too many."
                 )
         return layout.pack(plain)
+
+
+@contextmanager
+def _mode_at_work(mode: str) -> Iterator[None]:
+    """Let no warning out; turn what a faulty rule raises inside NumPy into an error that says where it comes from."""
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except DiffsimError:
+        raise
+    except (ArithmeticError, IndexError, TypeError, ValueError) as error:
+        raise GradientError(
+            f"check_gradients: {mode} mode fails where plain numbers pass: {type(error).__name__}: {error}\n"
+            "Often a rule that forgets to sum over the axes that broadcasting added, or that swaps axes."
+        ) from error
 
 
 def _listed(numbers: Any) -> list[Any]:
