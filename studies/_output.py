@@ -116,18 +116,18 @@ def in_units_of_pi(axis: Any, low: float, high: float) -> None:
 
 
 def pi_text(half_turns: float) -> str:
-    """Return a number of half turns as text: -1 is ``-π``, 0.25 is ``π/4``.
+    """Return a number of half turns as text: 1.5 is ``3π/2``, 0.25 is ``π/4``.
 
-    >>> [pi_text(x) for x in (0.0, -1.0, 0.25, -1.5, 3.0)]
-    ['0', '-π', 'π/4', '-3π/2', '3π']
+    >>> [pi_text(x) for x in (0.0, 1.0, 0.25, 1.5, 3.0)]
+    ['0', 'π', 'π/4', '3π/2', '3π']
     """
     eighths = round(half_turns * 8)
     divisor = int(np.gcd(eighths, 8)) or 1
     top, bottom = eighths // divisor, 8 // divisor
     if top == 0:
         return "0"
-    head = {1: "", -1: "-"}.get(top, str(top))
-    return f"{head}π" + (f"/{bottom}" if bottom > 1 else "")
+    sign, size = "\N{MINUS SIGN}" if top < 0 else "", abs(top)
+    return f"{sign}{size if size > 1 else ''}π" + (f"/{bottom}" if bottom > 1 else "")
 
 
 def new_figure(width: float, height: float) -> Figure:
