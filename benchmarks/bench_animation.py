@@ -71,41 +71,47 @@ def with_matplotlib(film: Any, path: Path, extra_args: list[str]) -> None:
     plt.close(figure)
 
 
-def seconds(work: Any) -> float:
-    """Wall time of one call."""
-    start = time.perf_counter()
+def cpu_seconds() -> float:
+    """CPU time of this process and of the encoders that have ended."""
+    t = os.times()
+    return t.user + t.system + t.children_user + t.children_system
+
+
+def measured(work: Any) -> tuple[float, float]:
+    """Wall time and CPU time of one call."""
+    start, cpu = time.perf_counter(), cpu_seconds()
     work()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, cpu_seconds() - cpu
 
 
 def compare(n_frames: int, rounds: int) -> dict[str, Any]:
-    """Frames a second of each side, round by round, and the ratios."""
+    """Frames a second and CPU time of each side, round by round, and the ratios."""
     film = film_of(n_frames)
-    veryfast = ["-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p"]
-    rows: dict[str, list[float]] = {"diffsim": [], "FuncAnimation": [], "FuncAnimation, our encoder settings": []}
+    ours = ["-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "film.mp4"
+        sides = {
+            "diffsim": lambda: film.save(path),
+            "FuncAnimation": lambda: with_matplotlib(film, path, []),
+            "FuncAnimation, our encoder settings": lambda: with_matplotlib(film, path, ours),
+        }
         film_of(5).save(path)  # fonts and imports are warm for both
         with_matplotlib(film_of(5), path, [])
-        for _ in range(rounds):
-            rows["diffsim"].append(n_frames / seconds(lambda: film.save(path)))
-            rows["FuncAnimation"].append(n_frames / seconds(lambda: with_matplotlib(film, path, [])))
-            rows["FuncAnimation, our encoder settings"].append(
-                n_frames / seconds(lambda: with_matplotlib(film, path, veryfast))
-            )
-        renderer_only = n_frames / seconds(lambda: [None for _ in film.frames()])
-    ours = rows["diffsim"]
-    ratios = {
-        name: [round(a / b, 1) for a, b in zip(ours, others, strict=True)]
-        for name, others in rows.items()
-        if name != "diffsim"
-    }
+        runs = [{name: measured(side) for name, side in sides.items()} for _ in range(rounds)]
+        alone, _ = measured(lambda: [None for _ in film.frames()])
+
+    def by_round(value: Any) -> dict[str, list[float]]:
+        return {name: [round(value(run[name], run["diffsim"]), 1) for run in runs] for name in sides}
+
+    ratios = by_round(lambda own, best: own[0] / best[0])
     return {
         "frames": n_frames,
-        "frames per second": {name: [round(x, 1) for x in values] for name, values in rows.items()},
-        "rendering alone, frames per second": round(renderer_only, 1),
-        "ratio by round": ratios,
-        "median ratio": {name: statistics.median(values) for name, values in ratios.items()},
+        "frames per second": by_round(lambda own, _: n_frames / own[0]),
+        "CPU ms per frame": by_round(lambda own, _: 1e3 * own[1] / n_frames),
+        "ratio of wall time": ratios,
+        "ratio of CPU time": by_round(lambda own, best: own[1] / best[1]),
+        "median ratio of wall time": {name: statistics.median(values) for name, values in ratios.items()},
+        "rendering alone, frames per second": round(n_frames / alone, 1),
     }
 
 

@@ -119,7 +119,8 @@ def _command(program: str, path: Path, size: tuple[int, int], fps: Fraction, qua
 
     NOTE: converted and tagged as BT.709, which players assume where nothing is said; untagged BT.601 shifts colours.
     A key frame each second, so that a notebook's slider jumps fast.
-    PERF: `veryfast` encodes 700 frames/s of 640 x 480 on two cores, `medium` 500, for files of the same size.
+    PERF: CPU time of 640 x 480: `medium` 3.3 ms a frame, `veryfast` 2.2, without B-frames and weights 1.75, for files
+    of the same size; `superfast` 1.7, but twice the size.
     """
     rate = f"{fps.numerator}/{fps.denominator}"
     source = ["-f", "rawvideo", "-pixel_format", "rgba", "-video_size", f"{size[0]}x{size[1]}", "-framerate", rate]
@@ -129,7 +130,8 @@ def _command(program: str, path: Path, size: tuple[int, int], fps: Fraction, qua
         *(program, "-hide_banner", "-nostdin", "-loglevel", "error", "-y"),
         *(*source, "-i", "pipe:0", "-an"),
         *("-vf", f"{convert},{tag}"),
-        *("-c:v", "libx264", "-preset", "veryfast", "-crf", str(quality), "-g", str(max(1, round(fps)))),
+        *("-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-x264-params", "weightp=0"),
+        *("-crf", str(quality), "-g", str(max(1, round(fps)))),
         *("-movflags", "+faststart", "-f", "mp4", os.fspath(path.absolute())),
     ]
 
