@@ -15,6 +15,7 @@ import argparse
 from typing import Any
 
 from diffsim.cli.options import add_start, add_system, axis, integer, number
+from diffsim.cli.tables import short, text_table
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -39,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_start(parser)
     parser.add_argument("--measure", default="gradient", help="gradient, singular_value or ftle; default gradient")
     parser.add_argument("--observable", metavar="NAME", help="state component whose gradient is taken")
-    parser.add_argument("--method", default="RK4", help="name of a fixed-step method; default RK4")
-    parser.add_argument("--step", type=number, default=0.01, help="step in seconds; default 0.01")
+    parser.add_argument("--method", help="name of a method; default RK4")
+    parser.add_argument("--step", type=number, help="step of a fixed-step method, in seconds; default 0.01")
     parser.add_argument("--rank", type=integer, default=5, help="how many extreme starts to list; default 5")
     parser.add_argument(
         "--out",
@@ -68,21 +69,21 @@ def run(arguments: argparse.Namespace) -> int:
 
     from studies import sensitivity_map
 
-    options: dict[str, Any] = {} if arguments.observable is None else {"observable": arguments.observable}
+    fixed = arguments.step is not None or arguments.method is None
     result = sensitivity_map(
         system,
         axes,
         y0=y0,
         t_end=arguments.t_end,
         measure=arguments.measure,
-        method=arguments.method,
-        step=arguments.step,
+        observable=arguments.observable,
+        method=arguments.method or "RK4",
+        step=(arguments.step or 0.01) if fixed else None,
         progress=True,
-        **options,
     )
     for output in outputs:
         result.save(output)
-    print(ranking(result, arguments.rank))
+    print(f"{result!r}\n\n{text_table(*ranking_rows(result, arguments.rank))}\n")
     for output in outputs:
         print(f"wrote {output}")
     return 0
@@ -99,6 +100,13 @@ def default_axes(system: Any, count: int) -> dict[str, Any]:
     return axes
 
 
-def ranking(result: Any, count: int) -> str:
-    """The most and the least sensitive starts as tables."""
-    raise NotImplementedError(f"{result}{count}")
+def ranking_rows(result: Any, count: int) -> tuple[list[str], list[list[str]]]:
+    """The most and the least sensitive starts as header and cells of a table."""
+    unit = f" [{result.unit}]" if result.unit not in ("", "1") else ""
+    rows = []
+    for title, starts in (("most", result.most_sensitive(count)), ("least", result.least_sensitive(count))):
+        rows += [
+            [f"{title} sensitive", *(short(value) for value in start.point.values()), short(start.value)]
+            for start in starts
+        ]
+    return ["", *result.axes, result.measure + unit], rows
