@@ -27,7 +27,7 @@ class Renderer:
 
     Notes
     -----
-    PERF: 0.5 ms a frame for one double pendulum at 640 x 480 (matplotlib's `FuncAnimation` takes 40 to 90 ms): the
+    PERF: 0.6 ms a frame for one double pendulum at 640 x 480 (matplotlib's `FuncAnimation` takes about 20 ms): the
     background is a copied array (0.02 ms), and the digits of the clock are stamped from a set of small pictures,
     because laying out a `Text` takes 0.8 ms.
     """
