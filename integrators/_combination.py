@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from diffsim.primitive import Number
+from diffsim.primitive import Number, Structural, bind, shape_of
 
 State: TypeAlias = Any
 """A state: float, list, ndarray (n,) or (n, *batch), Value, Dual, Tracer, mpmath.mpf, Fraction."""
@@ -56,6 +56,10 @@ class Combination:
             return t + h * self.node_exact.numerator / self.node_exact.denominator
         return t + self.node * h
 
+    def factors(self, h: State) -> list[State]:
+        """Return ``h * weight`` for each term."""
+        return [h if term.weight == 1.0 else h * term.weight for term in self.terms]
+
     def increment(self, h: State, stages: Sequence[State], exact: bool) -> State:
         """Return ``h * sum_j weight_j stages[j]``.
 
@@ -68,17 +72,13 @@ class Combination:
             Whether weights are applied as ``* numerator / denominator``, which loses no digit of fractions and
             multiprecision numbers; floats take the rounded weight.
         """
+        if not exact:
+            return _weighted(self.terms, self.factors(h), stages)
         total: State = None
         for term in self.terms:
-            part = stages[term.members[0]]
-            for j in term.members[1:]:
-                part = part + stages[j]
-            if exact:
-                part = part * h
-                part = part if term.numerator == 1 else part * term.numerator
-                part = part if term.denominator == 1 else part / term.denominator
-            else:
-                part = part * (h if term.weight == 1.0 else h * term.weight)
+            part = _gathered(term, stages) * h
+            part = part if term.numerator == 1 else part * term.numerator
+            part = part if term.denominator == 1 else part / term.denominator
             total = part if total is None else total + part
         return total
 
@@ -89,7 +89,58 @@ class Combination:
         if y.__class__ is list or y.__class__ is tuple:
             columns = zip(*stages, strict=True)
             return [x + self.increment(h, column, exact) for x, column in zip(y, columns, strict=True)]
+        if not exact and not isinstance(h, Number):
+            used = [stages[j] for term in self.terms for j in term.members]
+            if all(shape_of(k) == shape_of(y) for k in used) and any(_is_one_array(k) for k in (y, *used)):
+                return bind(_ADVANCE, (y, *stages), {"terms": self.terms, "factors": tuple(self.factors(h))})
         return y + self.increment(h, stages, exact)
+
+
+def _gathered(term: Term, stages: Sequence[State]) -> State:
+    """Return the sum of the stages that share a weight."""
+    part = stages[term.members[0]]
+    for j in term.members[1:]:
+        part = part + stages[j]
+    return part
+
+
+def _weighted(terms: Sequence[Term], factors: Sequence[State], stages: Sequence[State]) -> State:
+    """Return the sum of the stages, weighted."""
+    total: State = None
+    for term, factor in zip(terms, factors, strict=True):
+        part = _gathered(term, stages) * factor
+        total = part if total is None else total + part
+    return total
+
+
+def _is_one_array(x: State) -> bool:
+    """Whether x is one recording number of many components (Value, Dual), not an array of objects."""
+    return isinstance(x, Number) and x.liftable and shape_of(x) != ()
+
+
+def _advance(y: Any, *stages: Any, terms: Sequence[Term], factors: Sequence[Any]) -> Any:
+    """Return ``y + sum of weighted stages`` on plain arrays, in the order of `Combination.apply`, without copies."""
+    total: Any = None
+    for term, factor in zip(terms, factors, strict=True):
+        part = _gathered(term, stages)
+        part = np.multiply(part, factor, out=part if len(term.members) > 1 else None)
+        total = part if total is None else np.add(total, part, out=total)
+    return np.add(y, total, out=total)
+
+
+def _advance_transpose(i: int, g: Any, out: Any, args: Sequence[Any], params: Any) -> Any:
+    """Return the cotangent of argument i: g for the state, weighted for a stage."""
+    if i == 0:
+        return g
+    for term, factor in zip(params["terms"], params["factors"], strict=True):
+        if i - 1 in term.members:
+            return g * factor
+    return 0.0 * g
+
+
+# PERF: one linear row instead of a product and a sum a weight: an RK4 step on Values records 4 nodes of its own
+# instead of 18, and a chunk of 2048 lanes with 4 tangents takes half the time outside the right-hand side.
+_ADVANCE = Structural("advance", _advance, _advance_transpose, lead=lambda params, args: params)
 
 
 def needs_exact(h: State, y: State) -> bool:
