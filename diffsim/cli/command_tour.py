@@ -111,7 +111,8 @@ def _sensitivity(tour: _Tour) -> Any:
 
     from studies import sensitivity_map
 
-    angles = np.linspace(-np.pi, np.pi, tour.plan.grid)
+    # Middles of cells that tile the circle: -pi and pi are the same start.
+    angles = np.pi * (2.0 * np.arange(tour.plan.grid) + 1.0 - tour.plan.grid) / tour.plan.grid
     with tour.stage("sensitivity map", "sensitivity.png") as file:
         result = sensitivity_map(
             tour.system,

@@ -47,7 +47,7 @@ class Page:
         self._pieces.append(f"<p>{_inline(text)}</p>")
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Add a table; columns that hold numbers alone are set to the right."""
+        """Add a table, without a header where that is empty; columns of numbers are set to the right."""
         right = [all(_is_number(row[i]) for row in rows) for i in range(len(header))]
 
         def line(tag: str, cells: Sequence[str]) -> str:
@@ -55,8 +55,9 @@ class Page:
             inner = [f"<{tag}{mark}>{_inline(cell)}</{tag}>" for mark, cell in zip(marks, cells, strict=True)]
             return f"<tr>{''.join(inner)}</tr>"
 
-        body = "\n".join(line("td", row) for row in rows)
-        self._pieces.append(f'<div class="wide"><table>\n{line("th", header)}\n{body}\n</table></div>')
+        head = [line("th", header)] if any(header) else []
+        body = "\n".join([*head, *(line("td", row) for row in rows)])
+        self._pieces.append(f'<div class="wide"><table>\n{body}\n</table></div>')
 
     def picture(self, file: str, caption: str) -> None:
         """Add a picture that lies beside the page."""

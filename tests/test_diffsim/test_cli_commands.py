@@ -229,3 +229,26 @@ def test_quick_tour_writes_everything_and_its_gradients_agree(place: Path, capsy
     stay = re.search(r"for (\d+\.\d+) s", text)
     assert stay is not None
     assert float(stay.group(1)) >= 2.0
+
+
+def test_a_page_is_well_formed_whatever_its_texts_hold() -> None:
+    from xml.etree import ElementTree
+
+    from diffsim.cli.page import Page
+
+    page = Page("a < b & c")
+    page.heading("`x` <script>")
+    page.text('quotes " and & and `code < 1`')
+    page.table(["name", "value"], [["a<b", "1.5"], ["c", "-2e-3"]])
+    page.table(["", ""], [["a", "b"]])
+    page.picture('odd " name.png', "caption <b>")
+    page.film("film.mp4", "caption")
+    text = page.render()
+    assert "<script>" not in text
+    body = text[text.index("<body>") : text.index("</body>") + len("</body>")]
+    for tag in ("img", "video"):
+        body = re.sub(rf"<{tag}([^>]*?)(controls loop muted playsinline)?>", rf"<{tag}\1>", body)
+    tree = ElementTree.fromstring(re.sub(r"<img([^>]*)>", r"<img\1/>", body))
+    assert len(tree.findall(".//tr")) == 4
+    assert tree.find(".//img").get("src") == 'odd " name.png'  # type: ignore[union-attr]
+    assert [cell.get("class") for cell in tree.findall(".//tr")[1]] == [None, "number"]
