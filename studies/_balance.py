@@ -16,11 +16,13 @@ from studies._balance_result import Balance
 from studies._balance_search import Candidate, Search, closest_passes, seeds, steered
 from studies._checks import Floats
 from studies._equilibrium import unstable_equilibrium
+from studies._solver import solver_arguments
 
 __all__ = ["balance"]
 
 _WHO = "balance"
 _TRIES = 4
+_TOLERANCES = (1e-13, 1e-14)
 
 
 def balance(
@@ -37,8 +39,8 @@ def balance(
     spread: float = 10.0,
     rng: int = 0,
     method: Any = "RK45",
-    rtol: float = 1e-13,
-    atol: float = 1e-14,
+    rtol: float | None = None,
+    atol: float | None = None,
     progress: bool = False,
     **options: Any,
 ) -> Balance:
@@ -82,7 +84,7 @@ def balance(
     spread : float
         Largest start that is tried for a System without an energy.
     method, rtol, atol, **options
-        The solver of the accurate runs, as for `solve_ivp`.
+        The solver of the accurate runs, as for `solve_ivp`; tolerances 1e-13 and 1e-14 by default.
     progress : bool
         Show a progress bar.
 
@@ -134,7 +136,7 @@ def balance(
         raise must(_WHO, "search_step", f"must not be longer than t_travel={t_travel:g}", step)
     search = Search(equilibrium, equilibrium.to_deviation(start), indices, t_travel, step)
     _check_reach(search, angles, tolerance)
-    solver = {"method": method, "rtol": rtol, "atol": atol, **options}
+    solver = solver_arguments(method, rtol, atol, options, _TOLERANCES)
     with progress_bar(3 + _TRIES, "balancing", progress) as bar:
         places = seeds(search, n_seeds, spread, np.random.default_rng(rng))
         passes = closest_passes(search, places)
