@@ -164,7 +164,7 @@ def steered(search: Search, free_values: Floats, horizons: Floats, reach: float)
             going_on.append(lane)
         alive = going_on
     found.sort(key=lambda candidate: candidate.horizon)
-    kept = _distinct(np.array([candidate.free for candidate in found]).reshape(len(found), -1).T)
+    kept = _distinct(np.array([candidate.free for candidate in found]).reshape(len(found), len(search.free)).T)
     return [found[k] for k in kept]
 
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Minimum"]
 
-_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_COLOR = "#0072b2"
+_LOSS_COLOR = "#d55e00"
+_FEW = 80
 _DECADES = 2.0
 
 
@@ -72,8 +74,15 @@ class Minimum:
         self._draw_history(figure.add_subplot(grid[0, :]))
         for k, name in enumerate(self.system.state_names):
             panel = figure.add_subplot(grid[1 + k // 2, k % 2])
-            panel.plot(self.first_solution.t, self.first_solution.y[k], color="0.6", linewidth=1.0, label="first guess")
-            panel.plot(self.solution.t, self.solution.y[k], color=_COLORS[0], linewidth=1.4, label="minimum")
+            for solution, color, what in (
+                (self.first_solution, "0.6", "first guess"),
+                (self.solution, _COLOR, "minimum"),
+            ):
+                # few times were asked for: the points are what the loss saw, the lines only join them
+                style: dict[str, Any] = (
+                    {"marker": "o", "markersize": 3.0, "linewidth": 0.6} if len(solution.t) <= _FEW else {}
+                )
+                panel.plot(solution.t, solution.y[k], color=color, label=what, **style)
             panel.set_ylabel(_output.label(name, _checks.unit_of(self.system, name)))
             if k >= n - 2:
                 panel.set_xlabel("t [s]")
@@ -90,7 +99,7 @@ class Minimum:
         """The loss by iteration, logarithmic where it falls by decades."""
         from matplotlib.ticker import MaxNLocator
 
-        panel.plot(np.arange(len(self.history)), self.history, "-o", color=_COLORS[1], linewidth=1.2, markersize=3.5)
+        panel.plot(np.arange(len(self.history)), self.history, "-o", color=_LOSS_COLOR, linewidth=1.2, markersize=3.5)
         low, high = float(self.history.min()), float(self.history.max())
         if low > 0.0 and np.log10(high / low) > _DECADES:
             panel.set_yscale("log")
