@@ -160,7 +160,8 @@ def _run_doctest(page: Path, block: Block, namespace: dict[str, Any]) -> None:
 
 def same(shown: str, printed: str) -> bool:
     """Whether two outputs say the same: equal words and integers, decimals within a unit in the last place shown."""
-    if _NUMBER.sub("#", shown).split() != _NUMBER.sub("#", printed).split():
+    words, found = (re.sub(r"\s", "", _NUMBER.sub("#", text)) for text in (shown, printed))
+    if words != found:
         return False
     return all(_near(a, b) for a, b in zip(_NUMBER.findall(shown), _NUMBER.findall(printed), strict=True))
 
