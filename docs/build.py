@@ -62,7 +62,7 @@ def pages() -> list[Path]:
 def blocks_of(text: str) -> list[Block]:
     """The blocks of a page in order, each with the pictures that stand between it and the next one."""
     found = list(_BLOCK.finditer(text))
-    ends = [match.start() for match in found[1:]] + [len(text)]
+    ends = [*(match.start() for match in found[1:]), len(text)][: len(found)]
     return [
         Block(
             match["code"],
