@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -24,6 +24,7 @@ Step: TypeAlias = tuple[str, tuple[int, ...]]
 _LENGTH = 3  # of the vectors in programs with arrays
 _NEAR: Interval = (-3.0, 3.0)
 _AWAY_FROM_0 = 0.05
+_VISIBLE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,9 @@ class Expression:
         """Evaluate on numbers of any kind."""
         if len(xs) != self.n_inputs:
             raise ArgumentError(f"Expression: takes {self.n_inputs} arguments; got {len(xs)}.")
-        functions = _functions()
         numbers = list(xs)
         for name, operands in self.steps:
-            if name not in functions:
-                raise unknown_name("Expression", "step", name, functions)
-            numbers.append(functions[name](*(numbers[k] for k in operands)))
+            numbers.append(_function(name)(*[numbers[k] for k in operands]))
         return numbers[-1]
 
     @property
@@ -129,7 +127,8 @@ def expressions(
         if name not in known:
             raise unknown_name("expressions", "step", name, known)
     candidates = [known[name] for name in (only or known)]
-    number = arrays_inside(*_NEAR)
+    # NOTE: beside 1, differences cannot see an argument of 1e-200.
+    number = arrays_inside(*_NEAR).map(lambda x: x if abs(x) > _VISIBLE else 0.0)
     argument = st.one_of(number, st.tuples(*[number] * _LENGTH)) if arrays else number
 
     @st.composite
@@ -164,11 +163,7 @@ def _elementwise_steps() -> Iterator[_Step]:
     for row in TABLE.values():
         if isinstance(row, Elementwise) and not row.boolean:
             yield _Step(row.name, row.arity, row, _inside(row.domain))
-    yield _Step("choose", 3, _choose, lambda xs: _away(xs[0]) and _broadcast(xs))
-
-
-def _choose(x: AnyNumber, a: AnyNumber, b: AnyNumber) -> AnyNumber:
-    return ops.where(ops.greater(x, 0.0), a, b)
+    yield _CHOOSE
 
 
 def _inside(domain: tuple[Interval, ...]) -> Callable[[list[Any]], bool]:
@@ -202,6 +197,9 @@ def _spread_out(xs: list[Any]) -> bool:
     return _is_vector(xs) and bool(np.all(np.diff(np.sort(xs[0])) > _AWAY_FROM_0))
 
 
+_CHOOSE = _Step(
+    "choose", 3, lambda x, a, b: ops.where(ops.greater(x, 0.0), a, b), lambda xs: _away(xs[0]) and _broadcast(xs)
+)
 _ARRAY_STEPS: tuple[_Step, ...] = (
     _Step("sum", 1, array_ops.sum, _is_vector),
     _Step("mean", 1, array_ops.mean, _is_vector),
@@ -218,6 +216,12 @@ _ARRAY_STEPS: tuple[_Step, ...] = (
 )
 
 
-def _functions() -> Mapping[str, Callable[..., AnyNumber]]:
-    steps = (*_elementwise_steps(), *_ARRAY_STEPS)
-    return MappingProxyType({step.name: step.function for step in steps})
+_NAMED = MappingProxyType({step.name: step.function for step in (_CHOOSE, *_ARRAY_STEPS)})
+
+
+def _function(name: str) -> Callable[..., AnyNumber]:
+    row = TABLE.get(name)
+    found: Callable[..., AnyNumber] | None = row if isinstance(row, Elementwise) else _NAMED.get(name)
+    if found is None:
+        raise unknown_name("Expression", "step", name, (*TABLE, *_NAMED))
+    return found

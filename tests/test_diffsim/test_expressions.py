@@ -13,12 +13,10 @@ from diffsim.testing import Expression, check_gradients, expressions
 from diffsim.value import Value
 
 MANY = int(os.environ.get("DIFFSIM_EXPRESSIONS", "10000"))
-FEW = 400
+FEW = 100
 
 quick = settings(max_examples=FEW, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-thorough = settings(
-    quick, max_examples=MANY, derandomize=True, phases=(Phase.explicit, Phase.generate, Phase.shrink)
-)
+thorough = settings(quick, max_examples=MANY, derandomize=True, phases=(Phase.explicit, Phase.generate, Phase.shrink))
 
 
 def check(e: Expression) -> None:
@@ -51,7 +49,7 @@ def test_thousands_of_array_expressions_have_one_gradient_each(e: Expression) ->
     check(e)
 
 
-@quick
+@settings(quick, max_examples=FEW // 4)
 @given(expressions(max_steps=5, max_inputs=2))
 def test_third_derivatives_agree(e: Expression) -> None:
     check_gradients(e, *e.arguments, order=3, unresolved="ignore")
@@ -101,10 +99,25 @@ def test_expression_is_equal_to_its_repr(e: Expression) -> None:
     np.testing.assert_array_equal(again(*again.arguments), e(*e.arguments))
 
 
-@settings(quick, max_examples=50)
+@settings(quick, max_examples=FEW // 2)
 @given(expressions(arrays=True))
 def test_expression_prints_as_a_function(e: Expression) -> None:
     lines = str(e).splitlines()
     assert lines[0].startswith("def expression(x0")
     assert lines[-1].strip().startswith("return v")
     assert len(lines) == len(e.steps) + 2
+
+
+def test_generated_expressions_meet_every_smooth_row() -> None:
+    from diffsim.primitive import TABLE, Elementwise
+
+    seen: set[str] = set()
+
+    @settings(quick, max_examples=1500, derandomize=True, phases=(Phase.generate,))
+    @given(expressions(max_inputs=3, max_steps=12))
+    def collect(e: Expression) -> None:
+        seen.update(name for name, _ in e.steps)
+
+    collect()
+    rows = {row.name for row in TABLE.values() if isinstance(row, Elementwise) and not row.boolean}
+    assert rows <= seen, f"never drawn: {rows - seen}"
