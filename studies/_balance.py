@@ -216,6 +216,8 @@ def _best(
         mend = "Try more seeds (n_seeds), a longer t_travel, another rng, or other angles."
         raise RunError(f"{_WHO}: no start was found that reaches {name!r}; tried {tried}. {mend}")
     mend = "Lower min_stay, or use a more accurate method (rtol, atol)."
+    if search.equilibrium.n_neutral:
+        mend += f" NOTE: {name!r} also has {search.equilibrium.n_neutral} directions in which it oscillates undamped."
     raise RunError(
         f"{_WHO}: of {len(candidates)} starts that reach {name!r} the best {_TRIES} were refined, "
         f"and stay {longest:.3g} s at most, not {min_stay:.3g} s; tried {tried}. {mend}"

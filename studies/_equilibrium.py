@@ -113,6 +113,12 @@ class Equilibrium:
         return unstable_equilibrium("balance", self.system, self.name, turns)
 
     @property
+    def n_neutral(self) -> int:
+        """Number of directions that neither grow nor decay: small oscillations, which no start damps."""
+        values = np.linalg.eigvals(self.jacobian)
+        return int((np.abs(values.real) <= _floor(values)).sum())
+
+    @property
     def conserves_energy(self) -> bool:
         """Whether the energy is a constant of the motion, so that only one level of it leads to x*."""
         return bool(self.system.has_energy) and "energy" in self.system.invariants
@@ -163,7 +169,7 @@ def _seen_from(system: Any, name: str, turns: tuple[int, ...]) -> Any:
 def _unstable_part(jacobian: Floats) -> tuple[Floats, Floats, Floats]:
     """Return the basis L of the left unstable eigenspace, B with L A = B L, and the growth rates, fastest first."""
     values, vectors = np.linalg.eig(jacobian.T)
-    floor = _MARGINAL * max(1.0, float(np.abs(values).max()))
+    floor = _floor(values)
     rows, rates = [], []
     for k in np.argsort(-values.real, kind="stable"):
         if values[k].real <= floor or values[k].imag < 0.0:
@@ -176,6 +182,11 @@ def _unstable_part(jacobian: Floats) -> tuple[Floats, Floats, Floats]:
     left = np.array(rows).reshape(len(rows), len(jacobian))
     growth = left @ jacobian @ np.linalg.pinv(left) if rows else np.zeros((0, 0))
     return left, growth, np.array(rates)
+
+
+def _floor(values: Any) -> float:
+    """Return the real part up to which an eigenvalue counts as neutral."""
+    return _MARGINAL * max(1.0, float(np.abs(values).max()))
 
 
 def _spread(rest: tuple[float, ...], ndim: int) -> Floats:

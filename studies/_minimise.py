@@ -124,16 +124,9 @@ def minimise(
     first_solution = problem.check(x0)
     record = _Record(problem)
     first_value = record(x0)[0]
+    budget = {_BUDGET.get(optimiser, "maxiter"): max_iterations}
     with progress_bar(max_iterations, _WHO, progress, unit="iterations") as bar:
-        found = _descend(
-            record,
-            x0,
-            bar,
-            method=optimiser,
-            bounds=limits,
-            tol=tolerance,
-            options={_BUDGET.get(optimiser, "maxiter"): max_iterations},
-        )
+        found = _descend(record, x0, bar, method=optimiser, bounds=limits, tol=tolerance, options=budget)
     best = np.array(found.x, dtype=np.float64)
     value, gradient = problem(best)
     moved, y_best = problem.placed(best)

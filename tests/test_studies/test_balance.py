@@ -126,6 +126,12 @@ def test_pendulum_with_friction_starts_with_more_energy(upright):
     assert sampled_stay(run.t, run.y[:1]) > 3.0
 
 
+def test_fixed_steps_will_do_for_the_checking_run():
+    result = balance(Pendulum(), [0.5], method="RK4", step=0.002, n_seeds=2)
+    assert abs(result.momenta[0]) == pytest.approx(2.0 * np.sqrt(9.8) * np.cos(0.25), abs=1e-9)
+    assert result.stay > 4.0
+
+
 def test_same_call_gives_the_same_bits(upright):
     again = balance(Pendulum(), angles=[0.5])
     assert again.momenta.tolist() == upright.momenta.tolist()
@@ -268,6 +274,19 @@ def test_search_that_finds_nothing_says_what_it_tried():
 def test_stay_that_is_out_of_reach_says_how_long_it_got():
     with pytest.raises(RunError, match=r"not 60 s; tried .* Lower min_stay"):
         balance(Pendulum(), [0.5], min_stay=60.0)
+
+
+def test_directions_that_only_oscillate_are_counted():
+    neutral = {
+        name: unstable_equilibrium("test", DoublePendulum(), name).n_neutral for name in ("inverted", "first_up")
+    }
+    assert neutral == {"inverted": 0, "first_up": 2}
+
+
+@pytest.mark.slow
+def test_target_that_also_oscillates_says_so_when_it_fails():
+    with pytest.raises(RunError, match="also has 2 directions in which it oscillates"):
+        balance(DoublePendulum(), (0.4, 0.0), target="first_up", min_stay=20.0, n_seeds=64)
 
 
 # -- results ---------------------------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.integrate import solve_ivp as scipy_solve_ivp
 from scipy.linalg import expm
 
@@ -150,6 +152,19 @@ def test_starts_without_enough_energy_to_flip_are_the_calm_ones():
     calm = 3.0 * np.cos(angles)[:, None] + np.cos(angles)[None, :] > 2.0
     assert np.median(result.values[calm]) < 0.5 * np.median(result.values[~calm])
     np.testing.assert_allclose(result.values[1:, 1:], result.values[1:, 1:][::-1, ::-1], rtol=1e-6)  # mirrored starts
+
+
+@settings(max_examples=15)
+@given(
+    y0=st.lists(st.floats(-3.0, 3.0), min_size=4, max_size=4),
+    gravity=st.floats(0.5, 20.0),
+    t_end=st.floats(0.2, 1.0),
+)
+def test_flow_of_a_hamiltonian_system_never_only_shrinks(y0, gravity, t_end):
+    """Its derivative is symplectic, so that with every singular value sigma comes 1 / sigma."""
+    axes = {"theta_1": [y0[0]], "p_2": [y0[3]]}
+    sigma = sensitivity_map(DoublePendulum(gravity=gravity), axes, y0=y0, t_end=t_end, measure="singular_value")
+    assert sigma.values[0, 0] >= 1.0 - 1e-4
 
 
 def test_blocks_do_not_change_the_map(monkeypatch):
