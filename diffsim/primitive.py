@@ -138,11 +138,8 @@ def weigh(g: AnyNumber, partial: AnyNumber, singular: bool = True) -> AnyNumber:
     zero, whatever the partial derivatives on that branch are.  A traced partial is guarded in the graph, and only
     where the row is declared singular.
     """
-    if partial.__class__ is float:
-        if partial == 1.0:
-            return g
-        if math.isfinite(partial):
-            return g * partial
+    if partial.__class__ is float and math.isfinite(partial):
+        return _times(g, partial)
     if partial.__class__ is np.ndarray and partial.dtype.char == "d" and _is_finite(partial):
         return g * partial
     plain = raw(partial)
@@ -152,6 +149,16 @@ def weigh(g: AnyNumber, partial: AnyNumber, singular: bool = True) -> AnyNumber:
         return g * partial
     with np.errstate(all="ignore"):
         return TABLE["where"](raw(g) == 0.0, 0.0, g * partial)
+
+
+def _times(g: AnyNumber, partial: AnyNumber) -> AnyNumber:
+    """The product, without an operation where the partial derivative is 1."""
+    if partial.__class__ is float:
+        if partial == 1.0:
+            return g
+        if partial == -1.0:
+            return -g
+    return g * partial
 
 
 def _is_finite(x: AnyNumber) -> bool:
@@ -329,7 +336,9 @@ class Elementwise(Primitive):
     def _tangent(self, tangents: Mapping[int, AnyNumber], out: AnyNumber, args: Sequence[AnyNumber]) -> AnyNumber:
         total: AnyNumber = None
         for i, t in tangents.items():
-            term = weigh(t, self.partial(i, out, args), self.singular)
+            partial = self.partial(i, out, args)
+            # PERF: a smooth row needs no guard on the way forward, since `where` selects among tangents
+            term = weigh(t, partial, True) if self.singular else _times(t, partial)
             total = term if total is None else total + term
         return 0.0 if total is None else total
 
