@@ -235,7 +235,9 @@ def notebook(text: str) -> str:
         add("markdown", _without_pictures(text[position : block.start]))
         lines = block.shown.splitlines(keepends=True)
         outputs = [{"name": "stdout", "output_type": "stream", "text": lines}] if lines else []
-        add("code", block.code, execution_count=None, outputs=outputs)
+        # The line makes Jupyter show figures that were made without pyplot, such as those of `ds.draw_graph`.
+        first = "" if position else "%matplotlib inline\n"
+        add("code", first + block.code, execution_count=None, outputs=outputs)
         position = block.end
     add("markdown", _without_pictures(text[position:]))
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
