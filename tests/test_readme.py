@@ -60,5 +60,5 @@ def test_links_and_pictures_lead_somewhere(document: Path) -> None:
 def test_named_commands_exist() -> None:
     from diffsim.cli.entry import command_names
 
-    (listing,) = re.findall(r"lists what the shell can do \(([^)]*)\)", README)
+    (listing,) = re.findall(r"lists what the shell can do\s+\(([^)]*)\)", README)
     assert set(re.findall(r"`(\w+)`", listing)) | {"tour"} == set(command_names())
