@@ -237,7 +237,7 @@ def prod(x: AnyNumber, axis: Axis = None, keepdims: bool = False) -> AnyNumber:
 def _max_weights(out: AnyNumber, x: AnyNumber, axes: tuple[int, ...]) -> AnyNumber:
     """Share of each element in the maximum: equal shares among ties."""
     plain = raw(x)
-    ties = np.equal(plain, np.reshape(raw(out), _keep(shape_of(plain), axes))) * 1.0
+    ties = np.equal(plain, np.reshape(raw(out), _keep(shape_of(plain), axes))).astype(plain.dtype)
     count = np.sum(ties, axis=axes, keepdims=True)
     return ties / np.where(count == 0, 1.0, count)
 
@@ -250,18 +250,18 @@ def _max_transpose(i: int, g: AnyNumber, out: AnyNumber, args: Sequence[AnyNumbe
     return reshape(g, _keep(shape_of(args[0]), p["axis"])) * _max_weights(out, args[0], p["axis"])
 
 
-def _max_objects(x: AnyNumber, axis: tuple[int, ...]) -> AnyNumber:
-    rest = tuple(i for i in range(x.ndim) if i not in axis)
-    flat = np.transpose(x, axis + rest).reshape(-1, *(x.shape[i] for i in rest))
-    out = flat[0]
-    for row in flat[1:]:
-        out = ops.maximum(out, row)
+_MAX: Structural = register(Structural("max", lambda x, axis: np.max(x, axis=axis), _max_transpose, push=_max_push))
+
+
+def _max_by_pairs(x: AnyNumber, axes: tuple[int, ...]) -> AnyNumber:
+    """The same by comparing two at a time: for traced elements, whose order is not known."""
+    shape = shape_of(x)
+    rest = tuple(i for i in range(len(shape)) if i not in axes)
+    flat = reshape(transpose(x, axes + rest), (-1, *(shape[i] for i in rest)))
+    out = getitem(flat, 0)
+    for i in range(1, shape_of(flat)[0]):
+        out = ops.maximum(out, getitem(flat, i))
     return out
-
-
-_MAX: Structural = register(
-    Structural("max", lambda x, axis: np.max(x, axis=axis), _max_transpose, push=_max_push, objects=_max_objects)
-)
 
 
 def max(x: AnyNumber, axis: Axis = None, keepdims: bool = False) -> AnyNumber:
@@ -269,7 +269,13 @@ def max(x: AnyNumber, axis: Axis = None, keepdims: bool = False) -> AnyNumber:
     x = _lift(x)
     shape = shape_of(x)
     axes = _axes(axis, len(shape))
-    out = bind(_MAX, (x,), {"axis": axes}) if axes else x
+    plain = raw(x)
+    if not axes:
+        out = x
+    elif isinstance(plain, np.ndarray) and plain.dtype == object:
+        out = _max_by_pairs(x, axes)
+    else:
+        out = bind(_MAX, (x,), {"axis": axes})
     return reshape(out, _keep(shape, axes)) if keepdims else out
 
 
@@ -311,10 +317,15 @@ def _set_item(x: AnyNumber, w: AnyNumber, index: Any) -> Any:
     return out
 
 
+def _take(x: Any, index: Any) -> Any:
+    part = x[index]
+    return part[()] if isinstance(part, np.ndarray) else part  # an Ellipsis leaves a 0-d array behind
+
+
 _GETITEM: Structural = register(
     Structural(
         "getitem",
-        lambda x, index: x[index],
+        _take,
         lambda i, g, out, args, p: bind(_SCATTER, (g,), {"index": p["index"], "shape": shape_of(args[0])}),
         lead=lambda p, args: _lead_index(p),
     )
@@ -632,11 +643,16 @@ def solve(a: AnyNumber, b: AnyNumber) -> AnyNumber:
     return bind(_SOLVE, (a, b))
 
 
+def _dtype(a: AnyNumber) -> Any:
+    dtype = np.result_type(raw(a))
+    return np.float64 if dtype == object else dtype
+
+
 def inv(a: AnyNumber) -> AnyNumber:
     """Inverse of a small square matrix (..., n, n)."""
     a = _lift(a)
     n = _square("inv", a)
-    return bind(_SOLVE, (a, np.broadcast_to(np.eye(n), shape_of(a))))
+    return bind(_SOLVE, (a, np.broadcast_to(np.eye(n, dtype=_dtype(a)), shape_of(a))))
 
 
 def det(a: AnyNumber) -> AnyNumber:

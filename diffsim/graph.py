@@ -133,13 +133,15 @@ class Tracer(Operators):
         return self._builder.apply(row, [self._operand(a) for a in args])
 
     def _operand(self, a: AnyNumber) -> Tracer:
+        if isinstance(a, np.ndarray):
+            a = a.item()
         if isinstance(a, Tracer):
             if a._builder is not self._builder:
                 raise TraceError(
                     "trace: a function that is traced must not use numbers of another trace; pass them as arguments."
                 )
             return a
-        return self._builder.constant(a.item() if isinstance(a, np.ndarray) else a)
+        return self._builder.constant(a)
 
     def _compare(self, name: str, other: AnyNumber) -> AnyNumber:
         return bind(TABLE[name], (self, other))
