@@ -280,7 +280,7 @@ def test_pullback_may_be_called_again_with_the_same_bits() -> None:
     np.testing.assert_array_equal(other, 2 * first)
 
 
-@pytest.mark.parametrize("bad", [None, "a", True, [1.0], 1j])
+@pytest.mark.parametrize("bad", [None, "a", True, 1j])
 def test_function_that_returns_no_real_number_is_refused(bad: Any) -> None:
     with pytest.raises(DiffsimError):
         grad(lambda x: bad)(1.0)
