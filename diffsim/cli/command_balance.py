@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from diffsim.cli.options import add_system, integer, number, numbers
+from diffsim.cli.options import add_system, integer, number, numbers, seed
 
 __all__ = ["HELP", "add_arguments", "film_of", "run"]
 
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tolerance", type=number, default=0.1, help="what counts as upright, in rad; default 0.1")
     parser.add_argument("--min-stay", type=number, help="seconds that it must stay; default 15 fast time constants")
     parser.add_argument("--seeds", type=integer, default=512, help="number of starts that are tried; default 512")
-    parser.add_argument("--seed", type=int, default=0, help="seed that places them; default 0")
+    parser.add_argument("--seed", type=seed, default=0, help="seed that places them; default 0")
     parser.add_argument(
         "--out",
         metavar="FILE",

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from diffsim.cli.options import add_system, integer
+from diffsim.cli.options import add_system, integer, seed
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``diffsim check``."""
     add_system(parser)
     parser.add_argument("--states", type=integer, default=10, help="number of random states; default 10")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the random states; default 0")
+    parser.add_argument("--seed", type=seed, default=0, help="seed of the random states; default 0")
 
 
 def run(arguments: argparse.Namespace) -> int:

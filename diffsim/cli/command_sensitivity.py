@@ -69,7 +69,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     from studies import sensitivity_map
 
-    fixed = arguments.step is not None or arguments.method is None
     result = sensitivity_map(
         system,
         axes,
@@ -78,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         measure=arguments.measure,
         observable=arguments.observable,
         method=arguments.method or "RK4",
-        step=(arguments.step or 0.01) if fixed else None,
+        step=arguments.step,
         progress=True,
     )
     for output in outputs:

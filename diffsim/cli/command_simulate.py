@@ -12,11 +12,13 @@ import argparse
 from typing import Any
 
 from diffsim.cli.options import add_start, add_system, integer, number
+from diffsim.errors import ArgumentError, must
 
 __all__ = ["HELP", "add_arguments", "run"]
 
 HELP = "integrate a system; CSV, NPZ or a plot"
 
+_TOLERANCES = {"rtol": 1e-9, "atol": 1e-9}
 _SUFFIXES = (".csv", ".npz", ".png", ".svg", ".pdf")
 
 
@@ -28,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--step", type=number, help="step of a fixed-step method, in seconds")
     parser.add_argument("--rtol", type=number, help="relative tolerance of an adaptive method; default 1e-9")
     parser.add_argument("--atol", type=number, help="absolute tolerance of an adaptive method; default 1e-9")
-    parser.add_argument("--points", type=integer, default=1001, help="evenly spaced times to report; default 1001")
+    parser.add_argument(
+        "--points", type=integer, help="evenly spaced times to report; default 1001, or every step when --step is given"
+    )
     parser.add_argument(
         "--out",
         metavar="FILE",
@@ -46,6 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
     outputs = [check_output("simulate", path, _SUFFIXES) for path in arguments.out]
     system = load_system(arguments.system, arguments.parameters)
     y0 = start_state(arguments.y0, system)
+    options = _solver_options(arguments)
+    # NOTE: a time that is asked for is hit by shortening a step, so 1001 of them would change a longer fixed step.
+    points = 1001 if arguments.points is None and arguments.step is None else arguments.points
 
     import numpy as np
 
@@ -55,9 +62,13 @@ def run(arguments: argparse.Namespace) -> int:
         system,
         (0.0, arguments.t_end),
         np.array(y0),
-        t_eval=np.linspace(0.0, arguments.t_end, arguments.points) if arguments.points > 1 else [arguments.t_end],
+        t_eval=None
+        if points is None
+        else np.linspace(0.0, arguments.t_end, points)
+        if points > 1
+        else [arguments.t_end],
         progress=True,
-        **_solver_options(arguments),
+        **options,
     )
     for output in outputs:
         _write(output, system, solution)
@@ -68,11 +79,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _solver_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The method and its step, or its tolerances."""
-    if arguments.step is not None:
-        return {"method": arguments.method or "RK4", "step": arguments.step}
-    tolerances = {"rtol": arguments.rtol or 1e-9, "atol": arguments.atol or 1e-9}
-    return {"method": arguments.method or "RK45", **tolerances}
+    """The method and its step, or its tolerances, as `solve_ivp` takes them."""
+    given = {name: getattr(arguments, name) for name in ("step", "rtol", "atol")}
+    given = {name: value for name, value in given.items() if value is not None}
+    if arguments.t_end == 0.0:
+        raise must("simulate", "t_end", "must not be 0", arguments.t_end)
+    if "step" in given and len(given) > 1:
+        raise ArgumentError("simulate: --rtol and --atol are for adaptive steps; leave them or --step out.")
+    if arguments.method is not None:
+        return {"method": arguments.method, **({} if "step" in given else _TOLERANCES), **given}
+    return {"method": "RK4", **given} if "step" in given else {"method": "RK45", **_TOLERANCES, **given}
 
 
 def _write(output: Any, system: Any, solution: Any) -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "load_system",
     "number",
     "numbers",
+    "seed",
     "start_state",
 ]
 
@@ -89,8 +90,8 @@ def number(text: str) -> float:
     return value
 
 
-def integer(text: str) -> int:
-    """Return the whole number above 0 that `text` writes.
+def integer(text: str, least: int = 1) -> int:
+    """Return the whole number, `least` or more, that `text` writes.
 
     >>> integer("64")
     64
@@ -98,10 +99,15 @@ def integer(text: str) -> int:
     try:
         value = int(text)
     except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number above 0; got {text!r}")
+        value = least - 1
+    if value < least:
+        raise argparse.ArgumentTypeError(f"must be a whole number, {least} or more; got {text!r}")
     return value
+
+
+def seed(text: str) -> int:
+    """Return the seed that `text` writes: a whole number, 0 or more."""
+    return integer(text, least=0)
 
 
 def numbers(text: str) -> list[float]:

@@ -118,6 +118,16 @@ def test_simulate_takes_parameters_a_start_by_name_and_a_step(place: Path, capsy
     assert abs(float(found.group(1)) + 0.5 * np.cos(2.0)) < 1e-8
 
 
+def test_simulate_with_a_fixed_step_takes_that_step_and_reports_each(place: Path) -> None:
+    arguments = ["simulate", "HarmonicOscillator", "--method", "Euler", "--step", "0.25", "--t-end", "1"]
+    assert main([*arguments, "--out", "a.csv"]) == 0
+    with open("a.csv", newline="") as file:
+        rows = [(float(row["t"]), complex(float(row["x"]), float(row["p"]))) for row in csv.DictReader(file)]
+    # x' = p, p' = -x: a step multiplies x + i p by 1 - i h.
+    assert np.allclose([z for _, z in rows], [(1 - 0.25j) ** k for k in range(5)], atol=1e-14)
+    assert [t for t, _ in rows] == [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
 def test_simulate_accepts_a_start_that_begins_with_a_minus_sign(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulate", "HarmonicOscillator", "--y0", "-1,0", "--t-end", "1"]) == 0
     assert "x=-0.5403" in capsys.readouterr().out
