@@ -120,11 +120,10 @@ class _Driver:
         smallest = float(control_of.smallest_step(t, direction))
         h_abs = min(self._h_abs, control.max_step)
         h_abs = smallest if h_abs < smallest else h_abs  # NaN stays NaN: no step from a start that is not finite
-        rejected = False
-        reason = not_finite(int(np.argmax(~np.isfinite(raw(self._carry)))), self._names, t)
+        rejected, last = False, (raw(self._carry), raw(self._carry), t)
         while True:
             if not h_abs >= smallest:
-                return None, reason
+                return None, self._reason(*last)
             if self._attempts <= 0:
                 return None, out_of_steps(control.max_steps or DEFAULT_MAX_STEPS, t, h_abs)
             self._attempts -= 1
@@ -145,12 +144,12 @@ class _Driver:
                 self.y, self.h = step.y, h
                 self._carry = self._f(self.t, step.y) if step.carry is None else step.carry
                 return step, ""
-            reason = self._reason(y_new, error, t_new)
+            last = (y_new, error, t_new)
             h_abs *= factor if factor > MIN_FACTOR else MIN_FACTOR  # a NaN factor compares false
             rejected = True
 
     def _reason(self, y_new: Any, error: Any, t_new: float) -> str:
-        """Say why a step was rejected: what the message tells if no step can be made."""
+        """Say why the last step was rejected, where no shorter one can be made."""
         bad = ~(np.isfinite(y_new) & np.isfinite(error))
         if bad.any():
             return not_finite(int(np.argmax(bad)), self._names, t_new)

@@ -108,7 +108,7 @@ def check_y0(fun: Any, y0: Any) -> Any:
         spot = ", ".join(map(str, where))
         names = state_names(fun)
         called = f" ({names[where[0]]})" if names else ""
-        raise ArgumentError(f"{_WHO}: y0 must be finite; got y0[{spot}]={raw(start)[where]}{called}.")
+        raise ArgumentError(f"{_WHO}: y0 must be finite; got y0[{spot}]{called}={raw(start)[where]}.")
     return start
 
 
@@ -116,20 +116,36 @@ def _plain_start(given: Any, start: Any) -> NDArray[np.float64]:
     """Return a start of plain numbers in doubles, refusing what would lose something."""
     start = np.asarray(start)
     kind = start.dtype.kind
-    if kind == "c":
+    if kind == "c" or (kind == "O" and any(isinstance(x, complex | np.complexfloating) for x in start.flat)):
         raise KindError(f"{_WHO}: y0 must be real; got complex numbers. Split the state into real and imaginary parts.")
-    if kind == "O" and start.size and all(isinstance(x, int) for x in start.flat):
-        raise ArgumentError(f"{_WHO}: y0 must be exact in doubles; got integers beyond 2**53. Write them as floats.")
-    if kind not in "fiub":
-        found = type(start.ravel()[0]).__name__ if start.size else str(start.dtype)
-        raise KindError(
-            f"{_WHO}: y0 must hold floats (or Values); got {found}. Numbers of other kinds go through "
-            "integrators.rk4(...) or the step method of an integrator."
-        )
-    given = np.asarray(given)
-    if given.dtype.kind in "iu" and given.size and int(np.abs(given.astype(object)).max()) > 2**53:
-        raise ArgumentError(f"{_WHO}: y0 must be exact in doubles; got integers beyond 2**53. Write them as floats.")
-    return np.array(start, dtype=np.float64)
+    if kind == "f" and np.asarray(given).dtype == np.float64:
+        return np.array(start, dtype=np.float64)
+    if kind in "fiub" or (kind == "O" and all(isinstance(x, int) for x in start.flat)):
+        _check_exact(given)
+        return np.array(start, dtype=np.float64)
+    found = type(start.ravel()[0]).__name__ if start.size else str(start.dtype)
+    raise KindError(
+        f"{_WHO}: y0 must hold floats (or Values); got {found}. Numbers of other kinds go through "
+        "integrators.rk4(...) or the step method of an integrator."
+    )
+
+
+def _check_exact(given: Any) -> None:
+    """Refuse numbers that a double does not hold."""
+    for x in np.asarray(given, dtype=object).flat:
+        if isinstance(x, int | np.integer | np.longdouble) and (_rounded(x) != x):
+            raise ArgumentError(
+                f"{_WHO}: y0 must be exact in doubles; got {x} of type {type(x).__name__}. Write it as a float if its "
+                "rounded value is meant."
+            )
+
+
+def _rounded(x: Any) -> float:
+    """Return the nearest double, infinite beyond the largest."""
+    try:
+        return float(x)
+    except OverflowError:
+        return math.inf
 
 
 def _check_state_length(fun: Any, shape: tuple[int, ...]) -> None:
@@ -154,6 +170,8 @@ def check_t_eval(t_eval: Any, t0: float, t1: float) -> NDArray[np.float64] | Non
     """Return the save times, sorted in the direction of integration and within the span, or None."""
     if t_eval is None:
         return None
+    if isinstance(t_eval, str) or np.ndim(raw(t_eval)) == 0:
+        raise KindError(f"{_WHO}: t_eval must be a list or array of times; got {t_eval!r}. Write t_eval=[{t_eval!r}].")
     listed = t_eval if isinstance(t_eval, np.ndarray | Number) else list(t_eval)
     if isinstance(listed, Number) or any(isinstance(t, Number) for t in np.ravel(np.asarray(listed, dtype=object))):
         raise KindError(
@@ -187,7 +205,7 @@ def check_args(args: Any) -> tuple[Any, ...]:
     """Return the further arguments of the right-hand side as a tuple."""
     if args is None:
         return ()
-    if isinstance(args, tuple | list):
+    if isinstance(args, tuple | list) or (isinstance(args, np.ndarray) and args.ndim):
         return tuple(args)
     raise KindError(f"{_WHO}: args must be a tuple; got {type(args).__name__}. For one argument write args=(value,).")
 

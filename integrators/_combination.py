@@ -15,9 +15,13 @@ State: TypeAlias = Any
 """A state: float, list, ndarray (n,) or (n, *batch), Value, Dual, Tracer, mpmath.mpf, Fraction."""
 
 
+_SMALL = 512
+"""Arrays below this size are combined by operators; above, without intermediate copies."""
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Stages that share one weight: their sum is weighted once."""
+    """Stages that share one weight, as a float and as a fraction: their sum is weighted once."""
 
     weight: float
     numerator: int
@@ -33,6 +37,7 @@ class Combination:
     """
 
     terms: tuple[Term, ...]
+    pairs: tuple[tuple[float, tuple[int, ...]], ...]
     node: float
     node_exact: Fraction
 
@@ -44,7 +49,7 @@ class Combination:
             if weight:
                 groups.setdefault(weight, []).append(j)
         terms = [Term(float(w), w.numerator, w.denominator, tuple(js)) for w, js in groups.items()]
-        return cls(tuple(terms), float(node), node)
+        return cls(tuple(terms), tuple((term.weight, term.members) for term in terms), float(node), node)
 
     def time(self, t: State, h: State, exact: bool) -> State:
         """Return ``t + node * h``."""
@@ -55,10 +60,6 @@ class Combination:
         if exact:
             return t + h * self.node_exact.numerator / self.node_exact.denominator
         return t + self.node * h
-
-    def factors(self, h: State) -> list[State]:
-        """Return ``h * weight`` for each term."""
-        return [h if term.weight == 1.0 else h * term.weight for term in self.terms]
 
     def increment(self, h: State, stages: Sequence[State], exact: bool) -> State:
         """Return ``h * sum_j weight_j stages[j]``.
@@ -72,11 +73,20 @@ class Combination:
             Whether weights are applied as ``* numerator / denominator``, which loses no digit of fractions and
             multiprecision numbers; floats take the rounded weight.
         """
-        if not exact:
-            return _weighted(self.terms, self.factors(h), stages)
         total: State = None
+        if not exact:
+            for weight, members in self.pairs:
+                part = stages[members[0]]
+                for j in members[1:]:
+                    part = part + stages[j]
+                part = part * (h if weight == 1.0 else h * weight)
+                total = part if total is None else total + part
+            return total
         for term in self.terms:
-            part = _gathered(term, stages) * h
+            part = stages[term.members[0]]
+            for j in term.members[1:]:
+                part = part + stages[j]
+            part = part * h
             part = part if term.numerator == 1 else part * term.numerator
             part = part if term.denominator == 1 else part / term.denominator
             total = part if total is None else total + part
@@ -89,41 +99,34 @@ class Combination:
         if y.__class__ is list or y.__class__ is tuple:
             columns = zip(*stages, strict=True)
             return [x + self.increment(h, column, exact) for x, column in zip(y, columns, strict=True)]
-        if not exact and not isinstance(h, Number):
-            used = [stages[j] for term in self.terms for j in term.members]
-            if all(shape_of(k) == shape_of(y) for k in used) and any(_is_one_array(k) for k in (y, *used)):
-                return bind(_ADVANCE, (y, *stages), {"terms": self.terms, "factors": tuple(self.factors(h))})
-        return y + self.increment(h, stages, exact)
+        if exact or (y.__class__ is np.ndarray and y.size < _SMALL):
+            return y + self.increment(h, stages, exact)
+        used = [stages[j] for _, members in self.pairs for j in members]
+        if isinstance(h, Number) or not _alike(y, used):
+            return y + self.increment(h, stages, exact)
+        factors = tuple([(h if weight == 1.0 else h * weight, members) for weight, members in self.pairs])
+        return bind(_ADVANCE, (y, *stages), {"factors": factors})
 
 
-def _gathered(term: Term, stages: Sequence[State]) -> State:
-    """Return the sum of the stages that share a weight."""
-    part = stages[term.members[0]]
-    for j in term.members[1:]:
-        part = part + stages[j]
-    return part
+def _alike(y: State, stages: Sequence[State]) -> bool:
+    """Whether all are arrays of one shape, plain ones or recording numbers (Value, Dual)."""
+    shape = shape_of(y)
+    for x in (y, *stages):
+        if x.__class__ is not np.ndarray and not (isinstance(x, Number) and x.liftable):
+            return False
+        if shape_of(x) != shape:
+            return False
+    return shape != ()
 
 
-def _weighted(terms: Sequence[Term], factors: Sequence[State], stages: Sequence[State]) -> State:
-    """Return the sum of the stages, weighted."""
-    total: State = None
-    for term, factor in zip(terms, factors, strict=True):
-        part = _gathered(term, stages) * factor
-        total = part if total is None else total + part
-    return total
-
-
-def _is_one_array(x: State) -> bool:
-    """Whether x is one recording number of many components (Value, Dual), not an array of objects."""
-    return isinstance(x, Number) and x.liftable and shape_of(x) != ()
-
-
-def _advance(y: Any, *stages: Any, terms: Sequence[Term], factors: Sequence[Any]) -> Any:
-    """Return ``y + sum of weighted stages`` on plain arrays, in the order of `Combination.apply`, without copies."""
+def _advance(y: Any, *stages: Any, factors: Sequence[tuple[Any, tuple[int, ...]]]) -> Any:
+    """Return ``y + sum of weighted stages`` on plain arrays, in the order of `Combination.increment`, in few arrays."""
     total: Any = None
-    for term, factor in zip(terms, factors, strict=True):
-        part = _gathered(term, stages)
-        part = np.multiply(part, factor, out=part if len(term.members) > 1 else None)
+    for factor, members in factors:
+        part = stages[members[0]]
+        for j in members[1:]:
+            part = part + stages[j]
+        part = np.multiply(part, factor, out=part if len(members) > 1 else None)
         total = part if total is None else np.add(total, part, out=total)
     return np.add(y, total, out=total)
 
@@ -132,8 +135,8 @@ def _advance_transpose(i: int, g: Any, out: Any, args: Sequence[Any], params: An
     """Return the cotangent of argument i: g for the state, weighted for a stage."""
     if i == 0:
         return g
-    for term, factor in zip(params["terms"], params["factors"], strict=True):
-        if i - 1 in term.members:
+    for factor, members in params["factors"]:
+        if i - 1 in members:
             return g * factor
     return 0.0 * g
 

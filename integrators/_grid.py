@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffsim.errors import must
+from diffsim.errors import ArgumentError, must
 from diffsim.primitive import Number, raw
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -89,7 +89,7 @@ def make_grid(t0: Any, t1: Any, step: float, t_eval: NDArray[np.float64] | None)
     whole = whole and not recording
     h = math.copysign(step, end - start)
     if t_eval is None:
-        nodes = np.arange(n_steps + 1)
+        nodes = _numbered(n_steps + 1)
         t: NDArray[np.float64] = np.float64(start) + nodes * h
         t[-1] = end
         return Grid(t0, t1, h, n_steps, whole, t, nodes, np.zeros(n_steps + 1, dtype=bool))
@@ -126,3 +126,13 @@ def _locate(grid: Grid, t_eval: NDArray[np.float64], slack: float) -> tuple[NDAr
     aside = np.abs(times - t_eval) > slack
     before = np.clip(np.floor(position), 0, max(n_steps - 1, 0)).astype(np.intp)
     return np.where(aside, before, nearest), aside
+
+
+def _numbered(n_times: int) -> NDArray[np.intp]:
+    """Return 0, 1, 2, ..., or raise the error that says what to do where they do not fit into memory."""
+    try:
+        return np.arange(n_times)
+    except (MemoryError, ValueError):
+        raise ArgumentError(
+            f"solve_ivp: the result must fit into memory; {n_times} times do not. Name the times you need in t_eval."
+        ) from None

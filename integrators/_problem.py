@@ -104,8 +104,9 @@ class Problem:
         if is_system(self.fun):
             fun = with_parameters(self.fun, dict(changes)) if changes else self.fun
             return RightHandSide(fun, fresh=True)
+        turned = self.batch[-1] if self.batch else -1
         args = tuple((changes or {}).get(i, arg) for i, arg in enumerate(self.args))
-        return RightHandSide(self.fun, args, column=column)
+        return RightHandSide(self.fun, args, column=column, turned=turned)
 
     def run(
         self,

@@ -73,13 +73,17 @@ class RightHandSide:
     ----------
     nfev : int
         Number of calls so far.
+    turned : int
+        Length of the last axis of a start with a batch; an answer of this length tells that its axes are swapped.
     """
 
-    __slots__ = ("_args", "_column", "_fresh", "fun", "nfev")
+    __slots__ = ("_args", "_column", "_fresh", "fun", "nfev", "turned")
 
-    def __init__(self, fun: Any, args: Sequence[Any] = (), *, column: bool = False, fresh: bool = False) -> None:
+    def __init__(
+        self, fun: Any, args: Sequence[Any] = (), *, column: bool = False, fresh: bool = False, turned: int = -1
+    ) -> None:
         self.fun, self._args, self._column, self._fresh = fun, tuple(args), column, fresh
-        self.nfev = 0
+        self.nfev, self.turned = 0, turned
 
     def __call__(self, t: Any, y: Any) -> Any:
         """Return the derivative, in the shape of y."""
@@ -96,26 +100,30 @@ class RightHandSide:
                 f"solve_ivp: fun must return the derivative, {shape[0]} components; got None from "
                 f"{label(self.fun)}. {_NO_RETURN}"
             )
+        plain = _plain_list(k)
+        if plain is not None and plain.shape == shape:
+            return plain
         try:
             state = array_ops.array(k if isinstance(k, list | tuple | np.ndarray | Number) else np.asarray(k))
         except ValueError as error:
             raise ArgumentError(
                 f"solve_ivp: fun must return {shape[0]} numbers; got from {label(self.fun)} something "
-                f"that does not form an array: {error}."
+                f"that does not form an array: {str(error).rstrip('.')}."
             ) from None
         if not isinstance(state, Number):
             state = self._plain(state)
         if state.shape != shape:
             fits = self._column and state.shape == (*shape, 1)
             if not fits and not (shape == (1,) and state.shape == ()):
-                raise ArgumentError(_wrong_shape(label(self.fun), state.shape, shape))
+                mend = " The state component comes first: pass y0.T." if state.shape == (self.turned,) else ""
+                raise ArgumentError(_wrong_shape(label(self.fun), state.shape, shape) + mend)
             state = array_ops.reshape(state, shape)
         return state
 
     def _plain(self, state: Any) -> Any:
         """Return a plain array in doubles, or raise where it is none."""
         kind = state.dtype.kind
-        if kind == "c":
+        if kind == "c" or (kind == "O" and any(isinstance(x, complex | np.complexfloating) for x in state.flat)):
             raise KindError(
                 f"solve_ivp: fun must return real numbers; got complex ones from {label(self.fun)}. "
                 "Split the state into real and imaginary parts."
@@ -124,6 +132,17 @@ class RightHandSide:
             found = type(state.ravel()[0]).__name__ if state.size else str(state.dtype)
             raise KindError(f"solve_ivp: fun must return numbers; got {found} from {label(self.fun)}.")
         return np.array(state, dtype=np.float64)
+
+
+def _plain_list(k: Any) -> Any:
+    """Return a list of floats as an array, None for everything else (recording numbers, ragged lists, text)."""
+    if k.__class__ is not list and k.__class__ is not tuple:
+        return None
+    try:
+        plain = np.array(k)
+    except (ValueError, TypeError):
+        return None
+    return plain if plain.dtype == np.float64 else None
 
 
 def _wrong_shape(name: str, got: tuple[int, ...], want: tuple[int, ...]) -> str:

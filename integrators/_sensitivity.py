@@ -76,7 +76,7 @@ def select(sensitivities: Any, fun: Any, args: Sequence[Any], n: int) -> tuple[S
     ArgumentError
         A name that is not there, or one named twice.
     """
-    asked = (sensitivities,) if isinstance(sensitivities, str) else tuple(sensitivities or ())
+    asked = _asked(sensitivities)
     names = state_names(fun) or tuple(f"y0[{i}]" for i in range(n))
     starts = {name: i for i, name in enumerate(names)} | {f"y0[{i}]": i for i in range(n)}
     parameters = _parameters(fun, args)
@@ -97,6 +97,16 @@ def select(sensitivities: Any, fun: Any, args: Sequence[Any], n: int) -> tuple[S
         raise must("solve_ivp", "sensitivities", "must name each start and parameter once", asked)
     picked = Selection(tuple(components), tuple(names[i] for i in components), tuple(chosen))
     return picked, bool(components), bool(chosen) or "params" in asked
+
+
+def _asked(sensitivities: Any) -> tuple[str, ...]:
+    """Return the names as a tuple."""
+    if isinstance(sensitivities, str):
+        return (sensitivities,)
+    names = tuple(sensitivities) if isinstance(sensitivities, tuple | list | set | frozenset) else (sensitivities,)
+    if not all(isinstance(name, str) for name in names):
+        raise KindError(f"solve_ivp: sensitivities must be a name or a tuple of names; got {sensitivities!r}.")
+    return names
 
 
 def _parameters(fun: Any, args: Sequence[Any]) -> dict[str, list[Parameter]]:

@@ -132,7 +132,7 @@ got sum=5/6, off by -1/6.
         """Whether each stage needs only the stages before it."""
         return not any(any(row[i:]) for i, row in enumerate(self.a))
 
-    @property
+    @functools.cached_property
     def first_same_as_last(self) -> bool:
         """Whether the last stage is the derivative at the end of the step, so that the next step starts with it."""
         return self.n_stages > 1 and self.c[-1] == 1 and self.a[-1] == self.b and not self.b[-1]

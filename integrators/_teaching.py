@@ -87,7 +87,10 @@ def _integrate(
         k = f(s)
         if k is None:
             raise KindError(f"{who}: f must return the list of derivatives; got None. Is a return statement missing?")
-        listed = list(k)
+        try:
+            listed = list(k)
+        except TypeError:
+            raise KindError(f"{who}: f must return the list of derivatives; got {type(k).__name__}.") from None
         if len(listed) != len(state):
             raise ArgumentError(f"{who}: f must return {len(state)} components, as many as s_0; got {len(listed)}.")
         return listed
