@@ -14,7 +14,7 @@ from diffsim.testing import Expression, check_gradients, expressions
 from diffsim.value import Value
 
 MANY = int(os.environ.get("DIFFSIM_EXPRESSIONS", "10000"))
-FEW = 100
+FEW = 60
 
 quick = settings(max_examples=FEW, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 thorough = settings(quick, max_examples=MANY, derandomize=True, phases=(Phase.explicit, Phase.generate, Phase.shrink))

@@ -248,9 +248,7 @@ def test_numpy_function_differentiates_as_differences_say(name: str) -> None:
     check_gradients(NUMPY[name], np.array([0.3, 0.9, 0.6]), unresolved="raise")
 
 
-@pytest.mark.parametrize(
-    "f", [np.linalg.eigvals, np.fft.fft, np.i0, np.round, np.angle, np.median], ids=lambda f: f.__name__
-)
+@pytest.mark.parametrize("f", [np.linalg.eigvals, np.fft.fft, np.i0, np.round, np.angle], ids=lambda f: f.__name__)
 def test_numpy_function_without_a_derivative_raises_our_error(f: Callable[[Any], Any]) -> None:
     with pytest.raises(DiffsimError):
         f(Value(np.eye(2) + 0.5))
