@@ -74,6 +74,9 @@ def array(x: AnyNumber) -> AnyNumber:
     if isinstance(x, list | tuple):
         items = [array(item) for item in x]
         if any(isinstance(item, Number) and item.liftable for item in items):
+            shapes = {shape_of(item) for item in items}
+            if len(shapes) > 1:
+                raise ArgumentError(f"array: all entries must have one shape; got shapes {sorted(shapes)}. See stack.")
             return stack(items)
         x = np.array(items, dtype=object) if any(_is_object(item) for item in items) else np.array(items)
     elif not isinstance(x, np.ndarray):
@@ -128,6 +131,7 @@ _BROADCAST: Structural = register(
         "broadcast_to",
         lambda x, shape: np.broadcast_to(x, shape),
         lambda i, g, out, args, p: unbroadcast(g, shape_of(args[0])),
+        view=lambda p: True,
     )
 )
 _RESHAPE: Structural = register(
@@ -136,6 +140,7 @@ _RESHAPE: Structural = register(
         lambda x, shape: np.reshape(x, shape),
         lambda i, g, out, args, p: reshape(g, shape_of(args[0])),
         lead=lambda p, args: {"shape": (shape_of(args[0])[0], *p["shape"])},
+        view=lambda p: True,
     )
 )
 _TRANSPOSE: Structural = register(
@@ -144,6 +149,7 @@ _TRANSPOSE: Structural = register(
         lambda x, axes: np.transpose(x, axes),
         lambda i, g, out, args, p: transpose(g, tuple(np.argsort(p["axes"]).tolist())),
         lead=lambda p, args: {"axes": (0, *(a + 1 for a in p["axes"]))},
+        view=lambda p: True,
     )
 )
 
@@ -312,7 +318,8 @@ def _lead_index(p: Params, **more: Any) -> Params | None:
 
 
 def _set_item(x: AnyNumber, w: AnyNumber, index: Any) -> Any:
-    out = np.array(x, dtype=np.result_type(np.asarray(x).dtype, np.asarray(w).dtype))
+    dtype = object if isinstance(w, np.ndarray) and w.dtype == object else np.asarray(x).dtype
+    out = np.array(x, dtype=dtype)
     out[index] = w
     return out
 
@@ -328,6 +335,7 @@ _GETITEM: Structural = register(
         _take,
         lambda i, g, out, args, p: bind(_SCATTER, (g,), {"index": p["index"], "shape": shape_of(args[0])}),
         lead=lambda p, args: _lead_index(p),
+        view=lambda p: _is_basic(p["index"]),
     )
 )
 _SCATTER: Structural = register(
@@ -645,7 +653,7 @@ def solve(a: AnyNumber, b: AnyNumber) -> AnyNumber:
 
 def _dtype(a: AnyNumber) -> Any:
     dtype = np.result_type(raw(a))
-    return np.float64 if dtype == object else dtype
+    return np.dtype(np.float64) if dtype.kind == "O" else dtype
 
 
 def inv(a: AnyNumber) -> AnyNumber:

@@ -17,7 +17,7 @@ import numpy as np
 from diffsim import array_ops
 from diffsim.dual import dual, split
 from diffsim.errors import ArgumentError, KindError
-from diffsim.primitive import AnyNumber, Number, new_level, raw, shape_of
+from diffsim.primitive import AnyNumber, Number, as_wide_as, new_level, shape_of
 from diffsim.tree import Tree, leaves, paths, rebuild, tree_map
 from diffsim.value import Value, checked, leaf, sweep, tidy
 
@@ -62,9 +62,18 @@ def _down_to(x: AnyNumber, level: int) -> AnyNumber:
     return x
 
 
-def _results(x: Tree, level: int) -> Tree:
-    """What a function returned, each leaf one number no higher than the level."""
-    return tree_map(lambda y: _down_to(array_ops.array(y), level), x)
+def _results(who: str, x: Tree, level: int) -> Tree:
+    """What a function returned, each leaf one real number no higher than the level."""
+
+    def result(y: AnyNumber) -> AnyNumber:
+        y = array_ops.array(y)
+        if not isinstance(y, Number) and (isinstance(y, bool | np.bool_) or np.asarray(y).dtype.kind not in "fiuO"):
+            raise KindError(f"{who}: the function must return real numbers; got {y!r}.")
+        if y is None:
+            raise KindError(f"{who}: the function must return real numbers; got None. Is its `return` missing?")
+        return _down_to(y, level)
+
+    return tree_map(result, x)
 
 
 def _zero(x: AnyNumber, lead: tuple[int, ...] = ()) -> AnyNumber:
@@ -132,7 +141,7 @@ def _push(who: str, f: Function, primals: Sequence[Tree], tangents: Sequence[Tre
     moved = _tangents_for(who, primals, tangents, () if k is None else (k,))
     with new_level() as level:
         duals = (dual(x, v, level, k) for x, v in zip(leaves(primals), moved, strict=True))
-        out = _results(f(*rebuild(tuple(primals), duals)), level)
+        out = _results(who, f(*rebuild(tuple(primals), duals)), level)
     pairs = [split(x, level, k) for x in leaves(out)]
     return rebuild(out, iter([tidy(p) for p, _ in pairs])), rebuild(out, iter([tidy(t) for _, t in pairs]))
 
@@ -148,17 +157,17 @@ class _Tape:
         with new_level() as level:
             for i in positions:
                 x = _numbers(who, args[i], f"argument {i}")
-                arguments[i] = tree_map(lambda data: leaf(data, level), x)
+                arguments[i] = tree_map(lambda data: leaf(_own(data), level), x)
             self._trees = [arguments[i] for i in positions]
             self._leaves = [[x._node for x in leaves(tree)] for tree in self._trees]
-            self._data = [[x._data for x in nodes] for nodes in self._leaves]
-            self.out = _results(f(*arguments, **kwargs), level)
+            self.data = [[x._plain for x in nodes] for nodes in self._leaves]
+            self.out = _results(who, f(*arguments, **kwargs), level)
             self._level = level
 
     @property
     def value(self) -> Tree:
         """What f returned, one level down."""
-        return tree_map(lambda y: tidy(y._data if self._owns(y) else y), self.out)
+        return tree_map(lambda y: tidy(y._plain if self._owns(y) else y), self.out)
 
     def _owns(self, y: AnyNumber) -> bool:
         return isinstance(y, Value) and y._level == self._level
@@ -177,10 +186,17 @@ class _Tape:
     def cotangents(self) -> list[Tree]:
         """Cotangents of the differentiated arguments, each in its form."""
         out = []
-        for tree, nodes, data in zip(self._trees, self._leaves, self._data, strict=True):
-            grads = [array_ops.broadcast_to(n._grad, shape_of(x)) for n, x in zip(nodes, data, strict=True)]
+        for tree, nodes, data in zip(self._trees, self._leaves, self.data, strict=True):
+            grads = [
+                as_wide_as(array_ops.broadcast_to(n._grad, shape_of(x)), x) for n, x in zip(nodes, data, strict=True)
+            ]
             out.append(rebuild(tree, iter([np.array(g) if isinstance(g, np.ndarray) else g for g in grads])))
         return out
+
+
+def _own(data: AnyNumber) -> AnyNumber:
+    """A copy of a plain array: the caller's may change before the way back."""
+    return data.copy() if isinstance(data, np.ndarray) else data
 
 
 def _scalar(who: str, y: Tree) -> AnyNumber:
@@ -188,8 +204,6 @@ def _scalar(who: str, y: Tree) -> AnyNumber:
     if len(found) != 1 or shape_of(found[0]):
         shapes = [shape_of(x) for x in found]
         raise ArgumentError(f"{who}: the function must return one scalar; got {shapes}. Use jacobian or vjp for more.")
-    if not isinstance(raw(found[0]), Number) and np.iscomplexobj(raw(found[0])):
-        raise KindError(f"{who}: the function must return a real number; got {raw(found[0])!r}.")
     return found[0]
 
 
@@ -374,6 +388,9 @@ def _reverse(tape: _Tape) -> list[list[AnyNumber]]:
     blocks = []
     for y in leaves(tape.out):
         shape = shape_of(y)
+        if not math.prod(shape):
+            blocks.append([np.zeros((*shape, *shape_of(x))) for data in tape.data for x in data])
+            continue
         rows = []
         for j in range(math.prod(shape)):
             seed = np.zeros(math.prod(shape))
@@ -381,7 +398,7 @@ def _reverse(tape: _Tape) -> list[list[AnyNumber]]:
             tape.clear()
             tape.pull(y, seed.reshape(shape) if shape else 1.0)
             rows.append(leaves(tape.cotangents()))
-        columns = zip(*rows, strict=True) if rows else iter([])
+        columns = zip(*rows, strict=True)
         blocks.append(
             [
                 array_ops.reshape(array_ops.stack(column), (*shape, *shape_of(column[0]))) if shape else column[0]

@@ -14,7 +14,7 @@ import numpy as np
 from diffsim import array_ops
 from diffsim.errors import KindError
 from diffsim.operators import ArrayOperators, Operators
-from diffsim.primitive import AnyNumber, Params, Primitive, Structural, bind, each, shape_of
+from diffsim.primitive import AnyNumber, Params, Primitive, Structural, as_wide_as, bind, each, shape_of
 
 __all__ = ["ArrayDual", "Dual", "dual", "split"]
 
@@ -45,7 +45,7 @@ class Dual(Operators):
     def _constant(self, data: AnyNumber) -> Dual:
         k = self._directions
         shape = shape_of(data) if k is None else (k, *shape_of(data))
-        return dual(data, np.zeros(shape) if shape else 0.0, self._level, k)
+        return dual(data, as_wide_as(np.zeros(shape), data) if shape else 0.0, self._level, k)
 
     def _apply(self, row: Primitive, args: Sequence[AnyNumber], params: Params) -> AnyNumber:
         level, k = self._level, self._directions
@@ -76,16 +76,23 @@ class Dual(Operators):
             wanted = (k, *shape_of(out))
         if shape_of(tangent) != wanted:
             tangent = array_ops.broadcast_to(tangent, wanted)
-        return dual(out, tangent, level, k)
+        tangent = as_wide_as(tangent, out)
+        made = dual(out, tangent, level, k)
+        if isinstance(made, ArrayDual) and isinstance(row, Structural) and row.view is not None:
+            made._part = row.view(params)
+        return made
 
 
 @final
 class ArrayDual(ArrayOperators, Dual):
     """A `Dual` whose primal is an array."""
 
-    __slots__ = ()
+    __slots__ = ("_part",)
+    _part: bool
 
     def __setitem__(self, index: Any, w: AnyNumber) -> None:
+        if self._part:
+            self._refuse_part()
         after = array_ops.set_item(self, index, w)
         if not isinstance(after, ArrayDual):
             raise KindError(
@@ -101,6 +108,8 @@ def dual(primal: AnyNumber, tangent: AnyNumber, level: int, directions: int | No
     scalar = primal.__class__ is float or not shape_of(primal)
     number: Dual = _new(Dual if scalar else ArrayDual)
     number.primal, number.tangent, number._level, number._directions = primal, tangent, level, directions
+    if isinstance(number, ArrayDual):
+        number._part = False
     return number
 
 

@@ -141,7 +141,7 @@ def _functions() -> dict[Any, Callable[..., AnyNumber]]:
         np.ones_like: _like(1.0),
         np.empty_like: _like(0.0),
         np.full_like: _full_like,
-        np.copy: lambda x, **kw: a.getitem(x, ...),
+        np.copy: lambda x, **kw: +x,
         np.var: _variance,
         np.std: _standard_deviation,
         np.diff: _diff,
@@ -201,10 +201,13 @@ def call_function(func: Any, args: Any, kwargs: Any) -> Any:
             return own(*args, **kwargs)
         if func in _REARRANGEMENTS and isinstance(args[0], Number):
             return _rearrange(func, args[0], args[1:], kwargs)
-        return array_ops.array(func(*_deep(_as_objects, args), **_deep(_as_objects, kwargs)))
-    except DiffsimError:
-        raise
-    except TypeError as error:
+        found = func(*_deep(_as_objects, args), **_deep(_as_objects, kwargs))
+        return type(found)(map(array_ops.array, found)) if isinstance(found, list | tuple) else array_ops.array(found)
+    except DiffsimError as error:
+        if own is not None:
+            raise
+        raise KindError(f"numpy.{func.__name__}: {error}") from None
+    except (TypeError, AttributeError) as error:
         raise KindError(
             f"numpy.{func.__name__}: cannot be differentiated with these arguments ({error}). "
             "Write it with arithmetic and the functions of diffsim, or read the values with .data."

@@ -112,8 +112,9 @@ class Operators(Number):
 
     def _refuse(self, wanted: str) -> NoReturn:
         raise KindError(
-            f"{wanted} of a {type(self).__name__} would drop its derivative; got {self!r}. Read the number with .data "
-            "(Value), or use numpy's or diffsim's function instead of math's."
+            f"{wanted} of a differentiable number would drop its derivative; got {self!r}. Take numpy's or diffsim's "
+            "function instead of math's; collect numbers with diffsim.array([...]) or in Value(np.zeros(n)) instead of "
+            "np.zeros(n); read the plain number of a Value with .data."
         )
 
     def __float__(self) -> float:
@@ -180,11 +181,6 @@ class Operators(Number):
         """Number of elements."""
         return int(np.prod(self.shape, dtype=np.intp))
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Floating-point type of the numbers."""
-        return np.result_type(raw(self))
-
     def sum(self, axis: Any = None, keepdims: bool = False) -> AnyNumber:
         """Sum over axes; see `diffsim.array_ops.sum`."""
         return array_ops.sum(self, axis, keepdims)
@@ -210,6 +206,11 @@ class ArrayOperators(Operators):
     """What an array of numbers answers to beyond `Operators`."""
 
     __slots__ = ()
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Floating-point type of the numbers.  (A scalar has none, lest NumPy take it for one of its own.)"""
+        return np.result_type(raw(self))
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -262,4 +263,13 @@ class ArrayOperators(Operators):
 
     def copy(self) -> AnyNumber:
         """A number of its own with the same derivative: item assignment to one leaves the other."""
-        return array_ops.getitem(self, ...)
+        return array_ops.concatenate([self])
+
+    def __pos__(self) -> AnyNumber:
+        return self.copy()
+
+    def _refuse_part(self) -> NoReturn:
+        raise KindError(
+            "item assignment: this array is a part of another one, into which NumPy would write; that is not recorded. "
+            "Assign to the whole with one index (`c[0, 1] = w`), or take a part of its own first (`part.copy()`)."
+        )

@@ -171,7 +171,7 @@ def _erf_numpy(x: Any) -> Any:
 
 
 def _sign_scalar(x: float) -> float:
-    return math.copysign(1.0, x) if x else x
+    return math.copysign(1.0, x) if x and x == x else x
 
 
 def _maximum_scalar(x: float, y: float) -> float:
@@ -208,7 +208,13 @@ def _power_exponent(out: AnyNumber, x: AnyNumber, y: AnyNumber) -> AnyNumber:
 
 
 add: Function = _row(
-    "add", np.add, operator.add, (lambda out, x, y: 1.0, lambda out, x, y: 1.0), "Sum ``x + y``.", symbol="+"
+    "add",
+    np.add,
+    operator.add,
+    (lambda out, x, y: 1.0, lambda out, x, y: 1.0),
+    "Sum ``x + y``.",
+    symbol="+",
+    linear=True,
 )
 subtract: Function = _row(
     "subtract",
@@ -217,6 +223,7 @@ subtract: Function = _row(
     (lambda out, x, y: 1.0, lambda out, x, y: -1.0),
     "Difference ``x - y``.",
     symbol="-",
+    linear=True,
 )
 multiply: Function = _row(
     "multiply",
@@ -236,7 +243,9 @@ divide: Function = _row(
     domain=(_NEAR, (0.2, 4.0)),
     singular=True,
 )
-negative: Function = _row("negative", np.negative, operator.neg, (lambda out, x: -1.0,), "Opposite ``-x``.")
+negative: Function = _row(
+    "negative", np.negative, operator.neg, (lambda out, x: -1.0,), "Opposite ``-x``.", linear=True
+)
 power: Function = _row(
     "power",
     np.power,
@@ -288,11 +297,18 @@ floor: Function = _row(
 
 # --- roots, exponentials, logarithms ---------------------------------------------------------------------------------
 
+
+def _slope_of_root(factor: float, out: AnyNumber, divisor: AnyNumber) -> AnyNumber:
+    """``factor / divisor``, and 0 with all its derivatives where the root is 0."""
+    zero = equal(out, 0.0)
+    return where(zero, 0.0, factor / where(zero, 1.0, divisor))
+
+
 sqrt: Function = _row(
     "sqrt",
     np.sqrt,
     math.sqrt,
-    (lambda out, x: 0.5 / where(equal(out, 0.0), math.inf, out),),
+    (lambda out, x: _slope_of_root(0.5, out, out),),
     "Square root; derivative 0 at 0.",
     domain=(_POSITIVE,),
     mpmath=lambda mp, x: mp.sqrt(x),
@@ -302,7 +318,7 @@ cbrt: Function = _row(
     "cbrt",
     np.cbrt,
     math.cbrt,
-    (lambda out, x: (1.0 / 3.0) / square(where(equal(out, 0.0), math.inf, out)),),
+    (lambda out, x: _slope_of_root(1.0 / 3.0, out, square(out)),),
     "Cube root, negative for negative x; derivative 0 at 0.",
     domain=(_POSITIVE,),
     mpmath=lambda mp, x: mp.sign(x) * mp.cbrt(mp.fabs(x)),

@@ -49,7 +49,7 @@ def _boxes_of_value(root: Value) -> list[_Box]:
     boxes = []
     for node in ordered:
         title = (getattr(node._row, "symbol", "") or node._row.name) if node._row is not None else "leaf"
-        lines = (title, f"data {_number(node._data)}", f"grad {_number(getattr(node, '_grad', 0.0))}")
+        lines = (title, f"data {_number(node._plain)}", f"grad {_number(getattr(node, '_grad', 0.0))}")
         kind = "operation" if node._parents else "leaf"
         boxes.append(_Box(lines, kind, tuple(place[p] for p in node._parents)))
     return boxes

@@ -11,7 +11,7 @@ A *primitive* is one row: its name, its evaluation on plain numbers, its derivat
 Derivatives are written with other primitives, so derivatives of derivatives come for free.
 
 A *number* that records what is done to it (`diffsim.value.Value`, `diffsim.dual.Dual`,
-`diffsim.graph.Tracer`) is a `Number`.  It carries a level: the depth of the differentiation it belongs to.
+`diffsim.graph.Tracer`) is a `Number`.  It carries a level: which differentiation it belongs to, the inner ones higher.
 `bind` gives an operation to the number with the highest level, which strips itself off, binds again, and
 wraps the answer.  Nested derivatives therefore never confuse their perturbations (Siskind and Pearlmutter,
 "Perturbation confusion and referential transparency", 2005).
@@ -20,6 +20,7 @@ wraps the answer.  Nested derivatives therefore never confuse their perturbation
 from __future__ import annotations
 
 import abc
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ __all__ = [
     "Primitive",
     "Select",
     "Structural",
+    "as_wide_as",
     "bind",
     "each",
     "leaf_level",
@@ -79,23 +81,27 @@ class Number:
         raise NotImplementedError
 
 
-_depth: ContextVar[int] = ContextVar("diffsim_depth", default=0)
+_enclosing: ContextVar[int] = ContextVar("diffsim_enclosing_level", default=-1)
+_next_level = itertools.count(2, 2).__next__
 
 
 @contextmanager
 def new_level() -> Iterator[int]:
-    """Enter one more differentiation; yields the level of its numbers (odd), restored on exceptions."""
-    depth = _depth.get()
-    token = _depth.set(depth + 1)
+    """Enter one more differentiation; yields the level of its numbers.
+
+    Levels are never used twice, so what starts later is inside, in every thread and after every exception.
+    """
+    level = _next_level()
+    token = _enclosing.set(level)
     try:
-        yield 2 * depth + 1
+        yield level
     finally:
-        _depth.reset(token)
+        _enclosing.reset(token)
 
 
 def leaf_level() -> int:
-    """Level of a `Value` that user code makes at the present depth (even, above the enclosing differentiation)."""
-    return 2 * _depth.get()
+    """Level of a `Value` that user code makes here: just above the enclosing differentiation."""
+    return _enclosing.get() + 1
 
 
 def raw(x: AnyNumber) -> AnyNumber:
@@ -118,6 +124,13 @@ def shape_of(x: AnyNumber) -> tuple[int, ...]:
         return ()
     shape: tuple[int, ...] | None = getattr(x, "shape", None)
     return np.shape(x) if shape is None else shape
+
+
+def as_wide_as(c: AnyNumber, data: AnyNumber) -> AnyNumber:
+    """A plain tangent or cotangent in the floating-point type of the number it belongs to."""
+    if isinstance(data, np.ndarray | np.float32) and isinstance(c, np.ndarray | np.floating) and c.dtype != data.dtype:
+        return c.astype(data.dtype) if data.dtype.kind == "f" and c.dtype.kind == "f" else c
+    return c
 
 
 def bind(row: Primitive, args: Sequence[AnyNumber], params: Params = _NO_PARAMS) -> AnyNumber:
@@ -177,6 +190,7 @@ class Primitive(abc.ABC):
     name: str
     boolean = False
     singular = False
+    linear = False  # whether derivatives do not depend on the arguments' data, so that it need not be kept
     elementwise = False  # whether arguments broadcast against each other, number by number
 
     @abc.abstractmethod
@@ -252,6 +266,8 @@ class Elementwise(Primitive):
         Whether a partial can be infinite or overflow somewhere, so that a zero cotangent must be guarded.
     boolean : bool
         Whether the result is a truth value: a plain bool for numbers that have a value, an expression when traced.
+    linear : bool
+        Whether the partials are constants.
     """
 
     name: str
@@ -264,6 +280,7 @@ class Elementwise(Primitive):
     symbol: str = ""
     singular: bool = False
     boolean: bool = False
+    linear: bool = False
     elementwise = True
 
     def __repr__(self) -> str:
@@ -407,6 +424,8 @@ class Structural(Primitive):
     lead : callable or None
         ``lead(params, args)``: parameters of the same operation on arguments with one more leading axis, None where
         there are none; with them a linear row moves many tangents at once.
+    view : callable or None
+        ``view(params)``: whether NumPy's result is a window on the argument; such a result cannot be assigned to.
     """
 
     name: str
@@ -416,9 +435,15 @@ class Structural(Primitive):
     multilinear: bool = False
     objects: Callable[..., Any] | None = None
     lead: Callable[..., Params | None] | None = None
+    view: Callable[[Params], bool] | None = None
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
+
+    @property
+    def linear(self) -> bool:  # type: ignore[override]  # a field of the other rows, a consequence here
+        """Linear in all arguments together."""
+        return self.push is None and not self.multilinear
 
     def evaluate(self, args: Sequence[AnyNumber], params: Params) -> AnyNumber:
         if self.objects is not None and any(isinstance(a, np.ndarray) and a.dtype == object for a in args):

@@ -28,6 +28,8 @@ from diffsim.primitive import (
     Number,
     Params,
     Primitive,
+    Structural,
+    as_wide_as,
     bind,
     each,
     leaf_level,
@@ -64,7 +66,8 @@ class _Pull:
         row = self.row
         for i in self.positions:
             c = row.cotangent(i, g, self.out, self.args, self.params)
-            yield array_ops.unbroadcast(c, shape_of(self.args[i])) if row.elementwise else c
+            c = array_ops.unbroadcast(c, shape_of(self.args[i])) if row.elementwise else c
+            yield as_wide_as(c, self.args[i])
 
 
 class Value(Operators):
@@ -105,8 +108,9 @@ class Value(Operators):
     (9.282240016119735, 4.02001500679911)
     """
 
-    __slots__ = ("_data", "_grad", "_parents", "_pull", "_row", "_serial")
-    _data: AnyNumber
+    # NOTE: not `_data`, which numpy.ma takes for its own and multiplies, dropping the derivative
+    __slots__ = ("_grad", "_parents", "_plain", "_pull", "_row", "_serial")
+    _plain: AnyNumber
     _grad: AnyNumber
     _parents: tuple[Value, ...]
     _pull: Any
@@ -114,7 +118,8 @@ class Value(Operators):
     _serial: int
 
     def __new__(cls, data: AnyNumber) -> Value:
-        return leaf(checked(data), leaf_level())
+        data = checked(data)
+        return leaf(data.copy() if isinstance(data, np.ndarray) else data, leaf_level())
 
     # --- what a user reads and sets ---
 
@@ -125,21 +130,21 @@ class Value(Operators):
 
     @property
     def _below(self) -> AnyNumber:
-        return self._data
+        return self._plain
 
     @property
     def data(self) -> AnyNumber:
         """The plain number or array."""
-        return self._data
+        return self._plain
 
     @data.setter
     def data(self, new: AnyNumber) -> None:
         new = checked(new)
-        if shape_of(new) != shape_of(self._data):
+        if shape_of(new) != shape_of(self._plain):
             raise ArgumentError(
-                f"Value: data must keep its shape {shape_of(self._data)}; got shape {shape_of(new)}. Make a new Value."
+                f"Value: data must keep its shape {shape_of(self._plain)}; got shape {shape_of(new)}. Make a new Value."
             )
-        self._data = self._node._data = new
+        self._plain = self._node._plain = new
 
     @property
     def grad(self) -> AnyNumber:
@@ -148,8 +153,8 @@ class Value(Operators):
             grad = self._node._grad
         except AttributeError:  # no pass has come by
             grad = 0.0
-        shape = shape_of(self._data)
-        return np.broadcast_to(grad, shape).copy() if shape_of(grad) != shape else grad
+        shape = shape_of(self._plain)
+        return as_wide_as(np.broadcast_to(grad, shape).copy(), self._plain) if shape_of(grad) != shape else grad
 
     @grad.setter
     def grad(self, new: AnyNumber) -> None:
@@ -187,14 +192,14 @@ class Value(Operators):
     def __repr__(self) -> str:
         grad = getattr(self._node, "_grad", 0.0)
         shown = "" if np.all(np.equal(raw(grad), 0.0)) else f", grad={grad!r}"
-        return f"Value({self._data!r}{shown})"
+        return f"Value({self._plain!r}{shown})"
 
     def __reduce__(self) -> Any:
         if self._node._parents:
             raise KindError(
                 "copy or pickle of a computed Value would cut it from its tape. Copy the leaves, or make Value(v.data)."
             )
-        return (Value, (self._data,))
+        return (Value, (self._plain,))
 
     def _constant(self, data: AnyNumber) -> Value:
         return leaf(data, self._level)
@@ -203,8 +208,8 @@ class Value(Operators):
 
     def _apply(self, row: Primitive, args: Sequence[AnyNumber], params: Params) -> AnyNumber:
         level = self._level
-        if len(args) == 1 and row.elementwise and self._data.__class__ is float and not row.boolean:
-            out = row.evaluate(args := (self._data,), params)
+        if len(args) == 1 and row.elementwise and self._plain.__class__ is float and not row.boolean:
+            out = row.evaluate(args := (self._plain,), params)
             if not row.differentiable(0):
                 return leaf(out, level)
             return _record(out, level, (self,), (row.partial(0, out, args),), row)  # type: ignore[attr-defined]
@@ -217,11 +222,16 @@ class Value(Operators):
                 if row.differentiable(i):
                     parents.append(a._node)
                     positions.append(i)
-                a = a._data
-            elif isinstance(a, np.ndarray) and a.dtype == object:
-                return each(row, args)
+                a = a._plain
+            elif isinstance(a, np.ndarray):
+                if a.dtype == object:
+                    return each(row, args)
+                if a.flags.writeable and not row.linear:
+                    a = a.copy()  # the caller may write into it before the way back
             data.append(a)
             scalar = scalar and a.__class__ is float
+        if not scalar and row.elementwise:
+            _promote(data, args)
         if row.singular and not scalar:  # NaN and infinity are values here; the solvers look for them
             with np.errstate(all="ignore"):
                 out = bind(row, data, params)
@@ -236,52 +246,60 @@ class Value(Operators):
         else:
             out = tidy(out)
             pull = _Pull(row, data, params, out, positions)
-        return _record(out, level, tuple(parents), pull, row)
+        made = _record(out, level, tuple(parents), pull, row)
+        if made.__class__ is ArrayValue and isinstance(row, Structural) and row.view is not None:
+            made._part = row.view(params)
+        return made
 
     # --- arithmetic between scalars: partial derivatives stored as they come (PERF: 0.15 microseconds a node) ---
 
     def __add__(self, other: AnyNumber) -> AnyNumber:
         if other.__class__ is Value and other._level == self._level:
-            return _record(self._data + other._data, self._level, (self, other), _ONE_ONE, _ADD)
+            x, y = self._plain, other._plain
+            if x.__class__ is y.__class__:
+                return _record(x + y, self._level, (self, other), _ONE_ONE, _ADD)
         if other.__class__ is float or other.__class__ is int:
-            return _record(self._data + other, self._level, (self,), _ONE, _ADD)
+            return _record(self._plain + other, self._level, (self,), _ONE, _ADD)
         return Operators.__add__(self, other)
 
     def __radd__(self, other: AnyNumber) -> AnyNumber:
         if other.__class__ is float or other.__class__ is int:
-            return _record(other + self._data, self._level, (self,), _ONE, _ADD)
+            return _record(other + self._plain, self._level, (self,), _ONE, _ADD)
         return Operators.__radd__(self, other)
 
     def __sub__(self, other: AnyNumber) -> AnyNumber:
         if other.__class__ is Value and other._level == self._level:
-            return _record(self._data - other._data, self._level, (self, other), _ONE_MINUS_ONE, _SUBTRACT)
+            x, y = self._plain, other._plain
+            if x.__class__ is y.__class__:
+                return _record(x - y, self._level, (self, other), _ONE_MINUS_ONE, _SUBTRACT)
         if other.__class__ is float or other.__class__ is int:
-            return _record(self._data - other, self._level, (self,), _ONE, _SUBTRACT)
+            return _record(self._plain - other, self._level, (self,), _ONE, _SUBTRACT)
         return Operators.__sub__(self, other)
 
     def __rsub__(self, other: AnyNumber) -> AnyNumber:
         if other.__class__ is float or other.__class__ is int:
-            return _record(other - self._data, self._level, (self,), _MINUS_ONE, _SUBTRACT)
+            return _record(other - self._plain, self._level, (self,), _MINUS_ONE, _SUBTRACT)
         return Operators.__rsub__(self, other)
 
     def __mul__(self, other: AnyNumber) -> AnyNumber:
         if other.__class__ is Value and other._level == self._level:
-            x, y = self._data, other._data
-            return _record(x * y, self._level, (self, other), (y, x), _MULTIPLY)
+            x, y = self._plain, other._plain
+            if x.__class__ is y.__class__:
+                return _record(x * y, self._level, (self, other), (y, x), _MULTIPLY)
         if other.__class__ is float or other.__class__ is int:
-            return _record(self._data * other, self._level, (self,), (other,), _MULTIPLY)
+            return _record(self._plain * other, self._level, (self,), (other,), _MULTIPLY)
         return Operators.__mul__(self, other)
 
     def __rmul__(self, other: AnyNumber) -> AnyNumber:
         if other.__class__ is float or other.__class__ is int:
-            return _record(other * self._data, self._level, (self,), (other,), _MULTIPLY)
+            return _record(other * self._plain, self._level, (self,), (other,), _MULTIPLY)
         return Operators.__rmul__(self, other)
 
     def __truediv__(self, other: AnyNumber) -> AnyNumber:
-        x = self._data
+        x = self._plain
         if x.__class__ is float:
             if other.__class__ is Value and other._level == self._level:
-                y = other._data
+                y = other._plain
                 if y.__class__ is float and y:
                     out = x / y
                     return _record(out, self._level, (self, other), (1.0 / y, -out / y), _DIVIDE)
@@ -290,13 +308,13 @@ class Value(Operators):
         return Operators.__truediv__(self, other)
 
     def __pow__(self, other: AnyNumber) -> AnyNumber:
-        x = self._data
+        x = self._plain
         if x.__class__ is float and (other.__class__ is int or other.__class__ is float) and other == 2:
             return _record(x * x, self._level, (self,), (2.0 * x,), _POWER)
         return Operators.__pow__(self, other)
 
     def __neg__(self) -> AnyNumber:
-        return _record(-self._data, self._level, (self,), _MINUS_ONE, _NEGATIVE)
+        return _record(-self._plain, self._level, (self,), _MINUS_ONE, _NEGATIVE)
 
 
 @final
@@ -307,7 +325,8 @@ class ArrayValue(ArrayOperators, Value):
     from the old one keeps it.
     """
 
-    __slots__ = ("_tape_node",)
+    __slots__ = ("_part", "_tape_node")
+    _part: bool
     _tape_node: Value
 
     @property
@@ -315,13 +334,15 @@ class ArrayValue(ArrayOperators, Value):
         return self._tape_node
 
     def __setitem__(self, index: Any, w: AnyNumber) -> None:
+        if self._part:
+            self._refuse_part()
         after = array_ops.set_item(self, index, w)
         if not isinstance(after, ArrayValue):
             raise KindError(
                 f"item assignment: a Value array cannot hold a {type(w).__name__} of an outer differentiation. "
                 "Write `c = diffsim.set_item(c, index, w)`."
             )
-        self._data, self._level, self._tape_node = after._data, after._level, after._tape_node
+        self._plain, self._level, self._tape_node = after._plain, after._level, after._tape_node
 
     __add__, __radd__ = Operators.__add__, Operators.__radd__
     __sub__, __rsub__ = Operators.__sub__, Operators.__rsub__
@@ -333,7 +354,7 @@ class ArrayValue(ArrayOperators, Value):
 def _record(data: AnyNumber, level: int, parents: tuple[Value, ...], pull: Any, row: Primitive | None) -> Value:
     """A new node of the tape, behind a handle if its data is an array."""
     node: Value = _new(Value)
-    node._data = data
+    node._plain = data
     node._level = level
     node._parents = parents
     node._pull = pull
@@ -342,7 +363,7 @@ def _record(data: AnyNumber, level: int, parents: tuple[Value, ...], pull: Any, 
     if data.__class__ is float or not shape_of(data):
         return node
     handle: ArrayValue = _new(ArrayValue)
-    handle._data, handle._level, handle._tape_node = data, level, node
+    handle._plain, handle._level, handle._tape_node, handle._part = data, level, node, False
     return handle
 
 
@@ -361,9 +382,9 @@ def weighted_sum(weights: Sequence[AnyNumber], xs: Sequence[AnyNumber], bias: An
     if bias.__class__ is Value and {*map(type, weights)} == {Value} and {*map(type, xs)} <= {Value, float}:
         terms = [*weights, bias, *(x for x in xs if x.__class__ is Value)]
         if {term._level for term in terms} == {bias._level}:
-            w = [v._data for v in weights]
-            x = [v._data if v.__class__ is Value else v for v in xs]
-            total = sum(map(operator.mul, w, x), bias._data)
+            w = [v._plain for v in weights]
+            x = [v._plain if v.__class__ is Value else v for v in xs]
+            total = sum(map(operator.mul, w, x), bias._plain)
             if len(terms) == 2 * len(w) + 1:
                 return _record(total, bias._level, tuple(terms), (*x, 1.0, *w), _ADD)
             by_x = [d for d, v in zip(w, xs, strict=True) if v.__class__ is Value]
@@ -411,6 +432,8 @@ def checked(data: AnyNumber) -> AnyNumber:
 
 def _checked_array(data: Any) -> AnyNumber:
     kind = data.dtype.kind
+    if hasattr(data, "mask"):
+        raise KindError("Value: a masked array would lose its mask. Fill it, or take the numbers that are not masked.")
     if kind in "iu":
         converted = np.asarray(data, dtype=np.float64)
         if not np.array_equal(converted.astype(data.dtype), data):
@@ -427,6 +450,15 @@ def _checked_array(data: Any) -> AnyNumber:
     elif kind != "f":
         raise KindError(f"Value: data must be real numbers; got an array of dtype {data.dtype}.")
     return tidy(data)
+
+
+def _promote(data: list[AnyNumber], args: Sequence[AnyNumber]) -> None:
+    """Give the float of a `Value` its float64 where NumPy would let a Python float yield to a narrower type."""
+    if any(isinstance(a, np.ndarray | np.floating) and a.dtype.itemsize < 8 for a in data):
+        data[:] = [
+            np.float64(a) if a.__class__ is float and isinstance(given, Value) else a
+            for a, given in zip(data, args, strict=True)
+        ]
 
 
 def sweep(root: Value, seed: AnyNumber) -> None:
