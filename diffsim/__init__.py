@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from diffsim.errors import *  # noqa: F403
     from diffsim.graph import Graph as Graph
     from diffsim.graph import trace as trace
+    from diffsim.linear_algebra import *  # noqa: F403
     from diffsim.ops import *  # noqa: F403
     from diffsim.picture import *  # noqa: F403
     from diffsim.value import Value as Value
     from integrators import solve_ivp as solve_ivp
 
-_OPEN = frozenset({"array_ops", "derivatives", "errors", "ops", "picture"})  # modules whose names are all public here
+# the modules whose names are all public here
+_OPEN = frozenset({"array_ops", "derivatives", "errors", "linear_algebra", "ops", "picture"})
 _SINGLE = {"Graph": "diffsim.graph", "Value": "diffsim.value", "solve_ivp": "integrators", "trace": "diffsim.graph"}
 _MODULES = {
     "integrators": "integrators",
@@ -53,7 +55,7 @@ def __getattr__(name: str) -> Any:
         if place is None:
             near = importlib.import_module("difflib").get_close_matches(name, __dir__(), n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise AttributeError(f"diffsim has no {name!r}.{hint}")
+            raise AttributeError(f"diffsim has no {name!r}.{hint}", name=name, obj=None)
         found = getattr(importlib.import_module(place), name)
     globals()[name] = found
     return found

@@ -3,7 +3,8 @@
 Rows are `diffsim.primitive.Structural`: each declares how a cotangent goes back, and, unless it is linear, how a
 tangent goes forward.  What can be said with other rows (mean, prod, norm, inv) is a function, not a row.
 
-Arguments may be lists that mix numbers of all kinds: `array` makes one number of them.
+The file is long because it is a table, read side by side; `linear_algebra` holds matrices.  Arguments may be lists
+that mix numbers of all kinds: `array` makes one number of them.
 """
 
 from __future__ import annotations
@@ -17,28 +18,22 @@ import numpy as np
 
 from diffsim import ops
 from diffsim.errors import ArgumentError, KindError
-from diffsim.primitive import AnyNumber, Number, Params, Structural, bind, raw, register, shape_of
+from diffsim.number import AnyNumber, Number, Params, raw, shape_of
+from diffsim.primitive import Structural, bind, register
 
 __all__ = [
     "array",
     "broadcast_to",
     "concatenate",
     "cumsum",
-    "det",
-    "dot",
     "getitem",
-    "inv",
-    "matmul",
     "max",
     "mean",
     "min",
-    "norm",
-    "outer",
     "prod",
     "ravel",
     "reshape",
     "set_item",
-    "solve",
     "stack",
     "sum",
     "transpose",
@@ -93,7 +88,7 @@ def _is_object(x: AnyNumber) -> bool:
     return x.dtype == object if isinstance(x, np.ndarray) else not isinstance(x, int | float | np.generic)
 
 
-def _lift(x: AnyNumber) -> AnyNumber:
+def lift(x: AnyNumber) -> AnyNumber:
     """The argument as one number: what arrives as a list or an object array of `Value`s is put together."""
     if isinstance(x, np.ndarray) and x.dtype != object:
         return x.astype(np.float64) if x.dtype.kind in "iub" else x
@@ -156,7 +151,7 @@ _TRANSPOSE: Structural = register(
 
 def sum(x: AnyNumber, axis: Axis = None, keepdims: bool = False) -> AnyNumber:
     """Sum over the given axes (all by default)."""
-    x = _lift(x)
+    x = lift(x)
     shape = shape_of(x)
     axes = _axes(axis, len(shape))
     out = bind(_SUM, (x,), {"axis": axes})
@@ -165,7 +160,7 @@ def sum(x: AnyNumber, axis: Axis = None, keepdims: bool = False) -> AnyNumber:
 
 def broadcast_to(x: AnyNumber, shape: tuple[int, ...]) -> AnyNumber:
     """Repeat along new or length-1 axes to the given shape."""
-    x = _lift(x)
+    x = lift(x)
     return x if shape_of(x) == tuple(shape) else bind(_BROADCAST, (x,), {"shape": tuple(shape)})
 
 
@@ -183,7 +178,7 @@ def unbroadcast(g: AnyNumber, shape: tuple[int, ...]) -> AnyNumber:
 
 def reshape(x: AnyNumber, *shape: Any) -> AnyNumber:
     """The same numbers in another shape; one length may be -1."""
-    x = _lift(x)
+    x = lift(x)
     wanted = shape[0] if len(shape) == 1 and not isinstance(shape[0], int | np.integer) else shape
     target = tuple(int(n) for n in wanted)
     if -1 in target:
@@ -199,7 +194,7 @@ def ravel(x: AnyNumber) -> AnyNumber:
 
 def transpose(x: AnyNumber, axes: Sequence[int] | None = None) -> AnyNumber:
     """Permute the axes; reverse them by default."""
-    x = _lift(x)
+    x = lift(x)
     n = len(shape_of(x))
     order = tuple(range(n))[::-1] if axes is None else tuple(int(a) % n for a in axes)
     return bind(_TRANSPOSE, (x,), {"axes": order}) if n > 1 else x
@@ -207,7 +202,7 @@ def transpose(x: AnyNumber, axes: Sequence[int] | None = None) -> AnyNumber:
 
 def mean(x: AnyNumber, axis: Axis = None, keepdims: bool = False) -> AnyNumber:
     """Arithmetic mean over the given axes (all by default)."""
-    x = _lift(x)
+    x = lift(x)
     shape = shape_of(x)
     count = math.prod(shape[a] for a in _axes(axis, len(shape)))
     return sum(x, axis, keepdims) / float(count) if count else np.full((), math.nan)[()]
@@ -218,7 +213,7 @@ def prod(x: AnyNumber, axis: Axis = None, keepdims: bool = False) -> AnyNumber:
 
     Multiplies halves with each other, so the derivative needs no division by a factor.
     """
-    x = _lift(x)
+    x = lift(x)
     shape = shape_of(x)
     axes = _axes(axis, len(shape))
     rest = tuple(i for i in range(len(shape)) if i not in axes)
@@ -272,7 +267,7 @@ def _max_by_pairs(x: AnyNumber, axes: tuple[int, ...]) -> AnyNumber:
 
 def max(x: AnyNumber, axis: Axis = None, keepdims: bool = False) -> AnyNumber:
     """Largest element over the given axes; ties share the derivative equally."""
-    x = _lift(x)
+    x = lift(x)
     shape = shape_of(x)
     axes = _axes(axis, len(shape))
     plain = raw(x)
@@ -287,7 +282,7 @@ def max(x: AnyNumber, axis: Axis = None, keepdims: bool = False) -> AnyNumber:
 
 def min(x: AnyNumber, axis: Axis = None, keepdims: bool = False) -> AnyNumber:
     """Smallest element over the given axes; ties share the derivative equally."""
-    return -max(-_lift(x), axis, keepdims)
+    return -max(-lift(x), axis, keepdims)
 
 
 # --- indexing and assembling -----------------------------------------------------------------------------------------
@@ -401,7 +396,7 @@ def getitem(x: AnyNumber, index: Any) -> AnyNumber:
                 "indexing: an index must be whole numbers, slices or arrays of them; got a differentiable number. "
                 "Read it with .data and round it: an index has no derivative."
             )
-    return bind(_GETITEM, (_lift(x),), {"index": index})
+    return bind(_GETITEM, (lift(x),), {"index": index})
 
 
 def set_item(x: AnyNumber, index: Any, w: AnyNumber) -> AnyNumber:
@@ -412,7 +407,7 @@ def set_item(x: AnyNumber, index: Any, w: AnyNumber) -> AnyNumber:
     ArgumentError
         An advanced index names an element twice: which of the two values stays is not defined.
     """
-    x = _lift(x)
+    x = lift(x)
     if not _is_basic(index):
         count = np.zeros(shape_of(x), dtype=np.intp)
         np.add.at(count, index, 1)
@@ -420,7 +415,7 @@ def set_item(x: AnyNumber, index: Any, w: AnyNumber) -> AnyNumber:
             raise ArgumentError(
                 f"item assignment: an index must name each element once; got {index!r}. Assign the last value only."
             )
-    return bind(_SET_ITEM, (x, _lift(w)), {"index": index})
+    return bind(_SET_ITEM, (x, lift(w)), {"index": index})
 
 
 def stack(xs: Sequence[AnyNumber], axis: int = 0) -> AnyNumber:
@@ -442,13 +437,13 @@ def stack(xs: Sequence[AnyNumber], axis: int = 0) -> AnyNumber:
         if axis == 0:
             try:
                 out = np.array(items)
-                return out if out.dtype.kind == "f" else _lift(out)
+                return out if out.dtype.kind == "f" else lift(out)
             except ValueError:  # different shapes
                 pass
-        return np.stack(np.broadcast_arrays(*[_lift(item) for item in items]), axis=axis)
+        return np.stack(np.broadcast_arrays(*[lift(item) for item in items]), axis=axis)
     if kind == "object":
         return np.stack(np.broadcast_arrays(*[np.asarray(item, dtype=object) for item in items]), axis=axis)
-    items = [_lift(item) for item in items]
+    items = [lift(item) for item in items]
     shape = np.broadcast_shapes(*map(shape_of, items))
     return bind(_STACK, [broadcast_to(item, shape) for item in items], {"axis": axis % (len(shape) + 1)})
 
@@ -470,7 +465,7 @@ def _kind(items: Sequence[AnyNumber]) -> str:
 
 def concatenate(xs: Sequence[AnyNumber], axis: int | None = 0) -> AnyNumber:
     """Join arrays along an existing axis; None flattens them first."""
-    items = [_lift(x) for x in xs]
+    items = [lift(x) for x in xs]
     if axis is None:
         items, axis = [ravel(x) for x in items], 0
     return bind(_CONCATENATE, items, {"axis": axis % len(shape_of(items[0]))})
@@ -478,199 +473,7 @@ def concatenate(xs: Sequence[AnyNumber], axis: int | None = 0) -> AnyNumber:
 
 def cumsum(x: AnyNumber, axis: int | None = None) -> AnyNumber:
     """Running sums along an axis; None flattens first."""
-    x = _lift(x)
+    x = lift(x)
     if axis is None:
         x, axis = ravel(x), 0
     return bind(_CUMSUM, (x,), {"axis": axis % len(shape_of(x))})
-
-
-# --- products of arrays ----------------------------------------------------------------------------------------------
-
-
-def _swap(x: AnyNumber) -> AnyNumber:
-    n = len(shape_of(x))
-    return transpose(x, (*range(n - 2), n - 1, n - 2))
-
-
-_MATMUL: Structural = register(
-    Structural(
-        "matmul",
-        np.matmul,
-        lambda i, g, out, args, p: unbroadcast(
-            matmul(g, _swap(args[1])) if i == 0 else matmul(_swap(args[0]), g), shape_of(args[i])
-        ),
-        multilinear=True,
-    )
-)
-
-
-def matmul(a: AnyNumber, b: AnyNumber) -> AnyNumber:
-    """Matrix product ``a @ b`` of arrays with at least one dimension, broadcast over leading axes."""
-    a, b = _lift(a), _lift(b)
-    rank_a, rank_b = len(shape_of(a)), len(shape_of(b))
-    if rank_a == 0 or rank_b == 0:
-        raise ArgumentError("matmul: takes arrays with at least one dimension; got a scalar. Use * instead.")
-    if rank_a == 1 and rank_b == 1:
-        _same_length("matmul", a, b)
-        return sum(a * b)
-    if rank_a == 1:
-        out = matmul(reshape(a, (1, -1)), b)
-        return getitem(out, (..., 0, slice(None)))
-    if rank_b == 1:
-        return getitem(matmul(a, reshape(b, (-1, 1))), (..., 0))
-    return bind(_MATMUL, (a, b))
-
-
-def _same_length(who: str, a: AnyNumber, b: AnyNumber) -> None:
-    if shape_of(a) != shape_of(b):
-        raise ArgumentError(f"{who}: vectors must have the same length; got shapes {shape_of(a)} and {shape_of(b)}.")
-
-
-def dot(a: AnyNumber, b: AnyNumber) -> AnyNumber:
-    """Inner product of vectors, matrix product of matrices, plain product with a scalar; as ``numpy.dot``."""
-    a, b = _lift(a), _lift(b)
-    if not shape_of(a) or not shape_of(b):
-        return a * b
-    if len(shape_of(b)) > 2:
-        raise ArgumentError(
-            f"dot: the second array may have at most 2 dimensions; got shape {shape_of(b)}. Use matmul."
-        )
-    return matmul(a, b)
-
-
-def outer(a: AnyNumber, b: AnyNumber) -> AnyNumber:
-    """All products ``a[i] * b[j]``, shape (m, n)."""
-    return reshape(a, (-1, 1)) * reshape(b, (1, -1))
-
-
-def norm(x: AnyNumber, ord: float | None = None, axis: Axis = None, keepdims: bool = False) -> AnyNumber:
-    """Vector norm (2, 1 or infinity) over the given axes; for all axes at once the Frobenius norm.
-
-    The derivative at 0 is 0.
-    """
-    x = _lift(x)
-    if ord is None or ord == 2:
-        if ord == 2 and axis is None and len(shape_of(x)) > 1:
-            raise ArgumentError(
-                "norm: the spectral norm of a matrix is not there; got ord=2. Use ord=None (Frobenius)."
-            )
-        return ops.sqrt(sum(ops.square(x), axis, keepdims))
-    if axis is None and len(shape_of(x)) > 1:
-        raise ArgumentError(f"norm: a matrix norm must have ord=None (Frobenius); got ord={ord!r}.")
-    if ord == 1:
-        return sum(ops.abs(x), axis, keepdims)
-    if ord == math.inf:
-        return max(ops.abs(x), axis, keepdims)
-    raise ArgumentError(f"norm: ord must be None, 1, 2 or inf; got ord={ord!r}.")
-
-
-# --- small linear systems --------------------------------------------------------------------------------------------
-
-
-def _solve_push(tangents: Mapping[int, AnyNumber], out: AnyNumber, args: Sequence[AnyNumber], p: Params) -> AnyNumber:
-    right = tangents.get(1)
-    if 0 in tangents:
-        moved = -matmul(tangents[0], out)
-        right = moved if right is None else right + moved
-    return bind(_SOLVE, (args[0], right))
-
-
-def _solve_transpose(i: int, g: AnyNumber, out: AnyNumber, args: Sequence[AnyNumber], p: Params) -> AnyNumber:
-    back = bind(_SOLVE, (_swap(args[0]), g))
-    return unbroadcast(back if i == 1 else -matmul(back, _swap(out)), shape_of(args[i]))
-
-
-def _solve_objects(a: AnyNumber, b: AnyNumber) -> AnyNumber:
-    """Cramer's rule by cofactors: no pivot has to be chosen, so traced numbers pass."""
-    n = a.shape[-1]
-    if a.ndim > 2 or n > 4:
-        raise KindError(f"solve: traced or multiprecision systems may have at most 4 unknowns; got shape {a.shape}.")
-    cofactors = np.array([[_cofactor(a, i, j) for j in range(n)] for i in range(n)], dtype=object)
-    return cofactors.T @ b / (a[0] @ cofactors[0])
-
-
-def _cofactor(a: AnyNumber, i: int, j: int) -> AnyNumber:
-    rows = [r for r in range(shape_of(a)[-1]) if r != i]
-    columns = [c for c in range(shape_of(a)[-1]) if c != j]
-    minor = _minor(a, rows, columns)
-    return -minor if (i + j) % 2 else minor
-
-
-def _minor(a: AnyNumber, rows: Sequence[int], columns: Sequence[int]) -> AnyNumber:
-    """Determinant of the given rows and columns, expanded along the first row."""
-    if not rows:
-        return 1.0
-    total: AnyNumber = None
-    for k, c in enumerate(columns):
-        rest = [other for other in columns if other != c]
-        term = getitem(a, (..., rows[0], c)) * _minor(a, rows[1:], rest)
-        total = term if total is None else total - term if k % 2 else total + term
-    return total
-
-
-_SOLVE: Structural = register(
-    Structural("solve", np.linalg.solve, _solve_transpose, push=_solve_push, objects=_solve_objects)
-)
-_DET: Structural = register(
-    Structural(
-        "det",
-        np.linalg.det,
-        lambda i, g, out, args, p: reshape(g * out, (*shape_of(out), 1, 1)) * _swap(inv(args[0])),
-        push=lambda tangents, out, args, p: out * sum(inv(args[0]) * _swap(tangents[0]), axis=(-2, -1)),
-    )
-)
-
-
-def _square(who: str, a: AnyNumber) -> int:
-    shape = shape_of(a)
-    if len(shape) < 2 or shape[-1] != shape[-2]:
-        raise ArgumentError(f"{who}: needs a square matrix (..., n, n); got shape {shape}.")
-    return shape[-1]
-
-
-def solve(a: AnyNumber, b: AnyNumber) -> AnyNumber:
-    """Solution x of ``a @ x = b``.
-
-    Parameters
-    ----------
-    a : (..., n, n)
-    b : (n,) or (..., n, k)
-
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        The matrix is singular.
-    """
-    a, b = _lift(a), _lift(b)
-    n = _square("solve", a)
-    vector = len(shape_of(b)) == 1
-    if shape_of(b)[0 if vector else -2] != n:
-        raise ArgumentError(f"solve: b must have {n} rows; got shape {shape_of(b)}.")
-    if vector:
-        return getitem(bind(_SOLVE, (a, reshape(b, (-1, 1)))), (..., 0))
-    return bind(_SOLVE, (a, b))
-
-
-def _dtype(a: AnyNumber) -> Any:
-    dtype = np.result_type(raw(a))
-    return np.dtype(np.float64) if dtype.kind == "O" else dtype
-
-
-def inv(a: AnyNumber) -> AnyNumber:
-    """Inverse of a small square matrix (..., n, n)."""
-    a = _lift(a)
-    n = _square("inv", a)
-    return bind(_SOLVE, (a, np.broadcast_to(np.eye(n, dtype=_dtype(a)), shape_of(a))))
-
-
-def det(a: AnyNumber) -> AnyNumber:
-    """Determinant of a square matrix (..., n, n).
-
-    Up to n = 4 by cofactors, whose derivative is right for singular matrices too; beyond that by LU, where a
-    singular matrix has no derivative here (LinAlgError).
-    """
-    a = _lift(a)
-    n = _square("det", a)
-    if n <= 4:
-        return _minor(a, range(n), range(n))
-    return bind(_DET, (a,))

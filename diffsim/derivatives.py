@@ -1,6 +1,6 @@
 """Derivatives as functions of functions: `grad`, `jacobian`, `hessian` and the products they are made of.
 
-Each enters a level of its own (`diffsim.primitive.new_level`), so they nest to any depth and in any order, close
+Each enters a level of its own (`diffsim.number.new_level`), so they nest to any depth and in any order, close
 over differentiable numbers of outer levels, and never confuse their perturbations.  Arguments may be floats, arrays,
 or lists, tuples and dicts of them; derivatives come back in the same form.
 """
@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from diffsim import array_ops
+from diffsim.data import checked, tidy
 from diffsim.dual import dual, split
 from diffsim.errors import ArgumentError, KindError
-from diffsim.primitive import AnyNumber, Number, as_wide_as, new_level, shape_of
-from diffsim.tree import Tree, leaves, paths, rebuild, tree_map
-from diffsim.value import Value, checked, leaf, sweep, tidy
+from diffsim.number import AnyNumber, new_level, shape_of
+from diffsim.tape import Tape, check_numbers, check_results
+from diffsim.tree import Tree, leaves, rebuild
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "pushforward", "value_and_grad", "vjp"]
 
@@ -28,19 +29,6 @@ Function = Callable[..., Any]
 
 
 # --- arguments and results -------------------------------------------------------------------------------------------
-
-
-def _numbers(who: str, tree: Tree, name: str) -> Tree:
-    """A tree whose leaves are checked numbers; the message says which leaf is not."""
-    found = []
-    for path, x in zip(paths(tree), leaves(tree), strict=True):
-        if x is None or isinstance(x, str | bytes | set) or callable(x):
-            raise KindError(f"{who}: {name}{path} must be a real number or an array; got {x!r}. See argnums.")
-        try:
-            found.append(checked(x))
-        except (KindError, ArgumentError) as error:
-            raise type(error)(f"{who}: {name}{path}: {error}") from None
-    return rebuild(tree, iter(found))
 
 
 def _positions(who: str, argnums: Argnums, n: int) -> tuple[int, ...]:
@@ -53,32 +41,6 @@ def _positions(who: str, argnums: Argnums, n: int) -> tuple[int, ...]:
 
 def _like(argnums: Argnums, results: list[Any]) -> Any:
     return results[0] if isinstance(argnums, int) else tuple(results)
-
-
-def _down_to(x: AnyNumber, level: int) -> AnyNumber:
-    """A result without the layers above a level (a `Value` that the function made for itself)."""
-    while isinstance(x, Number) and x._level > level:
-        x = x._below
-    return x
-
-
-def _results(who: str, x: Tree, level: int) -> Tree:
-    """What a function returned, each leaf one real number no higher than the level."""
-
-    def result(y: AnyNumber) -> AnyNumber:
-        y = array_ops.array(y)
-        if not isinstance(y, Number) and (isinstance(y, bool | np.bool_) or np.asarray(y).dtype.kind not in "fiuO"):
-            raise KindError(f"{who}: the function must return real numbers; got {y!r}.")
-        if y is None:
-            raise KindError(f"{who}: the function must return real numbers; got None. Is its `return` missing?")
-        return _down_to(y, level)
-
-    return tree_map(result, x)
-
-
-def _zero(x: AnyNumber, lead: tuple[int, ...] = ()) -> AnyNumber:
-    shape = (*lead, *shape_of(x))
-    return np.zeros(shape) if shape else 0.0
 
 
 def _tangents_for(who: str, primals: Sequence[Tree], tangents: Sequence[Tree], lead: tuple[int, ...]) -> list[Any]:
@@ -137,66 +99,16 @@ def pushforward(f: Function, primals: Sequence[Tree], tangents: Sequence[Tree]) 
 
 
 def _push(who: str, f: Function, primals: Sequence[Tree], tangents: Sequence[Tree], k: int | None) -> tuple[Tree, Tree]:
-    primals = _numbers(who, tuple(primals) if isinstance(primals, list | tuple) else primals, "primals")
+    primals = check_numbers(who, tuple(primals) if isinstance(primals, list | tuple) else primals, "primals")
     moved = _tangents_for(who, primals, tangents, () if k is None else (k,))
     with new_level() as level:
         duals = (dual(x, v, level, k) for x, v in zip(leaves(primals), moved, strict=True))
-        out = _results(who, f(*rebuild(tuple(primals), duals)), level)
+        out = check_results(who, f(*rebuild(tuple(primals), duals)), level)
     pairs = [split(x, level, k) for x in leaves(out)]
     return rebuild(out, iter([tidy(p) for p, _ in pairs])), rebuild(out, iter([tidy(t) for _, t in pairs]))
 
 
 # --- reverse ---------------------------------------------------------------------------------------------------------
-
-
-class _Tape:
-    """One recorded evaluation of f, whose cotangents can be asked for as often as one likes."""
-
-    def __init__(self, who: str, f: Function, args: Sequence[Any], positions: Sequence[int], kwargs: Any) -> None:
-        arguments = list(args)
-        with new_level() as level:
-            for i in positions:
-                x = _numbers(who, args[i], f"argument {i}")
-                arguments[i] = tree_map(lambda data: leaf(_own(data), level), x)
-            self._trees = [arguments[i] for i in positions]
-            self._leaves = [[x._node for x in leaves(tree)] for tree in self._trees]
-            self.data = [[x._plain for x in nodes] for nodes in self._leaves]
-            self.out = _results(who, f(*arguments, **kwargs), level)
-            self._level = level
-
-    @property
-    def value(self) -> Tree:
-        """What f returned, one level down."""
-        return tree_map(lambda y: tidy(y._plain if self._owns(y) else y), self.out)
-
-    def _owns(self, y: AnyNumber) -> bool:
-        return isinstance(y, Value) and y._level == self._level
-
-    def pull(self, y: AnyNumber, g: AnyNumber) -> None:
-        """Add the cotangents that come from one result."""
-        if self._owns(y):
-            sweep(y._node, g)
-
-    def clear(self) -> None:
-        """Forget the cotangents of earlier pulls."""
-        for nodes in self._leaves:
-            for node in nodes:
-                node._grad = 0.0
-
-    def cotangents(self) -> list[Tree]:
-        """Cotangents of the differentiated arguments, each in its form."""
-        out = []
-        for tree, nodes, data in zip(self._trees, self._leaves, self.data, strict=True):
-            grads = [
-                as_wide_as(array_ops.broadcast_to(n._grad, shape_of(x)), x) for n, x in zip(nodes, data, strict=True)
-            ]
-            out.append(rebuild(tree, iter([np.array(g) if isinstance(g, np.ndarray) else g for g in grads])))
-        return out
-
-
-def _own(data: AnyNumber) -> AnyNumber:
-    """A copy of a plain array: the caller's may change before the way back."""
-    return data.copy() if isinstance(data, np.ndarray) else data
 
 
 def _scalar(who: str, y: Tree) -> AnyNumber:
@@ -241,7 +153,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
 
     @functools.wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        tape = _Tape("grad", f, args, _positions("grad", argnums, len(args)), kwargs)
+        tape = Tape("grad", f, args, _positions("grad", argnums, len(args)), kwargs)
         _scalar("grad", tape.out)
         y = leaves(tape.out)[0]
         tape.pull(y, 1.0)
@@ -283,7 +195,7 @@ def vjp(f: Function, *primals: Tree) -> tuple[Tree, Callable[[Tree], Any]]:
     >>> value, pullback(1.0)
     (10.0, (5.0, 2.0))
     """
-    tape = _Tape("vjp", f, primals, range(len(primals)), {})
+    tape = Tape("vjp", f, primals, range(len(primals)), {})
 
     def pullback(cotangent: Tree) -> Any:
         found, given = leaves(tape.out), leaves(cotangent)
@@ -332,12 +244,12 @@ def jacobian(f: Function, argnums: Argnums = 0, mode: str = "auto") -> Function:
     @functools.wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         positions = _positions("jacobian", argnums, len(args))
-        trees = [_numbers("jacobian", args[i], f"argument {i}") for i in positions]
+        trees = [check_numbers("jacobian", args[i], f"argument {i}") for i in positions]
         n_inputs = sum(math.prod(shape_of(x)) for x in leaves(trees))
         if mode == "forward":
             blocks, out = _forward(f, args, kwargs, positions, trees, n_inputs)
         else:
-            tape = _Tape("jacobian", f, args, positions, kwargs)
+            tape = Tape("jacobian", f, args, positions, kwargs)
             n_outputs = sum(math.prod(shape_of(y)) for y in leaves(tape.out))
             # PERF: a forward direction costs about a third of a reverse sweep, and the tape is there already
             if mode == "reverse" or n_outputs <= n_inputs:
@@ -383,7 +295,7 @@ def _forward(
     return [[tidy(b) for b in row] for row in blocks], out
 
 
-def _reverse(tape: _Tape) -> list[list[AnyNumber]]:
+def _reverse(tape: Tape) -> list[list[AnyNumber]]:
     """Blocks [output leaf][input leaf] of the Jacobian, by one sweep for each element of the outputs."""
     blocks = []
     for y in leaves(tape.out):

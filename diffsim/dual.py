@@ -13,8 +13,9 @@ import numpy as np
 
 from diffsim import array_ops
 from diffsim.errors import KindError
+from diffsim.number import AnyNumber, Params, as_wide_as, shape_of
 from diffsim.operators import ArrayOperators, Operators
-from diffsim.primitive import AnyNumber, Params, Primitive, Structural, as_wide_as, bind, each, shape_of
+from diffsim.primitive import Primitive, Structural, bind, each
 
 __all__ = ["ArrayDual", "Dual", "dual", "split"]
 

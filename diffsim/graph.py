@@ -18,8 +18,9 @@ import numpy as np
 
 from diffsim import array_ops, derivatives
 from diffsim.errors import ArgumentError, TraceError
+from diffsim.number import AnyNumber, Number, Params, new_level, shape_of
 from diffsim.operators import Operators
-from diffsim.primitive import TABLE, AnyNumber, Number, Params, Primitive, bind, each, new_level, shape_of
+from diffsim.primitive import TABLE, Primitive, bind, each
 from diffsim.rewrite import RULES, commutes
 from diffsim.tree import Tree, leaves, paths, rebuild, tree_map
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from diffsim import array_ops, ops
 from diffsim.errors import must
-from diffsim.primitive import AnyNumber, shape_of
+from diffsim.number import AnyNumber, shape_of
 from diffsim.value import Value, weighted_sum
 
 __all__ = ["MLP", "ArrayMLP", "Layer", "Module", "Neuron"]

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from diffsim import array_ops, ops
+from diffsim import array_ops, linear_algebra, ops
 from diffsim.errors import DiffsimError, KindError
-from diffsim.primitive import AnyNumber, Number, raw, shape_of
+from diffsim.number import AnyNumber, Number, raw, shape_of
 
 __all__ = ["call_function", "call_ufunc"]
 
@@ -48,7 +48,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[AnyNumber], kwargs
             f"{sorted(kwargs)}. Write the call without these."
         )
     if ufunc is np.matmul:
-        return array_ops.matmul(*inputs)
+        return linear_algebra.matmul(*inputs)
     if ufunc in _ON_VALUES:
         return ufunc(*map(raw, inputs))
     function = ops.by_ufunc().get(ufunc)
@@ -121,13 +121,13 @@ def _functions() -> dict[Any, Callable[..., AnyNumber]]:
         np.amax: a.max,
         np.amin: a.min,
         np.cumsum: a.cumsum,
-        np.dot: a.dot,
-        np.vdot: lambda x, y: a.dot(a.ravel(x), a.ravel(y)),
-        np.outer: a.outer,
-        np.linalg.solve: a.solve,
-        np.linalg.inv: a.inv,
-        np.linalg.det: a.det,
-        np.linalg.norm: a.norm,
+        np.dot: linear_algebra.dot,
+        np.vdot: lambda x, y: linear_algebra.dot(a.ravel(x), a.ravel(y)),
+        np.outer: linear_algebra.outer,
+        np.linalg.solve: linear_algebra.solve,
+        np.linalg.inv: linear_algebra.inv,
+        np.linalg.det: linear_algebra.det,
+        np.linalg.norm: linear_algebra.norm,
         np.reshape: lambda x, shape, **kw: a.reshape(x, shape),
         np.ravel: lambda x, **kw: a.ravel(x),
         np.transpose: a.transpose,

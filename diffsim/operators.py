@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from diffsim import array_ops, numpy_bridge, ops
+from diffsim import array_ops, linear_algebra, numpy_bridge, ops
 from diffsim.errors import KindError
-from diffsim.primitive import AnyNumber, Number, raw, shape_of
+from diffsim.number import AnyNumber, Number, raw, shape_of
 
 __all__ = ["ArrayOperators", "Operators"]
 
@@ -69,10 +69,10 @@ class Operators(Number):
         return ops.floor(ops.divide(other, self))
 
     def __matmul__(self, other: AnyNumber) -> AnyNumber:
-        return array_ops.matmul(self, other)
+        return linear_algebra.matmul(self, other)
 
     def __rmatmul__(self, other: AnyNumber) -> AnyNumber:
-        return array_ops.matmul(other, self)
+        return linear_algebra.matmul(other, self)
 
     def __neg__(self) -> AnyNumber:
         return ops.negative(self)
@@ -248,7 +248,7 @@ class ArrayOperators(Operators):
 
     def dot(self, other: AnyNumber) -> AnyNumber:
         """Inner or matrix product."""
-        return array_ops.dot(self, other)
+        return linear_algebra.dot(self, other)
 
     def ravel(self) -> AnyNumber:
         """All numbers in one row."""

@@ -32,7 +32,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from diffsim.primitive import AnyNumber, Elementwise, Select, bind, register
+from diffsim.number import AnyNumber
+from diffsim.primitive import Elementwise, Select, bind, register
 
 __all__ = [
     "abs",

@@ -12,7 +12,7 @@ import numpy as np
 
 from diffsim.errors import KindError, must
 from diffsim.graph import Graph
-from diffsim.primitive import raw, shape_of
+from diffsim.number import raw, shape_of
 from diffsim.value import Value
 
 if TYPE_CHECKING:

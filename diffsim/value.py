@@ -7,6 +7,7 @@ in the same order in every run.
 
 Two representations, one meaning: between Python floats the partial derivatives are computed on the way forward and
 stored (the fast path); everything else stores its primitive and arguments and asks for cotangents on the way back.
+The fast path, where operators are written out, makes this file longer than its neighbours.
 """
 
 from __future__ import annotations
@@ -19,26 +20,13 @@ from typing import Any, final
 import numpy as np
 
 from diffsim import array_ops
+from diffsim.data import checked, own, tidy
 from diffsim.errors import ArgumentError, KindError
+from diffsim.number import AnyNumber, Params, as_wide_as, leaf_level, raw, shape_of
 from diffsim.operators import ArrayOperators, Operators
-from diffsim.primitive import (
-    TABLE,
-    AnyNumber,
-    Elementwise,
-    Number,
-    Params,
-    Primitive,
-    Structural,
-    as_wide_as,
-    bind,
-    each,
-    leaf_level,
-    raw,
-    shape_of,
-    weigh,
-)
+from diffsim.primitive import TABLE, Elementwise, Primitive, Structural, bind, each, weigh
 
-__all__ = ["ArrayValue", "Value", "checked", "leaf", "sweep", "tidy", "weighted_sum"]
+__all__ = ["ArrayValue", "Value", "leaf", "sweep", "weighted_sum"]
 
 _tick = itertools.count(1).__next__  # one number a node, in the order of making
 _serial = operator.attrgetter("_serial")
@@ -118,8 +106,7 @@ class Value(Operators):
     _serial: int
 
     def __new__(cls, data: AnyNumber) -> Value:
-        data = checked(data)
-        return leaf(data.copy() if isinstance(data, np.ndarray) else data, leaf_level())
+        return leaf(own(checked(data)), leaf_level())
 
     # --- what a user reads and sets ---
 
@@ -392,64 +379,6 @@ def weighted_sum(weights: Sequence[AnyNumber], xs: Sequence[AnyNumber], bias: An
     for a, b in zip(weights, xs, strict=True):
         bias = bias + a * b
     return bias
-
-
-def tidy(x: AnyNumber) -> AnyNumber:
-    """float64 scalars as Python floats, 0-d arrays as scalars."""
-    if x.__class__ is np.float64:
-        return float(x)
-    if isinstance(x, np.ndarray) and not x.shape:
-        return tidy(x[()])
-    return x
-
-
-def checked(data: AnyNumber) -> AnyNumber:
-    """Data for a `Value`: real floating-point numbers, integers converted where that loses nothing."""
-    if data.__class__ is float:
-        return data
-    if isinstance(data, Value) and data._level >= leaf_level():
-        raise KindError(
-            f"Value: data must be plain numbers; got {data!r}. Use it as it is, or cut its derivative with v.data."
-        )
-    if isinstance(data, Number):
-        return data
-    if isinstance(data, int) and not isinstance(data, bool):
-        if int(float(data)) != data:
-            raise ArgumentError(
-                f"Value: integer {data} does not fit float64 exactly. Convert it yourself with float()."
-            )
-        return float(data)
-    if isinstance(data, list | tuple):
-        data = array_ops.array(data)
-        if isinstance(data, Number):
-            raise KindError("Value: data must be plain numbers; got a list with Values. Use diffsim.array([...]).")
-    if isinstance(data, np.ndarray | np.generic):
-        return _checked_array(data)
-    if hasattr(data, "context") or (hasattr(data, "as_integer_ratio") and not isinstance(data, bool)):
-        return data  # multiprecision numbers and fractions do their own arithmetic
-    raise KindError(f"Value: data must be a real number or an array of them; got {type(data).__name__} {data!r}.")
-
-
-def _checked_array(data: Any) -> AnyNumber:
-    kind = data.dtype.kind
-    if hasattr(data, "mask"):
-        raise KindError("Value: a masked array would lose its mask. Fill it, or take the numbers that are not masked.")
-    if kind in "iu":
-        converted = np.asarray(data, dtype=np.float64)
-        if not np.array_equal(converted.astype(data.dtype), data):
-            raise ArgumentError("Value: integers above 2**53 do not fit float64 exactly. Convert with astype(float).")
-        data = converted
-    elif kind == "c":
-        raise KindError("Value: data must be real; got complex numbers. Use two Values, real and imaginary part.")
-    elif kind == "O":
-        data = array_ops.array(data)
-        if isinstance(data, Number):
-            raise KindError("Value: data must be plain numbers; got an array with Values. Use diffsim.array(...).")
-        for element in data.ravel().tolist():
-            checked(element)
-    elif kind != "f":
-        raise KindError(f"Value: data must be real numbers; got an array of dtype {data.dtype}.")
-    return tidy(data)
 
 
 def _promote(data: list[AnyNumber], args: Sequence[AnyNumber]) -> None:

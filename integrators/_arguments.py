@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from diffsim import array_ops
 from diffsim.errors import ArgumentError, KindError, must, unknown_name
-from diffsim.primitive import Number, raw
+from diffsim.number import Number, raw
 from diffsim.protocols import is_system, state_names
 from integrators._integrator import Integrator
 from integrators._right_hand_side import check_callable, label
@@ -199,6 +199,15 @@ def check_t_eval(t_eval: Any, t0: float, t1: float) -> NDArray[np.float64] | Non
             f"{_WHO}: t_eval must be strictly {way}; got t_eval[{i}]={times[i]}, t_eval[{i + 1}]={times[i + 1]}."
         )
     return times
+
+
+def check_interpolant(method: Integrator, times: NDArray[np.float64] | None) -> None:
+    """Refuse save times that an adaptive method without an interpolant cannot serve."""
+    if times is not None and method.adaptive and method.dense_order is None:
+        raise KindError(
+            f"{_WHO}: {type(method).__name__} has no interpolant, so it cannot serve t_eval; leave t_eval out, give the "
+            "tableau a b_dense, or take fixed steps (step=...)."
+        )
 
 
 def check_args(args: Any) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from diffsim import array_ops
-from diffsim.primitive import Number
+from diffsim.number import Number
 from integrators._problem import Problem
 from integrators._run import Run, Tick, allocate
 from integrators._sensitivity import Selection, run_block

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from diffsim.primitive import Number, Structural, bind, shape_of
+from diffsim.number import Number, shape_of
+from diffsim.primitive import Structural, bind
 
 State: TypeAlias = Any
 """A state: float, list, ndarray (n,) or (n, *batch), Value, Dual, Tracer, mpmath.mpf, Fraction."""
@@ -62,7 +63,7 @@ class Combination:
         return t + self.node * h
 
     def increment(self, h: State, stages: Sequence[State], exact: bool) -> State:
-        """Return ``h * sum_j weight_j stages[j]``.
+        """Return ``h * sum_j weight_j stages[j]``; a list where the stages are lists.
 
         Parameters
         ----------
@@ -73,6 +74,8 @@ class Combination:
             Whether weights are applied as ``* numerator / denominator``, which loses no digit of fractions and
             multiprecision numbers; floats take the rounded weight.
         """
+        if stages[0].__class__ is list or stages[0].__class__ is tuple:
+            return [self.increment(h, column, exact) for column in zip(*stages, strict=True)]
         total: State = None
         if not exact:
             for weight, members in self.pairs:
@@ -97,8 +100,7 @@ class Combination:
         if not self.terms:
             return y
         if y.__class__ is list or y.__class__ is tuple:
-            columns = zip(*stages, strict=True)
-            return [x + self.increment(h, column, exact) for x, column in zip(y, columns, strict=True)]
+            return [x + dx for x, dx in zip(y, self.increment(h, stages, exact), strict=True)]
         if exact or (y.__class__ is np.ndarray and y.size < _SMALL):
             return y + self.increment(h, stages, exact)
         used = [stages[j] for _, members in self.pairs for j in members]

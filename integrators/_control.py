@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.primitive import raw
+from diffsim.number import raw
 from integrators._right_hand_side import RightHandSide
 
 SAFETY = 0.9

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffsim.primitive import raw
+from diffsim.number import raw
 from integrators._grid import Grid
 from integrators._integrator import Integrator
 from integrators._right_hand_side import RightHandSide, first_value

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim.errors import ArgumentError, must
-from diffsim.primitive import Number, raw
+from diffsim.number import Number, raw
 
 _EPS = float(np.finfo(np.float64).eps)
 

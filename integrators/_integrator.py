@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias, final
 
 from diffsim.errors import KindError, must
-from diffsim.primitive import Number
+from diffsim.number import Number
 from integrators._combination import State
 
 __all__ = ["Integrator", "Step"]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim import array_ops, ops
-from diffsim.primitive import Number, raw
+from diffsim.number import Number, raw
 from integrators import _control as control_of
 from integrators._arguments import Control
 from integrators._control import DEFAULT_MAX_STEPS, MAX_FACTOR, MIN_FACTOR

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from diffsim import array_ops
 from diffsim.errors import must
-from diffsim.primitive import Number, raw, shape_of
+from diffsim.number import Number, raw, shape_of
 from diffsim.protocols import is_elementwise, is_system, parameter_names, parameter_values, with_parameters
 from integrators._adaptive import run_adaptive
 from integrators._arguments import Control

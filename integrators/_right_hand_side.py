@@ -10,7 +10,7 @@ import numpy as np
 
 from diffsim import array_ops
 from diffsim.errors import ArgumentError, KindError
-from diffsim.primitive import Number, raw
+from diffsim.number import Number, raw
 from diffsim.protocols import is_system
 
 _NO_RETURN = "Is a return statement missing?"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from diffsim import array_ops, ops
 from diffsim.errors import ArgumentError
-from diffsim.primitive import Number, raw
+from diffsim.number import Number, raw
 
 REACHED = "The solver successfully reached the end of the integration interval."
 

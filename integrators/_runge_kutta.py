@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from diffsim import array_ops
 from diffsim.errors import ArgumentError, KindError
-from diffsim.primitive import Number
+from diffsim.number import Number
 from integrators._combination import State, needs_exact
 from integrators._integrator import Integrator, RightHandSide, Step
 from integrators._tableau import Tableau

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from diffsim import array_ops
 from diffsim.errors import KindError, must, unknown_name
-from diffsim.primitive import Number, raw, shape_of
+from diffsim.number import Number, raw, shape_of
 from diffsim.protocols import is_system, parameter_names, state_names
 from integrators._problem import Problem
 from integrators._run import Run, Tick

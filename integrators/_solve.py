@@ -10,7 +10,7 @@ import numpy as np
 
 from diffsim import array_ops
 from diffsim.errors import RunError
-from diffsim.primitive import Number, raw
+from diffsim.number import Number, raw
 from diffsim.progress import progress_bar
 from diffsim.protocols import state_names
 from integrators import _arguments as check
@@ -144,6 +144,7 @@ def solve_ivp(
         max_step=max_step,
         max_steps=max_steps,
     )
+    check.check_interpolant(integrator, times)
     grid = None if integrator.adaptive or integrator.h is None else make_grid(t0, t1, integrator.h, times)
     selection, by_start, by_parameter = select(sensitivities, fun, further, first.shape[0])
     problem = Problem(

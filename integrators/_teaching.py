@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from diffsim.errors import ArgumentError, KindError, must
-from diffsim.primitive import raw
+from diffsim.number import raw
 from integrators._integrator import Integrator
 from integrators.classical import RK4, Euler
 

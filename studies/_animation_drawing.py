@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from diffsim import protocols
 from diffsim.errors import KindError, must, unknown_name
-from diffsim.primitive import raw
+from diffsim.number import raw
 from studies._output import label
 
 __all__: list[str] = []

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from diffsim import protocols
 from diffsim.errors import must
-from diffsim.primitive import raw
+from diffsim.number import raw
 from studies._animation_drawing import has_arrays
 from studies._animation_scene import limits_of
 from studies._animation_times import hermite

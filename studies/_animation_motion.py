@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from diffsim import array_ops, protocols
 from diffsim.errors import KindError, RunError, must
-from diffsim.primitive import raw
+from diffsim.number import raw
 from integrators._solution import Solution
 from integrators._solve import solve_ivp
 from studies._animation_drawing import find_drawing

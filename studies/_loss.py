@@ -12,7 +12,7 @@ import numpy as np
 from diffsim import array_ops
 from diffsim.derivatives import pushforward, value_and_grad
 from diffsim.errors import KindError, RunError, must
-from diffsim.primitive import raw
+from diffsim.number import raw
 from diffsim.protocols import with_parameters
 from integrators._solve import solve_ivp
 from studies._checks import Floats

@@ -12,7 +12,7 @@ import numpy as np
 
 from diffsim import array_ops, protocols
 from diffsim.errors import ArgumentError, KindError, must, unknown_name
-from diffsim.primitive import raw
+from diffsim.number import raw
 from systems._checks import check_arguments, check_declaration, checked
 
 __all__ = ["System"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.errors import ArgumentError, KindError, must, unknown_name
-from diffsim.primitive import Number, raw
+from diffsim.number import Number, raw
 
 __all__: list[str] = []
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from diffsim import ops
-from diffsim.primitive import raw
+from diffsim.number import raw
 from systems._base import System
 
 __all__ = ["Lorenz63"]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from diffsim import array_ops, ops
-from diffsim.primitive import raw
+from diffsim.number import raw
 from systems._angular import AngularSystem
 
 __all__ = ["Pendulum"]

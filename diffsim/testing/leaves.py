@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from diffsim.primitive import shape_of
+from diffsim.number import shape_of
 from diffsim.tree import Tree, leaves, paths, rebuild
 
 __all__ = ["Layout", "named_leaves", "split"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim.errors import DiffsimError, KindError, must
-from diffsim.primitive import raw, shape_of
+from diffsim.number import raw, shape_of
 from diffsim.testing.differences import Slope, slope
 from diffsim.testing.leaves import Layout
 from diffsim.testing.wording import GradientError

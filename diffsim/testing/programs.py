@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from diffsim import array_ops, ops
+from diffsim import array_ops, linear_algebra, ops
 from diffsim.errors import ArgumentError, must, unknown_name
-from diffsim.primitive import TABLE, AnyNumber, Elementwise, Interval, shape_of
+from diffsim.number import AnyNumber, shape_of
+from diffsim.primitive import TABLE, Elementwise, Interval
 from diffsim.testing.domains import arrays_inside, need_hypothesis
 
 if TYPE_CHECKING:
@@ -204,11 +205,11 @@ _ARRAY_STEPS: tuple[_Step, ...] = (
     _Step("sum", 1, array_ops.sum, _is_vector),
     _Step("mean", 1, array_ops.mean, _is_vector),
     _Step("prod", 1, array_ops.prod, _is_vector),
-    _Step("norm", 1, array_ops.norm, lambda xs: _is_vector(xs) and _away(np.linalg.norm(xs[0]))),
+    _Step("norm", 1, linear_algebra.norm, lambda xs: _is_vector(xs) and _away(np.linalg.norm(xs[0]))),
     _Step("cumsum", 1, array_ops.cumsum, _is_vector),
     _Step("max", 1, array_ops.max, _spread_out),
     _Step("min", 1, array_ops.min, _spread_out),
-    _Step("dot", 2, array_ops.dot, lambda xs: _is_vector(xs) and len({len(x) for x in xs}) == 1),
+    _Step("dot", 2, linear_algebra.dot, lambda xs: _is_vector(xs) and len({len(x) for x in xs}) == 1),
     _Step("first", 1, lambda x: array_ops.getitem(x, 0), _is_vector),
     _Step("turned", 1, lambda x: array_ops.getitem(x, slice(None, None, -1)), _is_vector),
     _Step("repeated", 1, lambda x: array_ops.getitem(x, [0, 1, 0]), _is_vector),

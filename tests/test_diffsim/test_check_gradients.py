@@ -12,9 +12,10 @@ import mpmath
 import numpy as np
 import pytest
 
-from diffsim import array_ops, ops
+from diffsim import array_ops, linear_algebra, ops
 from diffsim.errors import ArgumentError, DiffsimError, KindError
-from diffsim.primitive import Elementwise, raw
+from diffsim.number import raw
+from diffsim.primitive import Elementwise
 from diffsim.testing import GradientError, GradientWarning, check_gradients
 from diffsim.testing.differences import slope
 
@@ -91,7 +92,7 @@ def test_modes_and_orders(modes: Any, order: int) -> None:
 
 def test_nested_arguments_and_results() -> None:
     def f(p: Any, n: int, name: str) -> Any:
-        return {"norm": array_ops.norm(p["v"]) ** n, "pair": (p["s"][0] * p["s"][1], [p["v"] * p["s"][0]]), "k": 3.0}
+        return {"norm": linear_algebra.norm(p["v"]) ** n, "pair": (p["s"][0] * p["s"][1], [p["v"] * p["s"][0]]), "k": 3.0}
 
     p = {"v": np.array([1.0, -2.0, 0.5]), "s": (0.5, 3.0), "label": "x"}
     assert check_gradients(f, p, 3, "cubic", unresolved="raise").n_unresolved == 0

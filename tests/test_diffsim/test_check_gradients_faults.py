@@ -12,7 +12,8 @@ import pytest
 
 from diffsim import array_ops, ops
 from diffsim.dual import Dual
-from diffsim.primitive import Elementwise, Number, Structural, bind, raw, shape_of
+from diffsim.number import Number, raw, shape_of
+from diffsim.primitive import Elementwise, Structural, bind
 from diffsim.testing import GradientError, check_gradients
 
 A = np.array([[1.0, 2.0, -1.0], [0.5, -1.5, 3.0], [2.0, 0.25, 1.0]])

@@ -16,7 +16,7 @@ import pytest
 from diffsim import array_ops, ops
 from diffsim.derivatives import grad, hessian, jacobian, jvp, vjp
 from diffsim.errors import DiffsimError
-from diffsim.primitive import leaf_level
+from diffsim.number import leaf_level
 from diffsim.value import Value
 
 PROGRAM = """

@@ -1,0 +1,76 @@
+"""What may become the data of a `Value`: real floating-point numbers, and what converts to them without a loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from diffsim import array_ops
+from diffsim.errors import ArgumentError, KindError
+from diffsim.number import AnyNumber, Number, leaf_level
+
+__all__ = ["checked", "own", "tidy"]
+
+
+def tidy(x: AnyNumber) -> AnyNumber:
+    """float64 scalars as Python floats, 0-d arrays as scalars."""
+    if x.__class__ is np.float64:
+        return float(x)
+    if isinstance(x, np.ndarray) and not x.shape:
+        return tidy(x[()])
+    return x
+
+
+def own(data: AnyNumber) -> AnyNumber:
+    """A copy of a plain array: the caller may write into it before the derivative is taken."""
+    return data.copy() if isinstance(data, np.ndarray) else data
+
+
+def checked(data: AnyNumber) -> AnyNumber:
+    """Data for a `Value`: real floating-point numbers, integers converted where that loses nothing."""
+    if data.__class__ is float:
+        return data
+    if isinstance(data, Number) and data._level >= leaf_level():
+        raise KindError(
+            f"Value: data must be plain numbers; got {data!r}. Use it as it is, or cut its derivative with v.data."
+        )
+    if isinstance(data, Number):
+        return data
+    if isinstance(data, int) and not isinstance(data, bool):
+        if int(float(data)) != data:
+            raise ArgumentError(
+                f"Value: integer {data} does not fit float64 exactly. Convert it yourself with float()."
+            )
+        return float(data)
+    if isinstance(data, list | tuple):
+        data = array_ops.array(data)
+        if isinstance(data, Number):
+            raise KindError("Value: data must be plain numbers; got a list with Values. Use diffsim.array([...]).")
+    if isinstance(data, np.ndarray | np.generic):
+        return _checked_array(data)
+    if hasattr(data, "context") or (hasattr(data, "as_integer_ratio") and not isinstance(data, bool)):
+        return data  # multiprecision numbers and fractions do their own arithmetic
+    raise KindError(f"Value: data must be a real number or an array of them; got {type(data).__name__} {data!r}.")
+
+
+def _checked_array(data: Any) -> AnyNumber:
+    kind = data.dtype.kind
+    if hasattr(data, "mask"):
+        raise KindError("Value: a masked array would lose its mask. Fill it, or take the numbers that are not masked.")
+    if kind in "iu":
+        converted = np.asarray(data, dtype=np.float64)
+        if not np.array_equal(converted.astype(data.dtype), data):
+            raise ArgumentError("Value: integers above 2**53 do not fit float64 exactly. Convert with astype(float).")
+        data = converted
+    elif kind == "c":
+        raise KindError("Value: data must be real; got complex numbers. Use two Values, real and imaginary part.")
+    elif kind == "O":
+        data = array_ops.array(data)
+        if isinstance(data, Number):
+            raise KindError("Value: data must be plain numbers; got an array with Values. Use diffsim.array(...).")
+        for element in data.ravel().tolist():
+            checked(element)
+    elif kind != "f":
+        raise KindError(f"Value: data must be real numbers; got an array of dtype {data.dtype}.")
+    return tidy(data)

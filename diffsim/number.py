@@ -1,0 +1,100 @@
+"""`Number`, the base of every number that records what is done to it, and the levels that keep them apart.
+
+A number carries a level: which differentiation it belongs to, the inner ones higher.  `diffsim.primitive.bind` gives
+an operation to the number with the highest level, which strips itself off, binds again, and wraps the answer.  Nested
+derivatives therefore never confuse their perturbations (Siskind and Pearlmutter, "Perturbation confusion and
+referential transparency", 2005).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from diffsim.primitive import Primitive
+
+__all__ = ["AnyNumber", "Number", "Params", "as_wide_as", "leaf_level", "new_level", "raw", "shape_of"]
+
+# A number of any kind: float, ndarray, Value, Dual, Tracer, mpmath.mpf, Fraction.
+AnyNumber: TypeAlias = Any
+Params: TypeAlias = Mapping[str, Any]
+
+
+class Number:
+    """Base of the numbers that record: everything that walks through user code in place of a float.
+
+    Abstract.  `level` orders nested differentiations: an operation belongs to the argument with the highest level.
+    PERF: not an `abc.ABC`, whose isinstance is six times slower and stands in every operation.
+    """
+
+    __slots__ = ("_level",)
+    _level: int
+
+    liftable = True  # whether an array of these is one number (Value, Dual) or an object array (Tracer)
+
+    def _apply(self, row: Primitive, args: Sequence[AnyNumber], params: Params) -> AnyNumber:
+        """Carry out one operation at this number's level, and record it."""
+        raise NotImplementedError
+
+    @property
+    def _below(self) -> AnyNumber:
+        """The number underneath, one level down; itself where there is none to look at."""
+        raise NotImplementedError
+
+
+_enclosing: ContextVar[int] = ContextVar("diffsim_enclosing_level", default=-1)
+_next_level = itertools.count(2, 2).__next__
+
+
+@contextmanager
+def new_level() -> Iterator[int]:
+    """Enter one more differentiation; yields the level of its numbers.
+
+    Levels are never used twice, so what starts later is inside, in every thread and after every exception.
+    """
+    level = _next_level()
+    token = _enclosing.set(level)
+    try:
+        yield level
+    finally:
+        _enclosing.reset(token)
+
+
+def leaf_level() -> int:
+    """Level of a `Value` that user code makes here: just above the enclosing differentiation."""
+    return _enclosing.get() + 1
+
+
+def raw(x: AnyNumber) -> AnyNumber:
+    """Strip every recording layer: the plain float or array underneath.
+
+    For decisions (step sizes, finiteness, branches), never for results: it drops derivatives.
+    A tracer has nothing underneath and is returned as it is.
+    """
+    while isinstance(x, Number):
+        below = x._below
+        if below is x:
+            return x
+        x = below
+    return x
+
+
+def shape_of(x: AnyNumber) -> tuple[int, ...]:
+    """Shape of a number of any kind; a scalar has ``()``."""
+    if x.__class__ is float:
+        return ()
+    shape: tuple[int, ...] | None = getattr(x, "shape", None)
+    return np.shape(x) if shape is None else shape
+
+
+def as_wide_as(c: AnyNumber, data: AnyNumber) -> AnyNumber:
+    """A plain tangent or cotangent in the floating-point type of the number it belongs to."""
+    if isinstance(data, np.ndarray | np.float32) and isinstance(c, np.ndarray | np.floating) and c.dtype != data.dtype:
+        return c.astype(data.dtype) if data.dtype.kind == "f" and c.dtype.kind == "f" else c
+    return c
