@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from diffsim import array_ops
-from diffsim.errors import ArgumentError, KindError
+from diffsim.errors import ArgumentError, KindError, shown
 from diffsim.number import AnyNumber, Number, leaf_level
 
 __all__ = ["checked", "own", "tidy"]
@@ -27,50 +27,61 @@ def own(data: AnyNumber) -> AnyNumber:
     return data.copy() if isinstance(data, np.ndarray) else data
 
 
-def checked(data: AnyNumber) -> AnyNumber:
-    """Data for a `Value`: real floating-point numbers, integers converted where that loses nothing."""
+def checked(data: AnyNumber, what: str = "Value: data") -> AnyNumber:
+    """Data for a `Value`: real floating-point numbers, integers converted where that loses nothing.
+
+    `what` is how a message begins.
+    """
     if data.__class__ is float:
         return data
     if isinstance(data, Number) and data._level >= leaf_level():
         raise KindError(
-            f"Value: data must be plain numbers; got {data!r}. Use it as it is, or cut its derivative with v.data."
+            f"{what} must be plain numbers; got {data!r}. Use it as it is, or cut its derivative with v.data."
         )
     if isinstance(data, Number):
         return data
     if isinstance(data, int) and not isinstance(data, bool):
-        if int(float(data)) != data:
-            raise ArgumentError(
-                f"Value: integer {data} does not fit float64 exactly. Convert it yourself with float()."
-            )
-        return float(data)
+        return _exact(data, what)
     if isinstance(data, list | tuple):
         data = array_ops.array(data)
         if isinstance(data, Number):
-            raise KindError("Value: data must be plain numbers; got a list with Values. Use diffsim.array([...]).")
+            raise KindError(f"{what} must be plain numbers; got a list with Values. Use diffsim.array([...]).")
     if isinstance(data, np.ndarray | np.generic):
-        return _checked_array(data)
+        return _checked_array(data, what)
     if hasattr(data, "context") or (hasattr(data, "as_integer_ratio") and not isinstance(data, bool)):
         return data  # multiprecision numbers and fractions do their own arithmetic
-    raise KindError(f"Value: data must be a real number or an array of them; got {type(data).__name__} {data!r}.")
+    raise KindError(f"{what} must be a real number or an array of them; got {type(data).__name__} {shown(data)}.")
 
 
-def _checked_array(data: Any) -> AnyNumber:
+def _exact(data: int, what: str) -> float:
+    try:
+        converted = float(data)
+    except OverflowError:
+        converted = 0.0
+    if int(converted) != data:
+        raise ArgumentError(f"{what}: integer {shown(data)} does not fit float64 exactly. Convert it with float().")
+    return converted
+
+
+def _checked_array(data: Any, what: str) -> AnyNumber:
     kind = data.dtype.kind
     if hasattr(data, "mask"):
-        raise KindError("Value: a masked array would lose its mask. Fill it, or take the numbers that are not masked.")
+        raise KindError(
+            f"{what}: a masked array would lose its mask. Fill it, or take the numbers that are not masked."
+        )
     if kind in "iu":
         converted = np.asarray(data, dtype=np.float64)
         if not np.array_equal(converted.astype(data.dtype), data):
-            raise ArgumentError("Value: integers above 2**53 do not fit float64 exactly. Convert with astype(float).")
+            raise ArgumentError(f"{what}: integers above 2**53 do not fit float64 exactly. Convert with astype(float).")
         data = converted
     elif kind == "c":
-        raise KindError("Value: data must be real; got complex numbers. Use two Values, real and imaginary part.")
+        raise KindError(f"{what} must be real; got complex numbers. Use two Values, real and imaginary part.")
     elif kind == "O":
         data = array_ops.array(data)
         if isinstance(data, Number):
-            raise KindError("Value: data must be plain numbers; got an array with Values. Use diffsim.array(...).")
+            raise KindError(f"{what} must be plain numbers; got an array with Values. Use diffsim.array(...).")
         for element in data.ravel().tolist():
-            checked(element)
+            checked(element, what)
     elif kind != "f":
-        raise KindError(f"Value: data must be real numbers; got an array of dtype {data.dtype}.")
+        raise KindError(f"{what} must be real numbers; got an array of dtype {data.dtype}.")
     return tidy(data)

@@ -18,9 +18,9 @@ from diffsim import array_ops
 from diffsim.data import checked, tidy
 from diffsim.dual import dual, split
 from diffsim.errors import ArgumentError, KindError
-from diffsim.number import AnyNumber, new_level, shape_of
+from diffsim.number import AnyNumber, Number, as_wide_as, new_level, raw, shape_of
 from diffsim.tape import Tape, check_numbers, check_results
-from diffsim.tree import Tree, leaves, rebuild
+from diffsim.tree import Tree, leaves, leaves_like, paths, rebuild
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "pushforward", "value_and_grad", "vjp"]
 
@@ -32,15 +32,19 @@ Function = Callable[..., Any]
 
 
 def _positions(who: str, argnums: Argnums, n: int) -> tuple[int, ...]:
-    given = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-    for i in given:
-        if not isinstance(i, int) or not -n <= i < n:
-            raise ArgumentError(f"{who}: argnums must be positions among {n} arguments; got argnums={argnums!r}.")
-    return tuple(i % n for i in given)
+    given = tuple(argnums) if isinstance(argnums, Sequence) else (argnums,)
+    whole = all(isinstance(i, int | np.integer) and not isinstance(i, bool) and -n <= i < n for i in given)
+    found = tuple(int(i) % n for i in given) if whole else ()
+    if not whole or len(set(found)) < len(found):
+        raise ArgumentError(
+            f"{who}: argnums must be different positions among the {n} arguments that are not passed by name; "
+            f"got argnums={argnums!r}."
+        )
+    return found
 
 
 def _like(argnums: Argnums, results: list[Any]) -> Any:
-    return results[0] if isinstance(argnums, int) else tuple(results)
+    return tuple(results) if isinstance(argnums, Sequence) else results[0]
 
 
 def _tangents_for(who: str, primals: Sequence[Tree], tangents: Sequence[Tree], lead: tuple[int, ...]) -> list[Any]:
@@ -49,15 +53,14 @@ def _tangents_for(who: str, primals: Sequence[Tree], tangents: Sequence[Tree], l
         raise KindError(
             f"{who}: primals and tangents must be tuples, one entry an argument; write {who}(f, (x,), (v,))."
         )
-    moved, at = leaves(list(tangents)), leaves(list(primals))
-    if len(moved) != len(at):
-        raise ArgumentError(f"{who}: tangents must have the form of primals; got {len(moved)} for {len(at)} numbers.")
+    at, where = leaves(list(primals)), paths(list(primals))
     out = []
-    for v, x in zip(moved, at, strict=True):
-        v = checked(v)
-        if shape_of(v) != (*lead, *shape_of(x)):
-            wanted = (*lead, *shape_of(x))
-            raise ArgumentError(f"{who}: a tangent must have shape {wanted}, as its primal; got shape {shape_of(v)}.")
+    for v, x, path in zip(leaves_like(f"{who}: tangents", primals, tangents), at, where, strict=True):
+        v = v if isinstance(v, Number) else checked(v, f"{who}: tangents{path}")
+        wanted = (*lead, *shape_of(x))
+        if shape_of(v) != wanted:
+            rule = "one leading axis and the shape of its primal," if lead else "the shape of its primal,"
+            raise ArgumentError(f"{who}: tangents{path} must have {rule} shape {wanted}; got shape {shape_of(v)}.")
         out.append(v)
     return out
 
@@ -198,14 +201,15 @@ def vjp(f: Function, *primals: Tree) -> tuple[Tree, Callable[[Tree], Any]]:
     tape = Tape("vjp", f, primals, range(len(primals)), {})
 
     def pullback(cotangent: Tree) -> Any:
-        found, given = leaves(tape.out), leaves(cotangent)
-        if len(given) != len(found):
-            raise ArgumentError(f"pullback: the cotangent must have the form of the value; got {cotangent!r}.")
+        found, given = leaves(tape.out), []
+        what = "pullback: the cotangent"
+        for y, g, path in zip(found, leaves_like(what, tape.out, cotangent), paths(tape.out), strict=True):
+            g = g if isinstance(g, Number) else checked(g, what + path)
+            if shape_of(g) != shape_of(y):
+                raise ArgumentError(f"{what}{path} must have shape {shape_of(y)}; got shape {shape_of(g)}.")
+            given.append(g)
         tape.clear()
         for y, g in zip(found, given, strict=True):
-            g = checked(g)
-            if shape_of(g) != shape_of(y):
-                raise ArgumentError(f"pullback: a cotangent must have shape {shape_of(y)}; got shape {shape_of(g)}.")
             tape.pull(y, g)
         return tuple(tape.cotangents())
 
@@ -252,7 +256,7 @@ def jacobian(f: Function, argnums: Argnums = 0, mode: str = "auto") -> Function:
             tape = Tape("jacobian", f, args, positions, kwargs)
             n_outputs = sum(math.prod(shape_of(y)) for y in leaves(tape.out))
             # PERF: a forward direction costs about a third of a reverse sweep, and the tape is there already
-            if mode == "reverse" or n_outputs <= n_inputs:
+            if mode == "reverse" or n_outputs <= n_inputs or not leaves(trees):
                 blocks, out = _reverse(tape), tape.out
             else:
                 blocks, out = _forward(f, args, kwargs, positions, trees, n_inputs)
@@ -277,7 +281,8 @@ def _forward(
     starts = np.cumsum([0, *sizes])
     unit = np.eye(n)
     directions = [
-        unit[:, a : a + size].reshape(n, *shape_of(x)) for x, a, size in zip(leaves(trees), starts, sizes, strict=False)
+        as_wide_as(unit[:, a : a + size].reshape(n, *shape_of(x)), raw(x))
+        for x, a, size in zip(leaves(trees), starts, sizes, strict=False)
     ]
     out, tangents = pushforward(inner, trees, rebuild(trees, iter(directions)))
     blocks = []

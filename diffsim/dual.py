@@ -59,6 +59,8 @@ class Dual(Operators):
                 a = a.primal
             elif isinstance(a, np.ndarray) and a.dtype == object:
                 return each(row, args)
+            elif isinstance(a, list | tuple):
+                return bind(row, [array_ops.array(b) for b in args], params)
             primals.append(a)
         if row.singular:  # NaN and infinity are values here; the solvers look for them
             with np.errstate(all="ignore"):

@@ -19,7 +19,17 @@ import numpy as np
 if TYPE_CHECKING:
     from diffsim.primitive import Primitive
 
-__all__ = ["AnyNumber", "Number", "Params", "as_wide_as", "leaf_level", "new_level", "raw", "shape_of"]
+__all__ = [
+    "AnyNumber",
+    "Number",
+    "Params",
+    "as_wide_as",
+    "is_differentiation",
+    "leaf_level",
+    "new_level",
+    "raw",
+    "shape_of",
+]
 
 # A number of any kind: float, ndarray, Value, Dual, Tracer, mpmath.mpf, Fraction.
 AnyNumber: TypeAlias = Any
@@ -69,6 +79,11 @@ def new_level() -> Iterator[int]:
 def leaf_level() -> int:
     """Level of a `Value` that user code makes here: just above the enclosing differentiation."""
     return _enclosing.get() + 1
+
+
+def is_differentiation(level: int) -> bool:
+    """Whether numbers of this level belong to a differentiation and not to user code (see `leaf_level`)."""
+    return level > 0 and level % 2 == 0
 
 
 def raw(x: AnyNumber) -> AnyNumber:

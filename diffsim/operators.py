@@ -63,10 +63,10 @@ class Operators(Number):
         return ops.remainder(other, self)
 
     def __floordiv__(self, other: AnyNumber) -> AnyNumber:
-        return ops.floor(ops.divide(self, other))
+        return _floor_divide(self, other)
 
     def __rfloordiv__(self, other: AnyNumber) -> AnyNumber:
-        return ops.floor(ops.divide(other, self))
+        return _floor_divide(other, self)
 
     def __matmul__(self, other: AnyNumber) -> AnyNumber:
         return linear_algebra.matmul(self, other)
@@ -122,6 +122,9 @@ class Operators(Number):
 
     def __int__(self) -> int:
         self._refuse("int()")
+
+    def __index__(self) -> int:
+        self._refuse("use as an index")
 
     def __complex__(self) -> complex:
         self._refuse("complex()")
@@ -200,6 +203,13 @@ class Operators(Number):
     def _constant(self, data: AnyNumber) -> AnyNumber:
         """A number of this kind and level with the given data and no derivative."""
         raise NotImplementedError
+
+
+def _floor_divide(x: AnyNumber, y: AnyNumber) -> AnyNumber:
+    """``x // y`` to the last bit as Python and NumPy have it: 1.0 // 0.1 is 9.0, although 1.0 / 0.1 is 10.0."""
+    quotient = (x - ops.remainder(x, y)) / y
+    floor = ops.floor(quotient)
+    return floor + ops.where(ops.greater(quotient - floor, 0.5), 1.0, 0.0)
 
 
 class ArrayOperators(Operators):

@@ -9,7 +9,7 @@ import numpy as np
 
 from diffsim import array_ops
 from diffsim.data import checked, own, tidy
-from diffsim.errors import ArgumentError, KindError
+from diffsim.errors import KindError, shown
 from diffsim.number import AnyNumber, Number, as_wide_as, new_level, shape_of
 from diffsim.tree import Tree, leaves, paths, rebuild, tree_map
 from diffsim.value import Value, leaf, sweep
@@ -22,11 +22,8 @@ def check_numbers(who: str, tree: Tree, name: str) -> Tree:
     found = []
     for path, x in zip(paths(tree), leaves(tree), strict=True):
         if x is None or isinstance(x, str | bytes | set) or callable(x):
-            raise KindError(f"{who}: {name}{path} must be a real number or an array; got {x!r}. See argnums.")
-        try:
-            found.append(checked(x))
-        except (KindError, ArgumentError) as error:
-            raise type(error)(f"{who}: {name}{path}: {error}") from None
+            raise KindError(f"{who}: {name}{path} must be a real number or an array; got {shown(x)}. See argnums.")
+        found.append(x if isinstance(x, Number) else checked(x, f"{who}: {name}{path}"))
     return rebuild(tree, iter(found))
 
 
@@ -46,6 +43,8 @@ def check_results(who: str, x: Tree, level: int) -> Tree:
             raise KindError(f"{who}: the function must return real numbers; got {y!r}.")
         if y is None:
             raise KindError(f"{who}: the function must return real numbers; got None. Is its `return` missing?")
+        if not isinstance(y, Number | int | float | np.ndarray | np.generic) and not hasattr(y, "__float__"):
+            raise KindError(f"{who}: the function must return real numbers; got {shown(y)}.")
         return _down_to(y, level)
 
     return tree_map(result, x)

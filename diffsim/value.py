@@ -22,7 +22,7 @@ import numpy as np
 from diffsim import array_ops
 from diffsim.data import checked, own, tidy
 from diffsim.errors import ArgumentError, KindError
-from diffsim.number import AnyNumber, Params, as_wide_as, leaf_level, raw, shape_of
+from diffsim.number import AnyNumber, Number, Params, as_wide_as, is_differentiation, leaf_level, raw, shape_of
 from diffsim.operators import ArrayOperators, Operators
 from diffsim.primitive import TABLE, Elementwise, Primitive, Structural, bind, each, weigh
 
@@ -122,11 +122,11 @@ class Value(Operators):
     @property
     def data(self) -> AnyNumber:
         """The plain number or array."""
-        return self._plain
+        return self._plain if self._plain.__class__ is float else _seen_from_here(self._plain)
 
     @data.setter
     def data(self, new: AnyNumber) -> None:
-        new = checked(new)
+        new = own(checked(new))
         if shape_of(new) != shape_of(self._plain):
             raise ArgumentError(
                 f"Value: data must keep its shape {shape_of(self._plain)}; got shape {shape_of(new)}. Make a new Value."
@@ -140,12 +140,16 @@ class Value(Operators):
             grad = self._node._grad
         except AttributeError:  # no pass has come by
             grad = 0.0
-        shape = shape_of(self._plain)
+        grad, shape = _seen_from_here(grad), shape_of(self._plain)
         return as_wide_as(np.broadcast_to(grad, shape).copy(), self._plain) if shape_of(grad) != shape else grad
 
     @grad.setter
     def grad(self, new: AnyNumber) -> None:
-        self._node._grad = np.broadcast_to(checked(new), self.shape).copy() if self.shape else checked(new)
+        new, shape = own(checked(new, "Value: grad")), self.shape
+        if shape_of(new) not in ((), shape):
+            raise ArgumentError(f"Value: grad must have shape {shape} or be one number; got shape {shape_of(new)}.")
+        new = array_ops.broadcast_to(new, shape) + np.zeros(shape) if shape else new
+        self._node._grad = as_wide_as(new, self._plain)
 
     def backward(self, cotangent: AnyNumber = None) -> None:
         """Send a cotangent (1 by default) back through everything this number was made from.
@@ -162,7 +166,14 @@ class Value(Operators):
         ------
         ArgumentError
             No cotangent for an array, or one of another shape.
+        KindError
+            The number is one that `diffsim.grad` or another derivative has handed to a function.
         """
+        if is_differentiation(self._level):
+            raise KindError(
+                "Value.backward: this number belongs to an enclosing grad (or jacobian, vjp), which differentiates it "
+                "itself. Call diffsim.grad inside, or backward on a Value made inside: Value(x)."
+            )
         if cotangent is None:
             if self.shape:
                 raise ArgumentError(
@@ -170,16 +181,22 @@ class Value(Operators):
                     "Sum it first, or pass backward(np.ones(v.shape))."
                 )
             cotangent = 1.0
-        elif shape_of(cotangent) != self.shape:
-            raise ArgumentError(
-                f"Value.backward: the cotangent must have shape {self.shape}; got shape {shape_of(cotangent)}."
-            )
-        sweep(self._node, tidy(cotangent))
+        else:
+            cotangent = own(checked(cotangent, "Value.backward: the cotangent"))
+            if shape_of(cotangent) != self.shape:
+                raise ArgumentError(
+                    f"Value.backward: the cotangent must have shape {self.shape}; got shape {shape_of(cotangent)}."
+                )
+        layer: AnyNumber = self
+        while isinstance(layer, Number) and layer._below is not layer:  # a Value kept from elsewhere may lie on top
+            if isinstance(layer, Value) and not is_differentiation(layer._level):
+                sweep(layer._node, cotangent)
+            layer = layer._below
 
     def __repr__(self) -> str:
-        grad = getattr(self._node, "_grad", 0.0)
+        grad = _seen_from_here(getattr(self._node, "_grad", 0.0))
         shown = "" if np.all(np.equal(raw(grad), 0.0)) else f", grad={grad!r}"
-        return f"Value({self._plain!r}{shown})"
+        return f"Value({self.data!r}{shown})"
 
     def __reduce__(self) -> Any:
         if self._node._parents:
@@ -215,6 +232,8 @@ class Value(Operators):
                     return each(row, args)
                 if a.flags.writeable and not row.linear:
                     a = a.copy()  # the caller may write into it before the way back
+            elif isinstance(a, list | tuple):
+                return bind(row, [array_ops.array(b) for b in args], params)
             data.append(a)
             scalar = scalar and a.__class__ is float
         if not scalar and row.elementwise:
@@ -379,6 +398,13 @@ def weighted_sum(weights: Sequence[AnyNumber], xs: Sequence[AnyNumber], bias: An
     for a, b in zip(weights, xs, strict=True):
         bias = bias + a * b
     return bias
+
+
+def _seen_from_here(x: AnyNumber) -> AnyNumber:
+    """A number without the layers of user code here and further in: those of enclosing differentiations stay."""
+    while isinstance(x, Value) and x._level >= leaf_level():
+        x = x._plain
+    return x
 
 
 def _promote(data: list[AnyNumber], args: Sequence[AnyNumber]) -> None:
