@@ -128,6 +128,8 @@ class RightHandSide:
                 f"solve_ivp: fun must return real numbers; got complex ones from {label(self.fun)}. "
                 "Split the state into real and imaginary parts."
             )
+        if kind == "O" and all(isinstance(x, int | float | np.integer | np.floating) for x in state.flat):
+            return state.astype(np.float64)
         if kind not in "fiub":
             found = type(state.ravel()[0]).__name__ if state.size else str(state.dtype)
             raise KindError(f"solve_ivp: fun must return numbers; got {found} from {label(self.fun)}.")

@@ -1,0 +1,289 @@
+"""Every method in the folder proves what it claims; a new file is tested the moment it is there."""
+
+from __future__ import annotations
+
+import pickle
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+
+from diffsim.value import Value
+from integrators import Integrator, RungeKutta, solve_ivp
+from integrators._methods import method_class, method_names
+from systems import DoublePendulum, Pendulum
+
+METHODS = method_names()
+ADAPTIVE = tuple(name for name in METHODS if method_class(name)().adaptive)
+FIXED = tuple(name for name in METHODS if name not in ADAPTIVE)
+RNG = np.random.default_rng(20240611)
+STARTS = RNG.uniform(-1.5, 1.5, (4, 3, 2))
+
+
+def choice(name: str, step: float = 0.02) -> dict[str, Any]:
+    """The keywords that pick a method: a step where it takes one."""
+    return {"method": name} if name in ADAPTIVE else {"method": name, "step": step}
+
+
+def swing(t: float, y: Any) -> list[Any]:
+    """A driven pendulum in plain NumPy, of no System's doing."""
+    return [y[1], -np.sin(y[0]) - 0.1 * y[1] + 0.3 * np.cos(1.3 * t)]
+
+
+def test_folder_walk_finds_the_methods_that_the_issue_names() -> None:
+    assert {"Euler", "Midpoint", "Heun", "Ralston", "RK4", "RK38", "SSPRK3", "RK23", "RK45"} <= set(METHODS)
+    assert ADAPTIVE == ("RK23", "RK45")
+
+
+# -- order -------------------------------------------------------------------------------------------------------
+
+
+def _error(method: Integrator, n_steps: int) -> mpmath.mpf:
+    """Global error at t = 1 on a coupled, nonlinear, time-dependent problem with a known solution, at 40 digits.
+
+    u = exp(sin t), v = 1/(1 + t): u' = u cos t + (v (1 + t) - 1) u, v' = -v**2 + (u - exp(sin t)) v.
+    """
+    h = mpmath.mpf(1) / n_steps
+
+    def f(t: Any, y: Any) -> list[Any]:
+        u, v = y
+        return [u * mpmath.cos(t) + (v * (1 + t) - 1) * u, -v * v + (u - mpmath.exp(mpmath.sin(t))) * v]
+
+    y = [mpmath.mpf(1), mpmath.mpf(1)]
+    for k in range(n_steps):
+        y = method.step(f, k * h, y, h)
+    return max(abs(y[0] - mpmath.exp(mpmath.sin(1))), abs(y[1] - mpmath.mpf(1) / 2))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_observed_order_is_the_claimed_one(name: str) -> None:
+    method = method_class(name)()
+    with mpmath.workdps(40):
+        observed = float(mpmath.log(_error(method, 128) / _error(method, 256), 2))
+    assert abs(observed - method.order) < 0.2
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_observed_order_of_a_solve_is_the_claimed_one(name: str) -> None:
+    method = method_class(name)()
+    errors = []
+    for n_steps in (20, 40):
+        sol = solve_ivp(lambda t, y: y * np.cos(t), (0.0, 2.0), [1.0], method=method.with_step(2.0 / n_steps))
+        errors.append(abs(sol.y[0, -1] - np.exp(np.sin(2.0))))
+    assert abs(np.log2(errors[0] / errors[1]) - method.order) < 0.35  # coarse, as rounding must stay far below
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_save_times_between_nodes_have_the_order_of_the_method(name: str) -> None:
+    method = method_class(name)()
+    t_eval = np.array([0.333, 0.777, 1.111, 1.999])
+    errors = []
+    for n_steps in (20, 40):
+        sol = solve_ivp(
+            lambda t, y: y * np.cos(t), (0.0, 2.0), [1.0], method=method.with_step(2.0 / n_steps), t_eval=t_eval
+        )
+        np.testing.assert_array_equal(sol.t, t_eval)
+        errors.append(np.abs(sol.y[0] - np.exp(np.sin(t_eval))).max())
+    assert np.log2(errors[0] / errors[1]) > method.order - 0.5
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+def test_error_estimate_has_the_order_of_the_embedded_method(name: str) -> None:
+    method = method_class(name)()
+    assert method.error_order is not None
+
+    def f(t: Any, y: Any) -> list[Any]:
+        return [y[0] * mpmath.cos(t), -y[1] * y[1]]
+
+    with mpmath.workdps(40):
+        start = [mpmath.mpf(1), mpmath.mpf(1)]
+        sizes = [mpmath.mpf(1) / n for n in (64, 128)]
+        local = []
+        for h in sizes:
+            step = method.advance(f, mpmath.mpf("0.3"), start, h)
+            assert isinstance(method, RungeKutta)
+            weights = method.tableau.error_weights
+            assert weights is not None
+            local.append(abs(weights.increment(h, [k[1] for k in step.stages], exact=True)))
+        observed = float(mpmath.log(local[0] / local[1], 2))
+    assert abs(observed - (method.error_order + 1)) < 0.2
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+def test_interpolant_has_its_claimed_order(name: str) -> None:
+    method = method_class(name)()
+    assert method.dense_order is not None
+    local = []
+    for h in (0.2, 0.1):
+        y = np.array([[1.0]])
+        step = method.advance(lambda t, y: y * np.cos(t), 0.0, y, h)
+        x = np.linspace(0.0, 1.0, 21)
+        inside = method.interpolate(y, h, step.stages, x)
+        local.append(np.abs(inside[0] - np.exp(np.sin(x * h))).max())
+    assert np.log2(local[0] / local[1]) > method.dense_order + 1 - 0.25
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_backward_solve_returns_home(name: str) -> None:
+    order = method_class(name)().order
+    gaps = []
+    for step in (0.02, 0.01):
+        there = solve_ivp(swing, (0.0, 3.0), [1.0, 0.3], method=method_class(name)(step))
+        back = solve_ivp(swing, (3.0, 0.0), there.y[:, -1], method=method_class(name)(step))
+        assert back.t[0] == 3.0
+        assert back.t[-1] == 0.0
+        gaps.append(np.abs(back.y[:, -1] - [1.0, 0.3]).max())
+    assert gaps[1] < 3.0 * 0.01**order + 1e-14
+    assert gaps[1] < gaps[0] * 0.5 ** (order - 0.5) + 1e-14
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+def test_backward_adaptive_solve_returns_home_within_the_tolerance(name: str) -> None:
+    there = solve_ivp(swing, (0.0, 3.0), [1.0, 0.3], name, rtol=1e-9, atol=1e-11)
+    back = solve_ivp(swing, (3.0, 0.0), there.y[:, -1], name, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(back.y[:, -1], [1.0, 0.3], atol=2e-7)
+
+
+# -- any kind of number ------------------------------------------------------------------------------------------
+
+
+def _stability_polynomial(method: Any, z: Fraction) -> Fraction:
+    """R(z) = 1 + sum_k z**(k + 1) b A**k 1, from the tableau alone (Hairer, Norsett, Wanner II, eq. IV.2.9)."""
+    a, b, n = method.tableau.a, method.tableau.b, method.tableau.n_stages
+    vector, total = [Fraction(1)] * n, Fraction(1)
+    for k in range(n):
+        total += z ** (k + 1) * sum(w * v for w, v in zip(b, vector, strict=True))
+        vector = [sum(a[i][j] * vector[j] for j in range(n)) for i in range(n)]
+    return total
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_step_on_fractions_is_exact(name: str) -> None:
+    method = method_class(name)()
+    if not isinstance(method, RungeKutta):
+        pytest.skip("no stability polynomial without a tableau")
+    h, rate = Fraction(1, 7), Fraction(-3, 2)
+    assert method.step(lambda t, y: rate * y, Fraction(0), Fraction(1), h) == _stability_polynomial(method, h * rate)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_step_on_integers_and_a_fraction_keeps_fractions(name: str) -> None:
+    (y,) = method_class(name)().step(lambda t, y: [Fraction(1)], 0, [0], Fraction(1, 3))
+    assert y == Fraction(1, 3)
+    assert isinstance(y, Fraction)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_step_on_multiprecision_numbers_loses_no_digit(name: str) -> None:
+    method = method_class(name)()
+    if not isinstance(method, RungeKutta):
+        pytest.skip("no stability polynomial without a tableau")
+    with mpmath.workdps(60):
+        h = mpmath.mpf(1) / 7
+        exact = _stability_polynomial(method, Fraction(-1, 7))
+        wanted = mpmath.mpf(exact.numerator) / exact.denominator
+        for y in (method.step(lambda t, y: -y, 0, mpmath.mpf(1), h),
+                  method.step(lambda t, y: [-y[0]], 0, [mpmath.mpf(1)], h)[0],
+                  method.step(lambda t, y: -y, 0, np.array([mpmath.mpf(1)]), h)[0]):
+            assert abs(y - wanted) < mpmath.mpf(10) ** -58
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_step_gives_the_same_bits_for_floats_lists_arrays_and_values(name: str) -> None:
+    method = method_class(name)()
+
+    def f(t: Any, y: Any) -> Any:
+        return -1.5 * y * y + t
+
+    wanted = method.step(f, 0.3, 0.8, 0.1)
+    assert isinstance(wanted, float)
+    (listed,) = method.step(lambda t, y: [f(t, y[0])], 0.3, [0.8], 0.1)
+    array = method.step(f, 0.3, np.array([0.8]), 0.1)
+    large = method.step(f, 0.3, np.full((2, 600), 0.8), 0.1)
+    value = method.step(f, 0.3, Value(np.array([0.8])), 0.1)
+    scalar = method.step(f, 0.3, Value(0.8), 0.1)
+    assert array.dtype == large.dtype == np.float64
+    assert {float(listed), float(array[0]), float(value.data[0]), float(scalar.data)} == {wanted}
+    assert (large == wanted).all()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_method_objects_compare_hash_and_pickle(name: str) -> None:
+    method = method_class(name)(0.01)
+    assert repr(method) == f"{name}(step=0.01)"
+    assert pickle.loads(pickle.dumps(method)) == method
+    assert hash(method_class(name)(step=0.01)) == hash(method)
+    assert method != method.with_step(0.02)
+    assert not method.adaptive
+
+
+# -- batches -----------------------------------------------------------------------------------------------------
+
+
+def _assert_lane(sol: Any, one: Any, spot: tuple[int, ...], *, shared: bool) -> None:
+    """Lane `spot` of a batch is the single solve, bit for bit, in everything that it reports."""
+    n_times = one.n_times
+    assert sol.n_times[spot] == n_times
+    assert sol.nfev[spot] == one.nfev
+    assert sol.status[spot] == one.status
+    assert sol.message[spot] == one.message
+    np.testing.assert_array_equal(sol.t[:n_times] if shared else sol.t[spot][:n_times], one.t)
+    np.testing.assert_array_equal(sol.y[(slice(None), *spot)][:, :n_times], one.y)
+    assert np.isnan(sol.y[(slice(None), *spot)][:, n_times:]).all()
+    for name in ("dy_dy0", "dy_dparams"):
+        if getattr(one, name) is not None:
+            lane = getattr(sol, name)[(slice(None), slice(None), *spot)]
+            np.testing.assert_array_equal(lane[..., :n_times], getattr(one, name))
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("sensitivities", [(), ("y0", "params")])
+@pytest.mark.parametrize("t_eval", [None, [0.5, 0.511, 1.3]])
+def test_lane_of_a_batch_is_the_single_solve_bit_for_bit(name: str, sensitivities: Any, t_eval: Any) -> None:
+    system = DoublePendulum()
+    more = {"t_eval": t_eval, "sensitivities": sensitivities, **choice(name)}
+    sol = solve_ivp(system, (0.0, 1.3), STARTS, **more)
+    assert sol.y.shape[:3] == (4, 3, 2)
+    for spot in np.ndindex(3, 2):
+        one = solve_ivp(system, (0.0, 1.3), STARTS[(slice(None), *spot)], **more)
+        _assert_lane(sol, one, spot, shared=name in FIXED or t_eval is not None)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_lane_of_a_batch_of_a_plain_function_is_the_single_solve(name: str) -> None:
+    starts = RNG.uniform(-1, 1, (2, 3))
+    sol = solve_ivp(swing, (0.0, 1.3), starts, **choice(name))
+    for i in range(3):
+        _assert_lane(sol, solve_ivp(swing, (0.0, 1.3), starts[:, i], **choice(name)), (i,), shared=name in FIXED)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_permuted_batch_gives_permuted_results(name: str) -> None:
+    system, order = Pendulum(damping=0.1), RNG.permutation(300)
+    starts = RNG.uniform(-1.5, 1.5, (2, 300))
+    sol = solve_ivp(system, (0.0, 1.0), starts, t_eval=[0.7, 1.0], **choice(name))
+    turned = solve_ivp(system, (0.0, 1.0), starts[:, order], t_eval=[0.7, 1.0], **choice(name))
+    np.testing.assert_array_equal(sol.y[:, order], turned.y)
+    np.testing.assert_array_equal(sol.nfev[order], turned.nfev)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_batch_of_one_and_the_same_call_twice_give_the_same_bits(name: str) -> None:
+    system = DoublePendulum()
+    one = solve_ivp(system, (0.0, 1.0), STARTS[:, 0, 0], **choice(name))
+    batch = solve_ivp(system, (0.0, 1.0), STARTS[:, :1, 0], **choice(name))
+    again = solve_ivp(system, (0.0, 1.0), STARTS[:, 0, 0], **choice(name))
+    np.testing.assert_array_equal(batch.y[:, 0], one.y)
+    np.testing.assert_array_equal(again.y, one.y)
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("shape", [(4, 0), (4, 2, 0), (4, 0, 3)])
+def test_empty_batch_gives_empty_arrays(name: str, shape: tuple[int, ...]) -> None:
+    for fun in (DoublePendulum(), lambda t, y: -y):
+        sol = solve_ivp(fun, (0.0, 1.0), np.zeros(shape), t_eval=[0.5, 1.0], sensitivities="y0", **choice(name))
+        assert sol.y.shape == (*shape, 2)
+        assert sol.dy_dy0.shape == (4, *shape, 2)
+        assert sol.status.shape == sol.success.shape == sol.message.shape == shape[1:]
