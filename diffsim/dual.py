@@ -79,6 +79,8 @@ class Dual(Operators):
             wanted = (k, *shape_of(out))
         if shape_of(tangent) != wanted:
             tangent = array_ops.broadcast_to(tangent, wanted)
+        if out.__class__ is not float:
+            tangent = as_wide_as(tangent, out)
         tangent = as_wide_as(tangent, out)
         made = dual(out, tangent, level, k)
         if isinstance(made, ArrayDual) and isinstance(row, Structural) and row.view is not None:

@@ -78,20 +78,19 @@ def outer(a: AnyNumber, b: AnyNumber) -> AnyNumber:
     return array_ops.reshape(a, (-1, 1)) * array_ops.reshape(b, (1, -1))
 
 
-def norm(x: AnyNumber, ord: float | None = None, axis: array_ops.Axis = None, keepdims: bool = False) -> AnyNumber:
+def norm(
+    x: AnyNumber, ord: float | str | None = None, axis: array_ops.Axis = None, keepdims: bool = False
+) -> AnyNumber:
     """Vector norm (2, 1 or infinity) over the given axes; for all axes at once the Frobenius norm.
 
     The derivative at 0 is 0.
     """
     x = array_ops.lift(x)
-    if ord is None or ord == 2:
-        if ord == 2 and axis is None and len(shape_of(x)) > 1:
-            raise ArgumentError(
-                "norm: the spectral norm of a matrix is not there; got ord=2. Use ord=None (Frobenius)."
-            )
+    matrix = len(shape_of(x)) > 1 if axis is None else isinstance(axis, tuple | list) and len(axis) > 1
+    if ord is None or (matrix and ord == "fro") or (not matrix and ord == 2):
         return ops.sqrt(array_ops.sum(ops.square(x), axis, keepdims))
-    if axis is None and len(shape_of(x)) > 1:
-        raise ArgumentError(f"norm: a matrix norm must have ord=None (Frobenius); got ord={ord!r}.")
+    if matrix:
+        raise ArgumentError(f"norm: a matrix norm must have ord=None (Frobenius, 'fro'); got ord={ord!r}.")
     if ord == 1:
         return array_ops.sum(ops.abs(x), axis, keepdims)
     if ord == math.inf:

@@ -110,6 +110,9 @@ def shape_of(x: AnyNumber) -> tuple[int, ...]:
 
 def as_wide_as(c: AnyNumber, data: AnyNumber) -> AnyNumber:
     """A plain tangent or cotangent in the floating-point type of the number it belongs to."""
-    if isinstance(data, np.ndarray | np.float32) and isinstance(c, np.ndarray | np.floating) and c.dtype != data.dtype:
-        return c.astype(data.dtype) if data.dtype.kind == "f" and c.dtype.kind == "f" else c
+    if isinstance(data, np.ndarray | np.floating) and data.dtype.kind == "f":
+        if isinstance(c, np.ndarray | np.floating) and c.dtype != data.dtype:
+            return c.astype(data.dtype) if c.dtype.kind == "f" else c
+        if c.__class__ is float and isinstance(data, np.floating):
+            return data.dtype.type(c)
     return c

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from diffsim import array_ops, linear_algebra, ops
-from diffsim.errors import DiffsimError, KindError
+from diffsim.errors import DiffsimError, KindError, TraceError, must
 from diffsim.number import AnyNumber, Number, raw, shape_of
 
 __all__ = ["call_function", "call_ufunc"]
@@ -50,7 +50,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[AnyNumber], kwargs
     if ufunc is np.matmul:
         return linear_algebra.matmul(*inputs)
     if ufunc in _ON_VALUES:
-        return ufunc(*map(raw, inputs))
+        return ufunc(*_deep(_plain_value, list(inputs)))
     function = ops.by_ufunc().get(ufunc)
     if function is None:
         raise KindError(
@@ -75,14 +75,19 @@ def _store(ufunc: np.ufunc, method: str, inputs: Sequence[AnyNumber], kwargs: di
 
 
 def _like(fill: float) -> Callable[..., AnyNumber]:
+    """``zeros_like`` and its kin: constants, but numbers of ours, so that what has a derivative can be assigned."""
+
     def function(x: AnyNumber, *args: Any, **kwargs: Any) -> AnyNumber:
-        return x._constant(np.full(kwargs.get("shape") or shape_of(x), fill))
+        shape, width = kwargs.get("shape"), np.result_type(raw(x))
+        return x._constant(
+            np.full(shape_of(x) if shape is None else shape, fill, width if width.kind == "f" else float)
+        )
 
     return function
 
 
 def _full_like(x: AnyNumber, fill_value: AnyNumber, **kwargs: Any) -> AnyNumber:
-    return array_ops.broadcast_to(fill_value, shape_of(x))
+    return _like(0.0)(x, **kwargs) + fill_value
 
 
 def _expand_dims(x: AnyNumber, axis: Any) -> AnyNumber:
@@ -101,11 +106,21 @@ def _standard_deviation(x: AnyNumber, axis: Any = None, ddof: int = 0, keepdims:
 
 
 def _diff(x: AnyNumber, n: int = 1, axis: int = -1) -> AnyNumber:
+    if n < 0:
+        raise must("numpy.diff", "n", "must be >= 0", n)
     axis %= len(shape_of(x))
     before = (slice(None),) * axis
     for _ in range(n):
         x = array_ops.getitem(x, (*before, slice(1, None))) - array_ops.getitem(x, (*before, slice(None, -1)))
     return x
+
+
+def _nan_to_num(x: AnyNumber, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> AnyNumber:
+    plain = raw(x)
+    if np.all(np.isfinite(plain)):
+        return +x
+    replaced = np.nan_to_num(plain, nan=nan, posinf=posinf, neginf=neginf)
+    return ops.where(np.isfinite(plain), x, replaced)
 
 
 @functools.cache
@@ -145,6 +160,7 @@ def _functions() -> dict[Any, Callable[..., AnyNumber]]:
         np.var: _variance,
         np.std: _standard_deviation,
         np.diff: _diff,
+        np.nan_to_num: _nan_to_num,
         np.real: lambda x: x,
     }
 
@@ -156,15 +172,20 @@ _QUESTIONS = frozenset(
         np.any,
         np.argmax,
         np.argmin,
+        np.argpartition,
         np.argsort,
+        np.argwhere,
         np.array2string,
         np.array_equal,
         np.array_repr,
         np.array_str,
         np.count_nonzero,
+        np.digitize,
+        np.flatnonzero,
         np.iscomplexobj,
         np.isclose,
         np.isrealobj,
+        np.lexsort,
         np.ndim,
         np.nonzero,
         np.result_type,
@@ -189,35 +210,63 @@ _REARRANGEMENTS = frozenset(
         np.tile,
     }
 )
+_WRITERS = frozenset(
+    {np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np.putmask}
+)  # they change their first argument and answer with nothing
 
 
 def call_function(func: Any, args: Any, kwargs: Any) -> Any:
     """Answer ``func(*args, **kwargs)`` for a NumPy function of which some argument holds a number of ours."""
     if func in _QUESTIONS:
-        return func(*_deep(raw, args), **_deep(raw, kwargs))
+        return func(*_deep(_plain_value, args), **_deep(_plain_value, kwargs))
+    if kwargs.get("out") is not None or (func in _WRITERS and not _holds_objects(args[0])):
+        raise KindError(
+            f"numpy.{func.__name__}: a float array cannot hold a differentiable number; a Value array changes only by "
+            "`v[i] = w`. Use the result of the function, without out=, or read the values with .data."
+        )
     own = _functions().get(func)
     try:
         if own is not None:
             return own(*args, **kwargs)
         if func in _REARRANGEMENTS and isinstance(args[0], Number):
             return _rearrange(func, args[0], args[1:], kwargs)
-        found = func(*_deep(_as_objects, args), **_deep(_as_objects, kwargs))
-        return type(found)(map(array_ops.array, found)) if isinstance(found, list | tuple) else array_ops.array(found)
+        return _together(func(*_deep(_as_objects, args), **_deep(_as_objects, kwargs)))
     except DiffsimError as error:
         if own is not None:
             raise
         raise KindError(f"numpy.{func.__name__}: {error}") from None
-    except (TypeError, AttributeError) as error:
+    except (TypeError, AttributeError, RecursionError) as error:
         raise KindError(
             f"numpy.{func.__name__}: cannot be differentiated with these arguments ({error}). "
             "Write it with arithmetic and the functions of diffsim, or read the values with .data."
         ) from error
 
 
+def _holds_objects(target: Any) -> bool:
+    return isinstance(target, np.ndarray) and target.dtype == object
+
+
+def _plain_value(x: Number) -> Any:
+    """What a question looks at; a traced number has nothing to show."""
+    plain = raw(x)
+    if isinstance(plain, Number):
+        raise TraceError(
+            "trace: this asks for the value of a traced number, which has none yet. Compare for diffsim.where."
+        )
+    return plain
+
+
 def _rearrange(func: Any, x: AnyNumber, args: Any, kwargs: Any) -> AnyNumber:
     """A function that only moves elements: do it to their indices, then pick."""
     index = func(np.arange(x.size).reshape(shape_of(x)), *args, **kwargs)
     return array_ops.getitem(array_ops.ravel(x), index)
+
+
+def _together(found: Any) -> Any:
+    """What NumPy made of object arrays: those become numbers of ours again, in lists and tuples too."""
+    if isinstance(found, list | tuple):
+        return type(found)(_together(item) for item in found)
+    return array_ops.array(found) if isinstance(found, np.ndarray) and found.dtype == object else found
 
 
 def _deep(convert: Callable[[AnyNumber], Any], x: Any) -> Any:

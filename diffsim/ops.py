@@ -564,7 +564,6 @@ maximum: Function = _row(
     (lambda out, x, y: _greater_half(x, y), lambda out, x, y: _greater_half(y, x)),
     "Larger of two; at a tie each gets half of the derivative.",
     domain=((0.0, 1.0), (1.5, 3.0)),
-    ufuncs=(np.maximum, np.fmax),
 )
 minimum: Function = _row(
     "minimum",
@@ -573,7 +572,6 @@ minimum: Function = _row(
     (lambda out, x, y: _greater_half(y, x), lambda out, x, y: _greater_half(x, y)),
     "Smaller of two; at a tie each gets half of the derivative.",
     domain=((0.0, 1.0), (1.5, 3.0)),
-    ufuncs=(np.minimum, np.fmin),
 )
 
 
@@ -638,6 +636,11 @@ def clip(x: AnyNumber, low: AnyNumber = None, high: AnyNumber = None) -> AnyNumb
     return x if high is None else minimum(x, high)
 
 
+def _passing_nan(function: Function) -> Function:
+    """The function of two numbers that answers with the other one where one is NaN."""
+    return lambda x, y: where(not_equal(x, x), y, where(not_equal(y, y), x, function(x, y)))
+
+
 @functools.cache
 def by_ufunc() -> dict[np.ufunc, Function]:
     """NumPy's functions and the ones of this table that answer to them."""
@@ -648,6 +651,7 @@ def by_ufunc() -> dict[np.ufunc, Function]:
     table[np.reciprocal] = lambda x: 1.0 / x
     table[np.deg2rad] = table[np.radians] = lambda x: x * (math.pi / 180.0)
     table[np.rad2deg] = table[np.degrees] = lambda x: x * (180.0 / math.pi)
-    table[np.logaddexp] = lambda x, y: maximum(x, y) + softplus(-abs(x - y))
+    table[np.fmax], table[np.fmin] = _passing_nan(maximum), _passing_nan(minimum)
+    table[np.logaddexp] = lambda x, y: maximum(x, y) + softplus(-abs(where(equal(x, y), 0.0, x - y)))
     table[np.conjugate] = lambda x: x
     return table

@@ -141,7 +141,7 @@ class Value(Operators):
         except AttributeError:  # no pass has come by
             grad = 0.0
         grad, shape = _seen_from_here(grad), shape_of(self._plain)
-        return as_wide_as(np.broadcast_to(grad, shape).copy(), self._plain) if shape_of(grad) != shape else grad
+        return as_wide_as(np.broadcast_to(grad, shape).copy() if shape_of(grad) != shape else grad, self._plain)
 
     @grad.setter
     def grad(self, new: AnyNumber) -> None:
@@ -421,6 +421,8 @@ def sweep(root: Value, seed: AnyNumber) -> None:
 
     Iterative and in a fixed order: nodes by falling serial number, so each is visited after all that used it.
     """
+    if root._plain.__class__ is not float:
+        seed = as_wide_as(seed, raw(root._plain))
     if not root._parents:
         root._grad = root._grad + seed
         return
