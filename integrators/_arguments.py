@@ -118,7 +118,7 @@ def _plain_start(given: Any, start: Any) -> NDArray[np.float64]:
     kind = start.dtype.kind
     if kind == "c" or (kind == "O" and any(isinstance(x, complex | np.complexfloating) for x in start.flat)):
         raise KindError(f"{_WHO}: y0 must be real; got complex numbers. Split the state into real and imaginary parts.")
-    if kind == "f" and np.asarray(given).dtype == np.float64:
+    if isinstance(given, np.ndarray) and given.dtype == np.float64:
         return np.array(start, dtype=np.float64)
     if kind in "fiub" or (kind == "O" and all(isinstance(x, int) for x in start.flat)):
         _check_exact(given)
@@ -205,8 +205,8 @@ def check_interpolant(method: Integrator, times: NDArray[np.float64] | None) -> 
     """Refuse save times that an adaptive method without an interpolant cannot serve."""
     if times is not None and method.adaptive and method.dense_order is None:
         raise KindError(
-            f"{_WHO}: {type(method).__name__} has no interpolant, so it cannot serve t_eval; leave t_eval out, give the "
-            "tableau a b_dense, or take fixed steps (step=...)."
+            f"{_WHO}: {type(method).__name__} has no interpolant, so it cannot serve t_eval; leave t_eval out, "
+            "give the tableau a b_dense, or take fixed steps (step=...)."
         )
 
 

@@ -78,7 +78,7 @@ def run_fixed(
         carry = None
         sound = lanes.check(y, float(raw(grid.time(k + 1))), saved)
         if tick is not None and not k % _TICK:
-            tick(_TICK * lanes.alive.size)
+            tick(min(_TICK, grid.n_steps - k) * lanes.alive.size)
     if n_steps < grid.n_steps and sound:
         where = float(raw(grid.time(n_steps)))
         lanes.stop(f"max_steps={max_steps} steps are used up at t={where!r}; {grid.n_steps} are needed.", saved)

@@ -118,8 +118,8 @@ got sum=5/6, off by -1/6.
             "dense_order": dense_order,
             "exact": not any(isinstance(x, float) for x in every),
         }
-        for field, value in values.items():
-            object.__setattr__(self, field, value)
+        for name_, value in values.items():
+            object.__setattr__(self, name_, value)
         self._check()
 
     @property
@@ -156,12 +156,12 @@ got sum=5/6, off by -1/6.
         """Prove every claim, or raise."""
         for i, (row, node) in enumerate(zip(self.a, self.c, strict=True)):
             self._require(f"c[{i}]", f"must be the sum of row {i} of a", sum(row, Fraction(0)), node)
-        for field, weights in (("order", "b"), ("error_order", "b_error"), ("dense_order", "b_dense")):
-            claim, given = getattr(self, field), getattr(self, weights)
+        for label, weights in (("order", "b"), ("error_order", "b_error"), ("dense_order", "b_dense")):
+            claim, given = getattr(self, label), getattr(self, weights)
             if (claim is None) != (given is None):
-                raise must("Tableau", field, f"must be given together with {weights}, or neither of them", claim)
+                raise must("Tableau", label, f"must be given together with {weights}, or neither of them", claim)
             if claim is not None and (not isinstance(claim, int) or claim < 1):
-                raise must("Tableau", field, "must be an integer >= 1", claim)
+                raise must("Tableau", label, "must be an integer >= 1", claim)
         stage_weights = StageWeights(self.a)
         self._check_order("b", self.b, self.order, stage_weights)
         if self.b_error is not None and self.error_order is not None:

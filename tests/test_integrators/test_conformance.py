@@ -184,9 +184,11 @@ def test_step_on_multiprecision_numbers_loses_no_digit(name: str) -> None:
         h = mpmath.mpf(1) / 7
         exact = _stability_polynomial(method, Fraction(-1, 7))
         wanted = mpmath.mpf(exact.numerator) / exact.denominator
-        for y in (method.step(lambda t, y: -y, 0, mpmath.mpf(1), h),
-                  method.step(lambda t, y: [-y[0]], 0, [mpmath.mpf(1)], h)[0],
-                  method.step(lambda t, y: -y, 0, np.array([mpmath.mpf(1)]), h)[0]):
+        for y in (
+            method.step(lambda t, y: -y, 0, mpmath.mpf(1), h),
+            method.step(lambda t, y: [-y[0]], 0, [mpmath.mpf(1)], h)[0],
+            method.step(lambda t, y: -y, 0, np.array([mpmath.mpf(1)]), h)[0],
+        ):
             assert abs(y - wanted) < mpmath.mpf(10) ** -58
 
 

@@ -125,5 +125,5 @@ def test_step_that_does_not_fit_the_span_is_refused(step: float, words: str) -> 
 
 
 def test_result_that_does_not_fit_into_memory_is_refused_before_the_work() -> None:
-    with pytest.raises(ArgumentError, match="must fit into memory; .* Name the times you need in t_eval"):
+    with pytest.raises(ArgumentError, match=r"must fit into memory; .* Name the times you need in t_eval"):
         solve_ivp(lambda t, y: -y, (0.0, 1.0), [1.0], "RK4", step=1e-13)

@@ -86,7 +86,13 @@ def test_every_changed_coefficient_is_caught(name: str) -> None:
 def test_embedded_and_dense_claims_are_checked() -> None:
     t = RK45.TABLEAU
     full: dict[str, Any] = {
-        "a": t.a, "b": t.b, "b_error": t.b_error, "order": 5, "error_order": 4, "b_dense": t.b_dense, "dense_order": 4,
+        "a": t.a,
+        "b": t.b,
+        "b_error": t.b_error,
+        "order": 5,
+        "error_order": 4,
+        "b_dense": t.b_dense,
+        "dense_order": 4,
     }
     assert Tableau(**full) == t
     with pytest.raises(ArgumentError, match=r"b - b_error must satisfy .* \(order 5\)"):
