@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import mpmath
 import numpy as np
 import pytest
 
+from diffsim.graph import trace
 from diffsim.value import Value
 from integrators import Integrator, RungeKutta, solve_ivp
 from integrators._methods import method_class, method_names
 from systems import DoublePendulum, Pendulum
 
+ROOT = Path(__file__).parents[2]
 METHODS = method_names()
 ADAPTIVE = tuple(name for name in METHODS if method_class(name)().adaptive)
 FIXED = tuple(name for name in METHODS if name not in ADAPTIVE)
@@ -289,3 +294,20 @@ def test_empty_batch_gives_empty_arrays(name: str, shape: tuple[int, ...]) -> No
         assert sol.y.shape == (*shape, 2)
         assert sol.dy_dy0.shape == (4, *shape, 2)
         assert sol.status.shape == sol.success.shape == sol.message.shape == shape[1:]
+
+
+def test_names_are_found_without_importing_every_family() -> None:
+    code = (
+        "import sys, integrators; integrators.RK4; from integrators._methods import method_names; method_names();"
+        "print('integrators.classical' in sys.modules, 'integrators.embedded' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == ["True", "False"]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_step_is_traced_into_a_graph_with_the_same_values(name: str) -> None:
+    system, method = DoublePendulum(), method_class(name)()
+    start = STARTS[:, 0, 0]
+    graph = trace(lambda y: method.step(system, 0.0, y, 0.01), start)
+    np.testing.assert_allclose(graph(start), method.step(system, 0.0, start, 0.01), rtol=1e-14)
