@@ -248,7 +248,8 @@ def test_encoder_without_h264_is_reported_before_anything_is_drawn(film, tmp_pat
 
 
 INTERRUPTED = """
-    import sys
+    import signal, sys
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is born with SIGINT ignored
     from studies import animate
     from systems import Pendulum
     film = animate(Pendulum(), [1.0, 0.0], (0.0, 600.0), fps=60, method="RK4", step=0.1)
