@@ -58,7 +58,7 @@ class Dual(Operators):
                     tangents[i] = a.tangent
                 a = a.primal
             elif isinstance(a, np.ndarray) and a.dtype == object:
-                return each(row, args)
+                return each(row, args, params)
             elif isinstance(a, list | tuple):
                 return bind(row, [array_ops.array(b) for b in args], params)
             primals.append(a)
@@ -69,6 +69,8 @@ class Dual(Operators):
             out = bind(row, primals, params)
         if row.boolean:
             return out
+        if out.__class__ is np.float64:
+            out = float(out)
         if not tangents:
             return self._constant(out)
         if k is None:
@@ -81,7 +83,6 @@ class Dual(Operators):
             tangent = array_ops.broadcast_to(tangent, wanted)
         if out.__class__ is not float:
             tangent = as_wide_as(tangent, out)
-        tangent = as_wide_as(tangent, out)
         made = dual(out, tangent, level, k)
         if isinstance(made, ArrayDual) and isinstance(row, Structural) and row.view is not None:
             made._part = row.view(params)

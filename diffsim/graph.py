@@ -8,6 +8,7 @@ Arrays are recorded element by element, as object arrays of `Tracer`.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,12 +18,12 @@ from typing import Any, NoReturn, final
 import numpy as np
 
 from diffsim import array_ops, derivatives
-from diffsim.errors import ArgumentError, TraceError
+from diffsim.errors import ArgumentError, TraceError, shown
 from diffsim.number import AnyNumber, Number, Params, new_level, shape_of
 from diffsim.operators import Operators
 from diffsim.primitive import TABLE, Primitive, bind, each
 from diffsim.rewrite import RULES, commutes
-from diffsim.tree import Tree, leaves, paths, rebuild, tree_map
+from diffsim.tree import Tree, leaves, leaves_like, paths, rebuild, tree_map
 
 __all__ = ["Graph", "Node", "Tracer", "trace"]
 
@@ -44,6 +45,8 @@ class _Builder:
         self.level = level
         self.nodes: list[Node] = []
         self._known: dict[Any, int] = {}
+        self.masked: set[int] = set()  # nodes made from a cotangent that `where` sets to 0 on the branch not taken
+        self.infinite: set[int] = set()  # nodes made with a singular row, or from an infinity
 
     def input(self, name: str) -> Tracer:
         self.nodes.append(Node(None, name=name))
@@ -55,7 +58,10 @@ class _Builder:
         if isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         key = struct.pack("d", value) if isinstance(value, float) else value if isinstance(value, bool) else id(value)
-        return self._intern((type(value), key), lambda: Node(None, value=value))
+        made = self._intern((type(value), key), lambda: Node(None, value=value))
+        if isinstance(value, float) and not math.isfinite(value):
+            self.infinite.add(made._index)
+        return made
 
     def apply(self, row: Primitive, operands: Sequence[Tracer]) -> AnyNumber:
         """The node for ``row(*operands)``: folded, simplified, or looked up before it is made."""
@@ -70,7 +76,12 @@ class _Builder:
         index = tuple(x._index for x in operands)
         if commutes(row.name):
             index = tuple(sorted(index))
-        return self._intern((row.name, index), lambda: Node(row, index))
+        made = self._intern((row.name, index), lambda: Node(row, index))
+        if not self.masked.isdisjoint(index):
+            self.masked.add(made._index)
+        if row.singular or not self.infinite.isdisjoint(index):
+            self.infinite.add(made._index)
+        return made
 
     def _intern(self, key: Any, make: Callable[[], Node]) -> Tracer:
         if key not in self._known:
@@ -102,11 +113,6 @@ class Tracer(Operators):
         """A tracer is a scalar: ``()``."""
         return ()
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """float64."""
-        return np.dtype(np.float64)
-
     def constant(self) -> Any:
         """The number, or None if it is not a constant."""
         return self._builder.nodes[self._index].value
@@ -130,8 +136,14 @@ class Tracer(Operators):
             out = row.evaluate([np.asarray(a, dtype=object) for a in args], params)
             return out.item() if isinstance(out, np.ndarray) and not out.shape else out
         if any(isinstance(a, np.ndarray) and a.shape for a in args):
-            return each(row, args)
-        return self._builder.apply(row, [self._operand(a) for a in args])
+            return each(row, args, params)
+        made = self._builder.apply(row, [self._operand(a) for a in args])
+        if params.get("masks") and isinstance(made, Tracer):
+            self._builder.masked.add(made._index)
+        return made
+
+    def _meets_infinity(self, g: AnyNumber) -> bool:
+        return isinstance(g, Tracer) and g._index in g._builder.masked and self._index in self._builder.infinite
 
     def _operand(self, a: AnyNumber) -> Tracer:
         if isinstance(a, np.ndarray):
@@ -171,6 +183,8 @@ class Tracer(Operators):
     def __or__(self, other: AnyNumber) -> Any:
         return self._compare("logical_or", other)
 
+    __rand__, __ror__ = __and__, __or__
+
     def __invert__(self) -> Any:
         return bind(TABLE["logical_not"], (self,))
 
@@ -178,7 +192,9 @@ class Tracer(Operators):
 
     def __bool__(self) -> bool:
         raise TraceError(
-            "trace: a branch or loop on a traced number would freeze one branch. Use diffsim.where(condition, a, b)."
+            "trace: a branch or loop on a traced number would freeze one branch. Use diffsim.where(condition, a, b), "
+            "join conditions with & | ~, and compare whole arrays with diffsim.greater(x, 0) and its kin (NumPy's x > 0 "
+            "asks for plain truth values)."
         )
 
     def _refuse(self, wanted: str) -> NoReturn:
@@ -209,11 +225,7 @@ class Graph:
 
     def __call__(self, *args: Tree) -> Tree:
         """Evaluate on arguments of the traced form; any kind of number."""
-        given, wanted = leaves(list(args)), leaves(self.form)
-        if len(given) != len(wanted):
-            raise ArgumentError(
-                f"Graph: takes arguments of the traced form with {len(wanted)} arrays; got {len(given)}."
-            )
+        given, wanted = leaves_like("Graph: the arguments", self.form, args), leaves(self.form)
         inputs: list[AnyNumber] = []
         for x, shape in zip(given, wanted, strict=True):
             x = array_ops.array(x)
@@ -280,7 +292,7 @@ class Graph:
                 lines.append(f"v{i} = {_expression(node, names)}")
         for path, index in zip(paths(self.result), leaves(self.result), strict=True):
             shown = np.array([names[j] for j in index.ravel()], dtype=object).reshape(index.shape)
-            lines.append(f"return{path} {shown.tolist() if index.shape else shown.item()}".replace("'", ""))
+            lines.append(f"return{path} " + str(shown.tolist() if index.shape else shown.item()).replace("'", ""))
         return "\n".join(lines)
 
 
@@ -369,6 +381,11 @@ def _indices(builder: _Builder, y: AnyNumber) -> Any:
     for x in elements:
         if isinstance(x, Number) and not isinstance(x, Tracer) and x._level > builder.level:
             raise TraceError(f"trace: the function returned {x!r}, which belongs to a differentiation that has ended.")
+        if not isinstance(x, Number) and (x is None or isinstance(x, str | bytes | complex | set) or callable(x)):
+            hint = " Is its `return` missing?" if x is None else ""
+            raise TraceError(f"trace: the function must return real numbers; got {shown(x)}.{hint}")
+        if isinstance(x, Tracer) and x._builder is not builder:
+            raise TraceError("trace: the function returned a number of another trace; pass it as an argument.")
         found.append((x if isinstance(x, Tracer) else builder.constant(x))._index)
     return np.array(found, dtype=np.intp).reshape(shape_of(y))
 

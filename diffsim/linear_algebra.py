@@ -123,6 +123,10 @@ def _solve_objects(a: AnyNumber, b: AnyNumber) -> AnyNumber:
     return cofactors.T @ b / (a[0] @ cofactors[0])
 
 
+def _det_objects(a: AnyNumber) -> AnyNumber:
+    raise KindError(f"det: traced or multiprecision matrices may have at most 4 rows; got shape {a.shape}.")
+
+
 def _cofactor(a: AnyNumber, i: int, j: int) -> AnyNumber:
     rows = [r for r in range(shape_of(a)[-1]) if r != i]
     columns = [c for c in range(shape_of(a)[-1]) if c != j]
@@ -151,6 +155,7 @@ _DET: Structural = register(
         np.linalg.det,
         lambda i, g, out, args, p: array_ops.reshape(g * out, (*shape_of(out), 1, 1)) * _swap(inv(args[0])),
         push=lambda tangents, out, args, p: out * array_ops.sum(inv(args[0]) * _swap(tangents[0]), axis=(-2, -1)),
+        objects=_det_objects,
     )
 )
 

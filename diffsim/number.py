@@ -57,6 +57,10 @@ class Number:
         """The number underneath, one level down; itself where there is none to look at."""
         raise NotImplementedError
 
+    def _meets_infinity(self, g: AnyNumber) -> bool:
+        """Whether, in a traced number, a cotangent g that `where` may have set to 0 can meet an infinity."""
+        return False
+
 
 _enclosing: ContextVar[int] = ContextVar("diffsim_enclosing_level", default=-1)
 _next_level = itertools.count(2, 2).__next__

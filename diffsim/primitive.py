@@ -42,6 +42,7 @@ __all__ = [
 Interval: TypeAlias = tuple[float, float]
 
 _NO_PARAMS: Params = {}
+_MASKS: Params = {"masks": True}  # of a `where` that sets a cotangent to 0 on the branch that was not taken
 _FLOAT_FAULTS = (ZeroDivisionError, OverflowError, ValueError)
 
 
@@ -60,8 +61,8 @@ def weigh(g: AnyNumber, partial: AnyNumber, singular: bool = True) -> AnyNumber:
     """Product of a tangent or cotangent g with a partial derivative, in which ``0 * inf`` and ``0 * nan`` are 0.
 
     This is what keeps the branch of `where` that was not taken from sending NaN back: its cotangent is exactly
-    zero, whatever the partial derivatives on that branch are.  A traced partial is guarded in the graph, and only
-    where the row is declared singular.
+    zero, whatever the partial derivatives on that branch are.  A traced partial is guarded in the graph, but only
+    where the row is declared singular, or where such a cotangent meets what singular rows have computed.
     """
     if partial.__class__ is float and math.isfinite(partial):
         return _times(g, partial)
@@ -69,11 +70,17 @@ def weigh(g: AnyNumber, partial: AnyNumber, singular: bool = True) -> AnyNumber:
         return g * partial
     plain = raw(partial)
     if isinstance(plain, Number) or (isinstance(plain, np.ndarray) and plain.dtype == object):
-        return TABLE["where"](TABLE["equal"](g, 0.0), 0.0, g * partial) if singular else g * partial
+        guarded = singular or _meets_infinity(plain, raw(g))
+        return TABLE["where"](TABLE["equal"](g, 0.0), 0.0, g * partial) if guarded else g * partial
     if _is_finite(plain):
         return g * partial
     with np.errstate(all="ignore"):
         return TABLE["where"](raw(g) == 0.0, 0.0, g * partial)
+
+
+def _meets_infinity(partial: AnyNumber, g: AnyNumber) -> bool:
+    pairs = np.broadcast(np.asarray(partial, dtype=object), np.asarray(g, dtype=object))
+    return any(isinstance(p, Number) and p._meets_infinity(q) for p, q in pairs)
 
 
 def _times(g: AnyNumber, partial: AnyNumber) -> AnyNumber:
@@ -252,7 +259,8 @@ class Elementwise(Primitive):
         except _FLOAT_FAULTS:
             with np.errstate(all="ignore"):
                 lifted = [np.float64(a) if isinstance(a, float) else a for a in (out, *args)]
-                return rule(*lifted)
+                found = rule(*lifted)
+                return float(found) if found.__class__ is np.float64 else found
 
     def tangent(
         self, tangents: Mapping[int, AnyNumber], out: AnyNumber, args: Sequence[AnyNumber], params: Params = _NO_PARAMS
@@ -297,7 +305,7 @@ class Select(Primitive):
     def evaluate(self, args: Sequence[AnyNumber], params: Params = _NO_PARAMS) -> AnyNumber:
         condition, a, b = args
         if any(isinstance(x, np.ndarray) and x.dtype == object for x in args):
-            return each(self, args)
+            return each(self, args, params)
         if isinstance(condition, bool | np.bool_) and not isinstance(a, np.ndarray) and not isinstance(b, np.ndarray):
             return a if condition else b
         return np.where(condition, a, b)
@@ -310,7 +318,7 @@ class Select(Primitive):
     def cotangent(
         self, i: int, g: AnyNumber, out: AnyNumber, args: Sequence[AnyNumber], params: Params = _NO_PARAMS
     ) -> AnyNumber:
-        return bind(self, (args[0], g, 0.0) if i == 1 else (args[0], 0.0, g))
+        return bind(self, (args[0], g, 0.0) if i == 1 else (args[0], 0.0, g), _MASKS)
 
 
 @final
@@ -380,11 +388,12 @@ class Structural(Primitive):
         return self.transpose(i, g, out, args, params)
 
 
-def each(row: Primitive, args: Sequence[AnyNumber]) -> AnyNumber:
+def each(row: Primitive, args: Sequence[AnyNumber], params: Params = _NO_PARAMS) -> AnyNumber:
     """Element by element over object arrays, whatever their elements are."""
     broadcast = np.broadcast(*args)
     out = np.empty(broadcast.shape, dtype=object)
-    out[...] = np.array([bind(row, element) for element in broadcast] + [None], dtype=object)[:-1].reshape(out.shape)
+    made = [bind(row, element, params) for element in broadcast]
+    out[...] = np.array([*made, None], dtype=object)[:-1].reshape(out.shape)
     return out if out.ndim else out.item()
 
 

@@ -1,7 +1,8 @@
 """Simplification of expression graphs: one rule a line, applied while a graph is built.
 
 A rule looks at the operands of a new node and answers with the node that says the same with less, or None.
-Rules hold for finite numbers: ``0 * x`` becomes 0 although NaN has another opinion, everything else keeps its bits.
+Rules hold for finite numbers: ``0 * x`` becomes 0 although NaN has another opinion.  Everything else keeps its bits,
+but for the sign of a zero (``x + 0.0`` is x, ``-(x - y)`` is ``y - x``) and the last bit of ``x**2`` and ``x**-1``.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def _divide(x: Any, y: Any) -> Any:
     if _is(y, -1.0):
         return -x
     constant = y.constant()
-    if isinstance(constant, float) and math.isfinite(constant) and abs(math.frexp(constant)[0]) == 0.5:
+    if isinstance(constant, float) and abs(math.frexp(constant)[0]) == 0.5 and 1e-300 < abs(constant) < 1e300:
         return x * (1.0 / constant)  # a power of two: exact
     return None
 

@@ -229,7 +229,7 @@ class Value(Operators):
                 a = a._plain
             elif isinstance(a, np.ndarray):
                 if a.dtype == object:
-                    return each(row, args)
+                    return each(row, args, params)
                 if a.flags.writeable and not row.linear:
                     a = a.copy()  # the caller may write into it before the way back
             elif isinstance(a, list | tuple):
