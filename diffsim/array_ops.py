@@ -407,6 +407,8 @@ def set_item(x: AnyNumber, index: Any, w: AnyNumber) -> AnyNumber:
     ArgumentError
         An advanced index names an element twice: which of the two values stays is not defined.
     """
+    if w is None:
+        raise KindError("item assignment: the new value must be a number or an array; got None.")
     x = lift(x)
     if not _is_basic(index):
         count = np.zeros(shape_of(x), dtype=np.intp)

@@ -102,7 +102,7 @@ class ArrayDual(ArrayOperators, Dual):
         after = array_ops.set_item(self, index, w)
         if not isinstance(after, ArrayDual):
             raise KindError(
-                f"item assignment: a Dual array cannot hold a {type(w).__name__} of an outer differentiation. "
+                f"item assignment: a Dual array cannot hold a {type(w).__name__} of another differentiation. "
                 "Write `c = diffsim.set_item(c, index, w)`."
             )
         self.primal, self.tangent = after.primal, after.tangent

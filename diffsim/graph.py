@@ -193,7 +193,7 @@ class Tracer(Operators):
     def __bool__(self) -> bool:
         raise TraceError(
             "trace: a branch or loop on a traced number would freeze one branch. Use diffsim.where(condition, a, b), "
-            "join conditions with & | ~, and compare whole arrays with diffsim.greater(x, 0) and its kin (NumPy's x > 0 "
+            "join conditions with & | ~, compare whole arrays with diffsim.greater(x, 0) and its kin (NumPy's x > 0 "
             "asks for plain truth values)."
         )
 

@@ -345,7 +345,7 @@ class ArrayValue(ArrayOperators, Value):
         after = array_ops.set_item(self, index, w)
         if not isinstance(after, ArrayValue):
             raise KindError(
-                f"item assignment: a Value array cannot hold a {type(w).__name__} of an outer differentiation. "
+                f"item assignment: a Value array cannot hold a {type(w).__name__} of another differentiation. "
                 "Write `c = diffsim.set_item(c, index, w)`."
             )
         self._plain, self._level, self._tape_node = after._plain, after._level, after._tape_node
