@@ -92,7 +92,11 @@ def test_modes_and_orders(modes: Any, order: int) -> None:
 
 def test_nested_arguments_and_results() -> None:
     def f(p: Any, n: int, name: str) -> Any:
-        return {"norm": linear_algebra.norm(p["v"]) ** n, "pair": (p["s"][0] * p["s"][1], [p["v"] * p["s"][0]]), "k": 3.0}
+        return {
+            "norm": linear_algebra.norm(p["v"]) ** n,
+            "pair": (p["s"][0] * p["s"][1], [p["v"] * p["s"][0]]),
+            "k": 3.0,
+        }
 
     p = {"v": np.array([1.0, -2.0, 0.5]), "s": (0.5, 3.0), "label": "x"}
     assert check_gradients(f, p, 3, "cubic", unresolved="raise").n_unresolved == 0
