@@ -47,7 +47,11 @@ def _where(name: str) -> str | None:
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return importlib.import_module("importlib.metadata").version("diffsim")
+        metadata = importlib.import_module("importlib.metadata")
+        try:
+            return metadata.version("diffsim")
+        except metadata.PackageNotFoundError:  # run from its source, not installed
+            return "0+source"
     if name in _MODULES:
         found: Any = importlib.import_module(_MODULES[name])
     else:

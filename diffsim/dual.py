@@ -13,7 +13,7 @@ import numpy as np
 
 from diffsim import array_ops
 from diffsim.errors import KindError
-from diffsim.number import AnyNumber, Params, as_wide_as, shape_of
+from diffsim.number import AnyNumber, Params, as_wide_as, promote, shape_of
 from diffsim.operators import ArrayOperators, Operators
 from diffsim.primitive import Primitive, Structural, bind, each
 
@@ -62,6 +62,8 @@ class Dual(Operators):
             elif isinstance(a, list | tuple):
                 return bind(row, [array_ops.array(b) for b in args], params)
             primals.append(a)
+        if row.elementwise:
+            promote(primals, args)
         if row.singular:  # NaN and infinity are values here; the solvers look for them
             with np.errstate(all="ignore"):
                 out = bind(row, primals, params)

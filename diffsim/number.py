@@ -27,6 +27,7 @@ __all__ = [
     "is_differentiation",
     "leaf_level",
     "new_level",
+    "promote",
     "raw",
     "shape_of",
 ]
@@ -120,3 +121,16 @@ def as_wide_as(c: AnyNumber, data: AnyNumber) -> AnyNumber:
         if c.__class__ is float and isinstance(data, np.floating):
             return data.dtype.type(c)
     return c
+
+
+def promote(data: list[AnyNumber], args: Sequence[AnyNumber]) -> None:
+    """Give the float of a number of ours its float64 where NumPy would let a Python float yield to a narrower type."""
+    for a in data:
+        if a.__class__ is not float and isinstance(a, np.ndarray | np.floating) and a.dtype.itemsize < 8:
+            break
+    else:
+        return
+    data[:] = [
+        np.float64(a) if a.__class__ is float and isinstance(given, Number) else a
+        for a, given in zip(data, args, strict=True)
+    ]

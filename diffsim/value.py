@@ -22,7 +22,7 @@ import numpy as np
 from diffsim import array_ops
 from diffsim.data import checked, own, tidy
 from diffsim.errors import ArgumentError, KindError
-from diffsim.number import AnyNumber, Number, Params, as_wide_as, is_differentiation, leaf_level, raw, shape_of
+from diffsim.number import AnyNumber, Number, Params, as_wide_as, is_differentiation, leaf_level, promote, raw, shape_of
 from diffsim.operators import ArrayOperators, Operators
 from diffsim.primitive import TABLE, Elementwise, Primitive, Structural, bind, each, weigh
 
@@ -237,7 +237,7 @@ class Value(Operators):
             data.append(a)
             scalar = scalar and a.__class__ is float
         if not scalar and row.elementwise:
-            _promote(data, args)
+            promote(data, args)
         if row.singular and not scalar:  # NaN and infinity are values here; the solvers look for them
             with np.errstate(all="ignore"):
                 out = bind(row, data, params)
@@ -405,15 +405,6 @@ def _seen_from_here(x: AnyNumber) -> AnyNumber:
     while isinstance(x, Value) and x._level >= leaf_level():
         x = x._plain
     return x
-
-
-def _promote(data: list[AnyNumber], args: Sequence[AnyNumber]) -> None:
-    """Give the float of a `Value` its float64 where NumPy would let a Python float yield to a narrower type."""
-    if any(isinstance(a, np.ndarray | np.floating) and a.dtype.itemsize < 8 for a in data):
-        data[:] = [
-            np.float64(a) if a.__class__ is float and isinstance(given, Value) else a
-            for a, given in zip(data, args, strict=True)
-        ]
 
 
 def sweep(root: Value, seed: AnyNumber) -> None:

@@ -428,7 +428,7 @@ def test_number_of_another_trace_is_refused() -> None:
     with pytest.raises(TraceError, match="another trace"):
         trace(lambda x: trace(lambda y: x, 1.0)(2.0), 1.0)
     kept: list[Any] = []
-    trace(kept.append, 1.0) if False else trace(lambda x: (kept.append(x), x)[1], 1.0)
+    trace(lambda x: (kept.append(x), x)[1], 1.0)
     with pytest.raises(TraceError, match="another trace"):
         trace(lambda y: y * kept[0], 1.0)
 
