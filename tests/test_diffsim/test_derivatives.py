@@ -290,7 +290,9 @@ def test_gradient_of_something_that_is_no_scalar_is_refused(f: Callable[[Any], A
 
 
 @pytest.mark.parametrize(
-    "bad", [None, "a", 1j, True, np.True_, {1.0}, object(), np.array([1j]), np.array(["a"])], ids=lambda x: type(x).__name__
+    "bad",
+    [None, "a", 1j, True, np.True_, {1.0}, object(), np.array([1j]), np.array(["a"])],
+    ids=lambda x: type(x).__name__,
 )
 @pytest.mark.parametrize("who", ["grad", "jvp", "vjp", "jacobian", "pushforward"])
 def test_result_that_is_no_real_number_is_refused_by_name(who: str, bad: Any) -> None:
