@@ -115,6 +115,8 @@ def shape_of(x: AnyNumber) -> tuple[int, ...]:
 
 def as_wide_as(c: AnyNumber, data: AnyNumber) -> AnyNumber:
     """A plain tangent or cotangent in the floating-point type of the number it belongs to."""
+    if c.__class__ is np.ndarray and data.__class__ is np.ndarray and c.dtype is data.dtype:
+        return c
     if isinstance(data, np.ndarray | np.floating) and data.dtype.kind == "f":
         if isinstance(c, np.ndarray | np.floating) and c.dtype != data.dtype:
             return c.astype(data.dtype) if c.dtype.kind == "f" else c
@@ -126,7 +128,8 @@ def as_wide_as(c: AnyNumber, data: AnyNumber) -> AnyNumber:
 def promote(data: list[AnyNumber], args: Sequence[AnyNumber]) -> None:
     """Give the float of a number of ours its float64 where NumPy would let a Python float yield to a narrower type."""
     for a in data:
-        if a.__class__ is not float and isinstance(a, np.ndarray | np.floating) and a.dtype.itemsize < 8:
+        kind = a.__class__
+        if kind is not float and (kind is np.ndarray or isinstance(a, np.floating)) and a.dtype.itemsize < 8:
             break
     else:
         return
