@@ -65,6 +65,8 @@ def _exact(data: int, what: str) -> float:
 
 def _checked_array(data: Any, what: str) -> AnyNumber:
     kind = data.dtype.kind
+    if isinstance(data, np.matrix):
+        data = np.asarray(data)  # whose * is a matrix product
     if hasattr(data, "mask"):
         raise KindError(
             f"{what}: a masked array would lose its mask. Fill it, or take the numbers that are not masked."

@@ -8,6 +8,7 @@ Arrays are recorded element by element, as object arrays of `Tracer`.
 
 from __future__ import annotations
 
+import inspect
 import math
 import struct
 from collections import Counter
@@ -358,8 +359,11 @@ def trace(f: Callable[..., Any], *args: Tree) -> Graph:
 
 def _input_names(f: Callable[..., Any], args: Sequence[Tree]) -> list[str]:
     """Names for the inputs: those of the function's parameters, with the place in a tree."""
-    code = getattr(f, "__code__", None)
-    given = list(code.co_varnames[: code.co_argcount]) if code is not None else []
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except ValueError:  # a function of C has no signature
+        parameters = []
+    given = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     names = [given[i] if i < len(given) else f"x{i}" for i in range(len(args))]
     return [name + path for name, tree in zip(names, args, strict=True) for path in paths(tree)]
 

@@ -51,7 +51,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[AnyNumber], kwargs
         return linear_algebra.matmul(*inputs)
     if ufunc in _ON_VALUES:
         return ufunc(*_deep(_plain_value, list(inputs)))
-    function = ops.by_ufunc().get(ufunc)
+    function = ops.clip if ufunc.__name__ == "clip" else ops.by_ufunc().get(ufunc)  # NumPy gives that one no name
     if function is None:
         raise KindError(
             f"numpy.{ufunc.__name__} has no derivative here; use one of diffsim.ops, or read the values with .data."

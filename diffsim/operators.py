@@ -7,6 +7,7 @@ that names ``.data``.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -63,10 +64,16 @@ class Operators(Number):
         return ops.remainder(other, self)
 
     def __floordiv__(self, other: AnyNumber) -> AnyNumber:
-        return _floor_divide(self, other)
+        return ops.floor_divide(self, other)
 
     def __rfloordiv__(self, other: AnyNumber) -> AnyNumber:
-        return _floor_divide(other, self)
+        return ops.floor_divide(other, self)
+
+    def __divmod__(self, other: AnyNumber) -> tuple[AnyNumber, AnyNumber]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: AnyNumber) -> tuple[AnyNumber, AnyNumber]:
+        return other // self, other % self
 
     def __matmul__(self, other: AnyNumber) -> AnyNumber:
         return linear_algebra.matmul(self, other)
@@ -205,17 +212,23 @@ class Operators(Number):
         raise NotImplementedError
 
 
-def _floor_divide(x: AnyNumber, y: AnyNumber) -> AnyNumber:
-    """``x // y`` to the last bit as Python and NumPy have it: 1.0 // 0.1 is 9.0, although 1.0 / 0.1 is 10.0."""
-    quotient = (x - ops.remainder(x, y)) / y
-    floor = ops.floor(quotient)
-    return floor + ops.where(ops.greater(quotient - floor, 0.5), 1.0, 0.0)
+# Of NumPy's arrays, answered by NumPy's function of the same name.
+_METHODS = frozenset(
+    {"all", "any", "argmax", "argmin", "argpartition", "argsort", "conj", "cumprod", "diagonal", "nonzero", "repeat"}
+    | {"searchsorted", "squeeze", "std", "swapaxes", "take", "trace", "var"}
+)
 
 
 class ArrayOperators(Operators):
     """What an array of numbers answers to beyond `Operators`."""
 
     __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _METHODS:
+            return functools.partial(getattr(np, name), self)
+        hint = " Read the plain numbers with .data." if hasattr(np.ndarray, name) else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}.{hint}")
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -56,6 +56,7 @@ __all__ = [
     "exp2",
     "expm1",
     "floor",
+    "floor_divide",
     "greater",
     "greater_equal",
     "hypot",
@@ -636,6 +637,13 @@ def clip(x: AnyNumber, low: AnyNumber = None, high: AnyNumber = None) -> AnyNumb
     return x if high is None else minimum(x, high)
 
 
+def floor_divide(x: AnyNumber, y: AnyNumber, /) -> AnyNumber:
+    """``x // y`` to the last bit as Python and NumPy have it: 1.0 // 0.1 is 9.0, although 1.0 / 0.1 is 10.0."""
+    quotient = (x - remainder(x, y)) / y
+    whole = floor(quotient)
+    return whole + where(greater(quotient - whole, 0.5), 1.0, 0.0)
+
+
 def _passing_nan(function: Function) -> Function:
     """The function of two numbers that answers with the other one where one is NaN."""
     return lambda x, y: where(not_equal(x, x), y, where(not_equal(y, y), x, function(x, y)))
@@ -651,6 +659,7 @@ def by_ufunc() -> dict[np.ufunc, Function]:
     table[np.reciprocal] = lambda x: 1.0 / x
     table[np.deg2rad] = table[np.radians] = lambda x: x * (math.pi / 180.0)
     table[np.rad2deg] = table[np.degrees] = lambda x: x * (180.0 / math.pi)
+    table[np.floor_divide] = floor_divide
     table[np.fmax], table[np.fmin] = _passing_nan(maximum), _passing_nan(minimum)
     table[np.logaddexp] = lambda x, y: maximum(x, y) + softplus(-abs(where(equal(x, y), 0.0, x - y)))
     table[np.conjugate] = lambda x: x

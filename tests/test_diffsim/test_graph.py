@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fractions
+import functools
 import math
 import os
 import subprocess
@@ -253,6 +254,28 @@ def test_printed_graph_reads_as_assignments() -> None:
         "return['a'] v6",
         "return['b'] [v[1], x]",
     ]
+
+
+class Tripled:
+    def __call__(self, position: Any) -> Any:
+        return position * 3
+
+    def method(self, momentum: Any, *rest: Any) -> Any:
+        return momentum * 3 + sum(rest)
+
+
+@pytest.mark.parametrize(
+    ("f", "n", "names"),
+    [
+        (Tripled(), 1, "position"),
+        (Tripled().method, 3, "momentum, x1, x2"),
+        (functools.partial(lambda a, b: a * b, 2.0), 1, "b"),
+        (lambda *v: v[0] + v[1], 2, "x0, x1"),
+        (grad(lambda angle: angle**3), 1, "angle"),
+    ],
+)
+def test_inputs_have_the_names_of_the_parameters(f: Callable[..., Any], n: int, names: str) -> None:
+    assert str(trace(f, *[1.0] * n)).splitlines()[0] == f"inputs {names}"
 
 
 def test_printed_graph_of_a_constant() -> None:

@@ -386,6 +386,54 @@ def test_refusal_names_the_function_and_says_what_to_do(name: str) -> None:
     assert any(word in str(info.value) for word in ("Write", "use", "Use"))
 
 
+METHODS: dict[str, Callable[[Any], Any]] = {
+    "sum": lambda m: m.sum(axis=0),
+    "prod": lambda m: m.prod(),
+    "mean": lambda m: m.mean(axis=1, keepdims=True),
+    "max, min": lambda m: m.max(axis=0) - m.min(),
+    "std": lambda m: m.std(axis=0),
+    "var": lambda m: m.var(),
+    "cumsum": lambda m: m.cumsum(axis=1),
+    "cumprod": lambda m: m.cumprod(),
+    "dot": lambda m: m.dot(W),
+    "trace": lambda m: m.trace(),
+    "diagonal": lambda m: m.diagonal(1),
+    "repeat": lambda m: m.repeat(2, axis=0),
+    "take": lambda m: m.take([0, 4, 4]),
+    "swapaxes": lambda m: m.swapaxes(0, 1),
+    "squeeze": lambda m: m[None].squeeze(),
+    "reshape": lambda m: m.reshape(-1),
+    "flatten": lambda m: m.flatten(),
+    "ravel": lambda m: m.ravel(),
+    "transpose": lambda m: m.transpose(1, 0),
+    "copy": lambda m: m.copy(),
+    "conj": lambda m: m.conj(),
+    "clip": lambda m: m.clip(0.0, 1.0),
+    "plain clip": lambda m: np.clip(C, -1.0, m) if isinstance(m, np.ndarray) else C.clip(-1.0, m),
+    "plain dot": lambda m: C.dot(m),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_method_of_arrays_has_numpys_value_and_derivative(name: str) -> None:
+    f = METHODS[name]
+    np.testing.assert_allclose(_plain(f(Value(MATRIX))), f(MATRIX), rtol=1e-14)
+    np.testing.assert_allclose(jacobian(f)(MATRIX), _differences(f, MATRIX), rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["argmax", "argmin", "argsort", "any", "all", "nonzero"])
+def test_method_that_asks_about_values_has_numpys_plain_answer(name: str) -> None:
+    assert np.array_equal(getattr(Value(MATRIX), name)(), getattr(MATRIX, name)())
+
+
+@pytest.mark.parametrize("name", ["tolist", "item", "astype", "fill", "sort", "tobytes", "put", "resize", "flat"])
+def test_method_that_would_drop_or_overwrite_says_to_read_data(name: str) -> None:
+    with pytest.raises(AttributeError, match=rf"{name}.*\.data"):
+        getattr(Value(MATRIX), name)
+    with pytest.raises(AttributeError, match="no attribute 'gard'"):
+        Value(MATRIX).gard  # noqa: B018  # the attribute is what is tested
+
+
 def test_nan_to_num_replaces_and_drops_the_derivative_there_only() -> None:
     x = np.array([1.0, np.nan, np.inf])
     np.testing.assert_array_equal(np.nan_to_num(Value(x), posinf=5.0).data, [1.0, 0.0, 5.0])
@@ -402,6 +450,10 @@ def test_floor_divide_has_pythons_value() -> None:
     assert (Value(1.0) // 0.1).data == 1.0 // 0.1
     assert (-1.0 // Value(0.3)).data == -1.0 // 0.3
     np.testing.assert_array_equal((Value(VECTOR) // 0.1).data, VECTOR // 0.1)
+    np.testing.assert_array_equal((np.array([5, 3]) // Value(2.0)).data, [2.0, 1.0])
+    quotient, rest = divmod(Value(1.0), 0.3)
+    assert (quotient.data, rest.data) == divmod(1.0, 0.3)
+    assert divmod(7, Value(2.0))[1].data == 1.0
 
 
 def test_fmax_and_fmin_pass_over_nan_as_numpys_do() -> None:

@@ -7,6 +7,7 @@ import fractions
 import math
 import operator
 import pickle
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -256,6 +257,14 @@ def test_data_reads_as_a_plain_array_of_float64() -> None:
 def test_data_that_is_no_real_number_is_refused_by_name(bad: Any) -> None:
     with pytest.raises((KindError, ArgumentError), match="Value"):
         Value(bad)
+
+
+def test_matrix_becomes_an_array_whose_product_is_elementwise() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        v = Value(np.matrix([[1.0, 2.0], [3.0, 4.0]]))
+    assert type(v.data) is np.ndarray
+    np.testing.assert_array_equal((v * v).data, [[1.0, 4.0], [9.0, 16.0]])
 
 
 def test_data_with_values_inside_is_refused_and_says_what_to_write() -> None:
