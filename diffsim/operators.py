@@ -119,9 +119,8 @@ class Operators(Number):
 
     def _refuse(self, wanted: str) -> NoReturn:
         raise KindError(
-            f"{wanted} of a differentiable number would drop its derivative; got {self!r}. Take numpy's or diffsim's "
-            "function instead of math's; collect numbers with diffsim.array([...]) or in Value(np.zeros(n)) instead of "
-            "np.zeros(n); read the plain number of a Value with .data."
+            f"{wanted} would drop the derivative of {self!r}. Read the plain number with .data; for a result that "
+            "keeps its derivative use numpy's or diffsim's functions instead of math's, and collect with diffsim.array."
         )
 
     def __float__(self) -> float:

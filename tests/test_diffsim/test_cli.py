@@ -230,7 +230,12 @@ def _size(file: Path) -> int:
 def test_a_killed_film_leaves_no_half_file(tmp_path: Path, number: signal.Signals, code: int) -> None:
     command = [sys.executable, "-m", "diffsim", "animate", "DoublePendulum", "--t-end", "120", "--step", "0.01"]
     process = subprocess.Popen(
-        [*command, "--out", str(tmp_path / "film.mp4")], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        [*command, "--out", str(tmp_path / "film.mp4")],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a background job of a shell is born with SIGINT ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     deadline = time.monotonic() + 60
     while not any(_size(file) for file in tmp_path.iterdir()) and time.monotonic() < deadline:

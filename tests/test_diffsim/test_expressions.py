@@ -20,8 +20,11 @@ quick = settings(max_examples=FEW, deadline=None, database=None, suppress_health
 thorough = settings(quick, max_examples=MANY, derandomize=True, phases=(Phase.explicit, Phase.generate, Phase.shrink))
 
 
+ROUNDING = 1e-15  # of intermediate numbers of size 1 that cancel: tanh(expm1(x)) - expm1(x) at 0, say
+
+
 def check(e: Expression) -> None:
-    check_gradients(e, *e.arguments, unresolved="raise")
+    check_gradients(e, *e.arguments, unresolved="raise", atol=ROUNDING)
 
 
 @quick
@@ -53,7 +56,7 @@ def test_thousands_of_array_expressions_have_one_gradient_each(e: Expression) ->
 @settings(quick, max_examples=FEW // 4)
 @given(expressions(max_steps=5, max_inputs=2))
 def test_third_derivatives_agree(e: Expression) -> None:
-    check_gradients(e, *e.arguments, order=3, unresolved="ignore")
+    check_gradients(e, *e.arguments, order=3, unresolved="ignore", atol=ROUNDING)
 
 
 @quick
