@@ -328,7 +328,7 @@ def test_store_into_a_plain_array_says_what_to_write() -> None:
         return c
 
     for call in (lambda: grad(lambda b: f(b)[0])(np.ones(3)), lambda: f(Value(np.ones(3)))):
-        with pytest.raises(KindError, match=r"diffsim\.array.*np\.zeros.*\.data"):
+        with pytest.raises(KindError, match=r"\.data.*diffsim\.array.*Value\(np\.zeros"):
             call()
 
 
