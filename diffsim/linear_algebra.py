@@ -13,7 +13,7 @@ import numpy as np
 
 from diffsim import array_ops, ops
 from diffsim.errors import ArgumentError, KindError
-from diffsim.number import AnyNumber, Params, raw, shape_of
+from diffsim.number import AnyNumber, Number, Params, raw, shape_of
 from diffsim.primitive import Structural, bind, register
 
 __all__ = ["det", "dot", "inv", "matmul", "norm", "outer", "solve"]
@@ -78,6 +78,15 @@ def outer(a: AnyNumber, b: AnyNumber) -> AnyNumber:
     return array_ops.reshape(a, (-1, 1)) * array_ops.reshape(b, (1, -1))
 
 
+def _extreme_scale(x: AnyNumber) -> float:
+    """The largest magnitude where squares would overflow or vanish in float64, else 1."""
+    plain = raw(x)
+    if isinstance(plain, Number) or not np.size(plain) or np.result_type(plain) != np.float64:
+        return 1.0
+    largest = float(np.max(np.abs(plain)))
+    return largest if 0.0 < largest < 1e-140 or 1e140 < largest < math.inf else 1.0
+
+
 def norm(
     x: AnyNumber, ord: float | str | None = None, axis: array_ops.Axis = None, keepdims: bool = False
 ) -> AnyNumber:
@@ -88,7 +97,10 @@ def norm(
     x = array_ops.lift(x)
     matrix = len(shape_of(x)) > 1 if axis is None else isinstance(axis, tuple | list) and len(axis) > 1
     if ord is None or (matrix and ord == "fro") or (not matrix and ord == 2):
-        return ops.sqrt(array_ops.sum(ops.square(x), axis, keepdims))
+        scale = _extreme_scale(x)
+        if scale == 1.0:
+            return ops.sqrt(array_ops.sum(ops.square(x), axis, keepdims))
+        return scale * ops.sqrt(array_ops.sum(ops.square(x / scale), axis, keepdims))
     if matrix:
         raise ArgumentError(f"norm: a matrix norm must have ord=None (Frobenius, 'fro'); got ord={ord!r}.")
     if ord == 1:

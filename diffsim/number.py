@@ -12,12 +12,9 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from diffsim.primitive import Primitive
 
 __all__ = [
     "AnyNumber",
@@ -49,7 +46,7 @@ class Number:
 
     liftable = True  # whether an array of these is one number (Value, Dual) or an object array (Tracer)
 
-    def _apply(self, row: Primitive, args: Sequence[AnyNumber], params: Params) -> AnyNumber:
+    def _apply(self, row: Any, args: Sequence[AnyNumber], params: Params) -> AnyNumber:
         """Carry out one operation at this number's level, and record it."""
         raise NotImplementedError
 

@@ -120,7 +120,8 @@ class Operators(Number):
     def _refuse(self, wanted: str) -> NoReturn:
         raise KindError(
             f"{wanted} would drop the derivative of {self!r}. Read the plain number with .data; for a result that "
-            "keeps its derivative use numpy's or diffsim's functions instead of math's, and collect with diffsim.array."
+            "keeps its derivative use numpy's or diffsim's functions instead of math's, and "
+            "collect with diffsim.array([...]) or in Value(np.zeros(n))."
         )
 
     def __float__(self) -> float:
