@@ -77,7 +77,7 @@ def test_no_test_folder_shadows_a_package() -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_every_module_can_be_imported(module: str) -> None:
-    importlib.import_module(module)
+    assert importlib.import_module(module).__name__ == module
 
 
 # -- the import law ----------------------------------------------------------------------------------------------

@@ -280,7 +280,10 @@ def test_figure_masks_failures_uses_pi_and_a_logarithmic_scale(exploded):
 
 
 def test_constant_map_can_still_be_drawn():
-    sensitivity_map(HarmonicOscillator(), {"x": [0.0, 1.0], "p": [0.0, 1.0]}, t_end=0.1, measure="ftle").plot()
+    chart = sensitivity_map(HarmonicOscillator(), {"x": [0.0, 1.0], "p": [0.0, 1.0]}, t_end=0.1, measure="ftle")
+    figure = chart.plot()
+    figure.draw_without_rendering()
+    assert len(figure.axes) == 2  # the map and its colour bar
 
 
 def test_units_follow_the_measure():
