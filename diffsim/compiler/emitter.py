@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias, final
 
-__all__ = ["Emitter", "Shape", "Value"]
+__all__ = ["Emitter", "Shape", "Value", "hexadecimal"]
 
 Value: TypeAlias = str
 
@@ -81,7 +81,7 @@ class Emitter:
     lines : list of str
         The instructions so far.
     used : set of str
-        Declarations that the module needs, as text (`intrinsics`) .
+        Declarations that the module needs, as text.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -94,7 +94,7 @@ class Emitter:
 
     def constant(self, x: float) -> Value:
         """Return the number in every lane."""
-        return self._splat(self.shape.scalar, _hexadecimal(x, self.shape.bits))
+        return self._splat(self.shape.scalar, hexadecimal(x, self.shape.bits))
 
     def whole(self, k: int) -> Value:
         """Return the integer in every lane (of the numbers' width; bit patterns may be given unsigned)."""
@@ -291,6 +291,63 @@ class Emitter:
             for old, new in zip(values, changed, strict=True)
         ]
 
+    @contextmanager
+    def loop(self, count: Value) -> Iterator[Value]:
+        """Write a loop whose i64 index, which is yielded, runs from 0 below `count`."""
+        k = next(self._number)
+        self.lines += [f"br label %before{k}", f"before{k}:", f"br label %loop{k}", f"loop{k}:"]
+        index = self.line(f"phi i64 [ 0, %before{k} ], [ %next{k}, %latch{k} ]")
+        inside = self.line(f"icmp slt i64 {index}, {count}")
+        self.lines += [f"br i1 {inside}, label %body{k}, label %done{k}", f"body{k}:"]
+        yield index
+        self.lines += [f"br label %latch{k}", f"latch{k}:", f"%next{k} = add i64 {index}, 1"]
+        self.lines += [f"br label %loop{k}", f"done{k}:"]
+
+    @contextmanager
+    def when(self, condition: Value) -> Iterator[None]:
+        """Write instructions that are carried out where the single i1 `condition` holds."""
+        k = next(self._number)
+        self.lines += [f"br i1 {condition}, label %then{k}, label %end{k}", f"then{k}:"]
+        yield
+        self.lines += [f"br label %end{k}", f"end{k}:"]
+
+    # --- memory ----------------------------------------------------------------------------------------------------
+
+    def pointer(self, base: Value, offset: Value | int) -> Value:
+        """Return the address `offset` bytes beyond `base`."""
+        return self.line(f"getelementptr i8, ptr {base}, i64 {offset}")
+
+    def load(self, address: Value) -> Value:
+        """Return the register of numbers at an address (aligned as one number is)."""
+        return self.line(f"load {self.shape.real}, ptr {address}, align {self.shape.bits // 8}")
+
+    def store(self, value: Value, address: Value) -> None:
+        """Write a register of numbers to an address."""
+        self.lines.append(f"store {self.shape.real} {value}, ptr {address}, align {self.shape.bits // 8}")
+
+    def whole_at(self, base: Value, index: Value | int) -> Value:
+        """Return the i64 at ``base[index]``."""
+        return self.line(f"load i64, ptr {self.line(f'getelementptr i64, ptr {base}, i64 {index}')}, align 8")
+
+    def double_at(self, base: Value, index: Value | int) -> Value:
+        """Return the double at ``base[index]``: one scalar."""
+        return self.line(f"load double, ptr {self.line(f'getelementptr double, ptr {base}, i64 {index}')}, align 8")
+
+    def pointer_at(self, base: Value, index: int) -> Value:
+        """Return the address at ``base[index]``."""
+        return self.line(f"load ptr, ptr {self.line(f'getelementptr ptr, ptr {base}, i64 {index}')}, align 8")
+
+    def splat(self, x: Value) -> Value:
+        """Return one double in every lane."""
+        if self.shape.bits != 64:
+            x = self.line(f"fptrunc double {x} to {self.shape.scalar}")
+        if self.shape.lanes == 1:
+            return x
+        real = self.shape.real
+        first = self.line(f"insertelement {real} poison, {self.shape.scalar} {x}, i32 0")
+        zeros = f"<{self.shape.lanes} x i32> zeroinitializer"
+        return self.line(f"shufflevector {real} {first}, {real} poison, {zeros}")
+
     def line(self, text: str) -> Value:
         """Write an instruction and return the register of its result."""
         name = f"%r{next(self._number)}"
@@ -313,7 +370,7 @@ class Emitter:
         return "\n".join([head, "entry:", *self.lines, *tail, "}"])
 
 
-def _hexadecimal(x: float, bits: int) -> str:
+def hexadecimal(x: float, bits: int = 64) -> str:
     """Return a number as LLVM writes it exactly: the bits of a double."""
     x = float(x) if bits == 64 else struct.unpack("f", struct.pack("f", x))[0]
     return f"0x{struct.unpack('>Q', struct.pack('>d', x))[0]:016X}"

@@ -1,0 +1,263 @@
+"""The forward kernel: steps of many trajectories, their tangents, and what is saved on the way.
+
+Each stage takes the right-hand side once and adds its share to every later stage at once, so that no derivative has
+to be kept; the state lies in the first-level cache between stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from diffsim.compiler.emitter import Shape, Value, hexadecimal
+from diffsim.linearise import Linearised
+from integrators._kernel_frame import NUMBER, Frame, Inputs, row_address
+from integrators._program import Program
+
+__all__: list[str] = []
+
+STATE, PARAMETERS, OUT, COUNTS, DELTAS, KINDS, FAILED, SNAPSHOT = range(8)  # pointers
+N_ENTRIES, K_FIRST, K_LAST, STRIDE = range(4)  # whole numbers
+T0, H, H_LAST = range(3)  # doubles
+PASS, SAVE, ASIDE = range(3)  # kinds of entries: go on, save the state, save what a step aside gives
+SOUND = (1 << 63) - 1
+
+
+@final
+@dataclass(frozen=True)
+class Tangents:
+    """What a forward kernel carries beside the state.
+
+    Attributes
+    ----------
+    linear : Linearised
+        The right-hand side with its tangents; active inputs are the state's and the `parameters`.
+    n_directions : int
+    parameters : tuple of (int, int)
+        Parameter and direction: that direction moves along that parameter.
+    """
+
+    linear: Linearised
+    n_directions: int
+    parameters: tuple[tuple[int, int], ...] = ()
+
+
+@final
+class ForwardKernel:
+    """Writes the forward kernel of a program.
+
+    Parameters
+    ----------
+    program : Program
+    shape : Shape
+    groups : int
+    tangents : Tangents or None
+    aside : bool
+        Whether there will be save times between the nodes.
+    """
+
+    def __init__(self, program: Program, shape: Shape, groups: int, tangents: Tangents | None, aside: bool) -> None:
+        self.program, self.tangents, self.aside = program, tangents, aside
+        self.frame = Frame(shape, groups)
+        self.n_directions = 0 if tangents is None else tangents.n_directions
+        self.width = program.n * (1 + self.n_directions)  # numbers of a trajectory: state, then tangents
+        self.graph = program.graph if tangents is None else tangents.linear.graph
+        nodes = self.graph.nodes
+        self.inputs = [i for i, node in enumerate(nodes) if node.row is None and node.value is None]
+        self.outputs = list(program.outputs) if tangents is None else list(tangents.linear.outputs)
+        wanted = self.outputs if tangents is None else self.outputs + list(tangents.linear.weights)
+        self.values = Inputs(self.frame, program, self.graph, self.inputs, wanted)
+        self.y = self.frame.slots(self.width)
+        n_rows = 1 if program.scheme is None else len(program.scheme.rows)
+        self.rows = [self.frame.slots(self.width) for _ in range(n_rows)]
+
+    def text(self) -> str:
+        """Return the module's text."""
+        b = self.frame.b
+        p = [b.pointer_at("%pointers", i) for i in range(8)]
+        n_entries, k_first, k_last, stride = (b.whole_at("%whole", i) for i in range(4))
+        self.times = [b.double_at("%real", i) for i in range(3)]
+        self.k_last, self.p = k_last, p
+        self.stride = b.line(f"mul i64 {stride}, {NUMBER}")
+        step_number, place = "%step_number", "%place"
+        b.lines += [f"{step_number} = alloca i64", f"{place} = alloca ptr"]
+        with b.loop("%count") as block:
+            here = b.line(f"add i64 %first, {block}")
+            self.base = b.line(f"mul i64 {here}, {self.frame.block * NUMBER}")
+            b.lines += [f"store i64 {k_first}, ptr {step_number}", f"store ptr {p[OUT]}, ptr {place}"]
+            self.frame.each_group(self._enter)
+            with b.loop(n_entries) as entry:
+                self._entry(entry, step_number, place)
+            self.frame.each_group(self._leave)
+        return self.frame.text([self.graph])
+
+    def _offset(self, group: Value) -> Value:
+        return self.frame.b.line(f"add i64 {self.base}, {group}")
+
+    def _enter(self, group: Value) -> None:
+        b, offset = self.frame.b, self._offset(group)
+        for i in range(self.width):
+            self.frame.put(self.y + i, b.load(row_address(b, self.p[STATE], self.stride, i, offset)))
+        self.values.prepare(self.p[PARAMETERS], self.stride, offset)
+
+    def _leave(self, group: Value) -> None:
+        b, offset = self.frame.b, self._offset(group)
+        for i in range(self.width):
+            b.store(self.frame.get(self.y + i), row_address(b, self.p[STATE], self.stride, i, offset))
+
+    def _entry(self, entry: Value, step_number: Value, place: Value) -> None:
+        """Write one entry of the plan: some steps, and what is saved after them."""
+        b = self.frame.b
+        with b.loop(b.whole_at(self.p[COUNTS], entry)):
+            k = b.line(f"load i64, ptr {step_number}")
+            last = b.line(f"icmp eq i64 {k}, {self.k_last}")
+            h = b.line(f"select i1 {last}, double {self.times[H_LAST]}, double {self.times[H]}")
+            self._step(self._time(k), h, self.y, k)
+            after = b.line(f"add i64 {k}, 1")
+            b.lines.append(f"store i64 {after}, ptr {step_number}")
+        kind = b.whole_at(self.p[KINDS], entry)
+        with b.when(b.line(f"icmp eq i64 {kind}, {SAVE}")):
+            self._save(self.y, place)
+        if self.aside:
+            with b.when(b.line(f"icmp eq i64 {kind}, {ASIDE}")):
+                k = b.line(f"load i64, ptr {step_number}")
+                self._step(self._time(k), b.double_at(self.p[DELTAS], entry), self.rows[-1], None)
+                self._save(self.rows[-1], place)
+
+    def _time(self, k: Value) -> Value:
+        """Return t0 + k h: one scalar."""
+        b = self.frame.b
+        real = b.line(f"sitofp i64 {k} to double")
+        product = b.line(f"fmul double {real}, {self.times[H]}")
+        return b.line(f"fadd double {self.times[T0]}, {product}")
+
+    def _save(self, source: int, place: Value) -> None:
+        b = self.frame.b
+        target = b.line(f"load ptr, ptr {place}")
+
+        def copy(group: Value) -> None:
+            offset = self._offset(group)
+            for i in range(self.width):
+                b.store(self.frame.get(source + i), row_address(b, target, self.stride, i, offset))
+
+        self.frame.each_group(copy)
+        size = b.line(f"mul i64 {self.stride}, {self.width}")
+        b.lines.append(f"store ptr {b.pointer(target, size)}, ptr {place}")
+
+    # --- one step -----------------------------------------------------------------------------------------------------
+
+    def _step(self, t: Value, h: Value, target: int, k: Value | None) -> None:
+        """Write one step from the state to the slots `target`; with `k`, check it and note a failure at step k."""
+        b, scheme = self.frame.b, self.program.scheme
+        if scheme is None:
+            leading = [b.splat(t), b.splat(h)]
+            self.frame.each_group(lambda group: self._whole_step(leading, target, k, group))
+            return
+        for i in range(scheme.n_stages):
+            shift = b.line(f"fmul double {h}, {hexadecimal(scheme.nodes[i])}")
+            stage_time = [b.splat(b.line(f"fadd double {t}, {shift}") if scheme.nodes[i] else t)]
+            self._stage(i, stage_time, h, target, k)
+
+    def _stage(self, i: int, leading: Sequence[Value], h: Value, target: int, k: Value | None) -> None:
+        b, scheme = self.frame.b, self.program.scheme
+        if scheme is None:
+            return
+        shares = []  # rows that this stage adds to: slots it adds to, slots it writes, weight
+        for r, row in enumerate(scheme.rows):
+            members = [j for j, _ in row]
+            if i in members:
+                weight = b.splat(b.line(f"fmul double {h}, {hexadecimal(dict(row)[i])}"))
+                final = r == scheme.n_stages
+                first, last = i == members[0], i == members[-1]
+                shares.append((self.y if first else self.rows[r], target if final and last else self.rows[r], weight))
+        source = self.rows[i] if scheme.rows[i] else self.y
+        closing = k if i == scheme.rows[-1][-1][0] else None
+
+        def body(group: Value) -> None:
+            new = self._derivatives(leading, source, shares)
+            if closing is not None:
+                self._check(new, closing, group)
+
+        self.frame.each_group(body)
+
+    def _derivatives(
+        self, leading: Sequence[Value], source: int, shares: Sequence[tuple[int, int, Value]]
+    ) -> list[Value]:
+        """Write the right-hand side with its tangents and its shares; returns the new values of the last share."""
+        b, n = self.frame.b, self.program.n
+        known = self.values.known()
+        known |= dict(zip(self.inputs, [*leading, *(self.frame.get(source + c) for c in range(n))], strict=False))
+        self.values.lowering.write(b, known)
+        new = [self._add_share(c, known[node], shares) for c, node in enumerate(self.outputs)]
+        for d in range(self.n_directions):
+            for c, tangent in enumerate(self._tangent(d, source, known)):
+                self._add_share(n + c * self.n_directions + d, tangent, shares)
+        return new
+
+    def _add_share(self, slot: int, k: Value | None, shares: Sequence[tuple[int, int, Value]]) -> Value:
+        """Write ``row + weight * k`` for each row; a tangent that is zero by its structure is None."""
+        b, new = self.frame.b, ""
+        for source, target, weight in shares:
+            before = self.frame.get(source + slot)
+            new = before if k is None else b.fma(weight, k, before)
+            self.frame.put(target + slot, new)
+        return new
+
+    def _tangent(self, d: int, source: int, known: dict[int, Value]) -> list[Value | None]:
+        """Write the tangents of the n results in direction d."""
+        if self.tangents is None:
+            return []
+        n, linear = self.program.n, self.tangents.linear
+        seeds: list[Value | None] = [
+            self.frame.get(source + n + c * self.n_directions + d) for c in range(n)
+        ]
+        one = self.frame.b.constant(1.0)
+        seeds += [one if direction == d else None for _, direction in self.tangents.parameters]
+        return linear.write(self.frame.b, seeds, known)
+
+    def _whole_step(self, leading: Sequence[Value], target: int, k: Value | None, group: Value) -> None:
+        """Write a step that is one graph."""
+        b, n = self.frame.b, self.program.n
+        known = self.values.known()
+        known |= dict(zip(self.inputs, [*leading, *(self.frame.get(self.y + c) for c in range(n))], strict=False))
+        self.values.lowering.write(b, known)
+        tangents = [self._tangent(d, self.y, known) for d in range(self.n_directions)]
+        new = [known[node] for node in self.outputs]
+        for c, value in enumerate(new):
+            self.frame.put(target + c, value)
+        for d, column in enumerate(tangents):
+            for c, tangent in enumerate(column):
+                self.frame.put(target + n + c * self.n_directions + d, b.constant(0.0) if tangent is None else tangent)
+        if k is not None:
+            self._check(new, k, group)
+
+    def _check(self, new: Sequence[Value], k: Value, group: Value) -> None:
+        """Write the check that the new state is finite; the first step at which it is not is noted, with the state."""
+        b, shape = self.frame.b, self.frame.shape
+        zero = b.constant(0.0)
+        total = zero
+        for value in new:
+            total = b.fma(value, zero, total)
+        lost = b.compare("uno", total, total)
+        with b.when(b.any(lost)):
+            offset = self._offset(group)
+            address = b.pointer(self.p[FAILED], offset)
+            kind = shape.wide("i64")
+            before = b.line(f"load {kind}, ptr {address}, align 8")
+            unset = b.line(f"icmp eq {kind} {before}, {_integers(shape, SOUND)}")
+            fresh = b.both(lost, unset)
+            step = b.line(f"insertelement {kind} poison, i64 {k}, i32 0") if shape.lanes > 1 else k
+            if shape.lanes > 1:
+                zeros = f"<{shape.lanes} x i32> zeroinitializer"
+                step = b.line(f"shufflevector {kind} {step}, {kind} poison, {zeros}")
+            after = b.line(f"select {shape.mask} {fresh}, {kind} {step}, {kind} {before}")
+            b.lines.append(f"store {kind} {after}, ptr {address}, align 8")
+            for c, value in enumerate(new):
+                spot = row_address(b, self.p[SNAPSHOT], self.stride, c, offset)
+                b.store(b.select(fresh, value, b.load(spot)), spot)
+
+
+def _integers(shape: Shape, value: int) -> str:
+    return str(value) if shape.lanes == 1 else f"splat (i64 {value})"
+

@@ -1,0 +1,150 @@
+"""What the compiled loops share: how a kernel is called, its workspace, and the walk through the entries of a plan.
+
+A kernel is called as ``kernel(pointers, whole, real, first, count)``: arrays of addresses, of integers and of doubles,
+and the blocks of lanes to work on.  State components lie first: number i of lane j is at ``array[i * stride + j]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import final
+
+from diffsim.compiler.emitter import Emitter, Shape, Value
+from diffsim.compiler.lowering import Lowering, elementary_functions, library_functions, module_text
+from diffsim.graph import Graph
+from integrators._program import Program
+
+__all__: list[str] = []
+
+SIGNATURE = "void @kernel(ptr %pointers, ptr %whole, ptr %real, i64 %first, i64 %count)"
+NUMBER = 8
+
+
+@final
+class Frame:
+    """One kernel while it is written.
+
+    Parameters
+    ----------
+    shape : Shape
+        Lanes of a register.
+    groups : int
+        Registers of lanes that are worked on side by side, so that one's latency hides behind the other's work.
+    """
+
+    def __init__(self, shape: Shape, groups: int = 1) -> None:
+        self.b, self.shape, self.groups = Emitter(shape), shape, groups
+        self._slots = 0
+        self._constants: dict[tuple[str, int], Value] = {}
+        self.here: Value = "%work"
+
+    @property
+    def register_bytes(self) -> int:
+        """Bytes of a register of lanes."""
+        return self.shape.lanes * self.shape.bits // 8
+
+    @property
+    def block(self) -> int:
+        """Lanes of a block."""
+        return self.shape.lanes * self.groups
+
+    # --- the workspace: numbered slots, one register a group each -----------------------------------------------------
+
+    def slots(self, n: int) -> int:
+        """Set n slots aside; returns the first."""
+        first = self._slots
+        self._slots += n
+        return first
+
+    def get(self, slot: int) -> Value:
+        """Return what lies in a slot, of the group at hand."""
+        return self.b.load(self._address(slot))
+
+    def put(self, slot: int, value: Value) -> None:
+        """Put a register into a slot, of the group at hand."""
+        self.b.store(value, self._address(slot))
+
+    def _address(self, slot: int) -> Value:
+        return self.b.pointer(self.here, slot * self.groups * self.register_bytes)
+
+    def each_group(self, body: Callable[[Value], None]) -> None:
+        """Write the body once, carried out for each group; it is given the group's offset in bytes."""
+        if self.groups == 1:
+            body("0")
+            return
+        with self.b.loop(str(self.groups)) as g:
+            offset = self.b.line(f"mul i64 {g}, {self.register_bytes}")
+            outer, self.here = self.here, self.b.pointer("%work", offset)
+            body(offset)
+            self.here = outer
+
+    # --- text ---------------------------------------------------------------------------------------------------------
+
+    def text(self, graphs: Sequence[Graph], inline: bool = True) -> str:
+        """Return the module: the kernel and the elementary functions that it calls."""
+        library, declared = library_functions(elementary_functions(graphs), self.shape, inline)
+        total = max(self._slots, 1) * self.groups
+        kernel = "\n".join(
+            [
+                f"define {SIGNATURE} {{",
+                "entry:",
+                f"%work = alloca [{total} x {self.shape.real}], align 64",
+                *self.b.lines,
+                "ret void",
+                "}",
+            ]
+        )
+        return module_text([library, kernel], self.b.used | declared)
+
+
+@final
+class Inputs:
+    """The inputs of a program's graph in the workspace: what is computed of parameters alone is computed once a block.
+
+    Parameters
+    ----------
+    frame : Frame
+    program : Program
+    graph : Graph
+        The program's own, or one with the same first inputs.
+    inputs : sequence of int
+        Its input nodes: leading ones, state, parameters, others.
+    results : sequence of int
+        The nodes that will be wanted.
+    """
+
+    def __init__(
+        self, frame: Frame, program: Program, graph: Graph, inputs: Sequence[int], results: Sequence[int]
+    ) -> None:
+        self.frame, self.lowering = frame, Lowering(graph, results)
+        first = program.n_leading + program.n
+        last = first + program.n_parameters
+        self.moving = self.lowering.depends_on([*inputs[:first], *inputs[last:]])
+        self.parameters = list(inputs[first:last])
+        self.held = [i for i in self.lowering.frontier(self.moving, results)]
+        self.parameter_slots = frame.slots(len(self.parameters))
+        self.held_slots = frame.slots(len(self.held))
+
+    def prepare(self, base: Value, stride: Value, offset: Value) -> None:
+        """Write, for one group, the parameters' way into the workspace and what follows from them alone."""
+        frame, b = self.frame, self.frame.b
+        known: dict[int, Value] = {}
+        for j, node in enumerate(self.parameters):
+            known[node] = b.load(row_address(b, base, stride, j, offset))
+            frame.put(self.parameter_slots + j, known[node])
+        if self.held:
+            self.lowering.write(b, known, [i for i in self.lowering.order if i not in self.moving])
+        for slot, node in enumerate(self.held):
+            frame.put(self.held_slots + slot, known[node])
+
+    def known(self) -> dict[int, Value]:
+        """Write the loading of parameters and of what was prepared; returns them by node."""
+        frame = self.frame
+        known = {node: frame.get(self.parameter_slots + j) for j, node in enumerate(self.parameters)}
+        return known | {node: frame.get(self.held_slots + slot) for slot, node in enumerate(self.held)}
+
+
+def row_address(b: Emitter, base: Value, stride: Value, row: int, offset: Value) -> Value:
+    """Return the address of number `row` of the lanes `offset` bytes beyond the first; `stride` is in bytes."""
+    start = b.line(f"mul i64 {stride}, {row}") if row else "0"
+    return b.pointer(base, b.line(f"add i64 {start}, {offset}"))

@@ -1,0 +1,110 @@
+"""`Program`: one step of a method on a traced right-hand side, the thing that is compiled and differentiated."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from diffsim.graph import Graph
+from diffsim.tree import leaves
+
+__all__: list[str] = []
+
+
+@final
+@dataclass(frozen=True)
+class Scheme:
+    """An explicit Runge-Kutta method as the kernels see it: the stages that count, in doubles.
+
+    Attributes
+    ----------
+    rows : tuple of tuple of (int, float)
+        For each stage the stages that it is made of and their weights; the last row makes the new state.
+    nodes : tuple of float
+        Time of each stage, in steps.
+    """
+
+    rows: tuple[tuple[tuple[int, float], ...], ...]
+    nodes: tuple[float, ...]
+
+    @property
+    def n_stages(self) -> int:
+        """Number of stages."""
+        return len(self.nodes)
+
+    @classmethod
+    def of(cls, a: Sequence[Sequence[float]], b: Sequence[float], c: Sequence[float]) -> Scheme:
+        """Return the scheme of a tableau; stages on which the new state does not depend are left out."""
+        needed: set[int] = {j for j, weight in enumerate(b) if weight}
+        for i in range(len(b) - 1, -1, -1):
+            if i in needed:
+                needed.update(j for j, weight in enumerate(a[i]) if weight)
+        kept = {old: new for new, old in enumerate(sorted(needed))}
+        rows = [_row(a[i], kept) for i in kept]
+        return cls((*rows, _row(b, kept)), tuple(float(c[i]) for i in kept))
+
+
+def _row(weights: Sequence[float], kept: dict[int, int]) -> tuple[tuple[int, float], ...]:
+    return tuple((kept[j], float(weight)) for j, weight in enumerate(weights) if weight)
+
+
+@final
+@dataclass(frozen=True)
+class Program:
+    """What a kernel computes at each step.
+
+    Attributes
+    ----------
+    graph : Graph
+        With a `scheme` the right-hand side ``f(t, y, p)``, of the inputs t, y[0], ..., p[0], ...; without one the
+        whole step ``(t, h, y, p)``.  n results.
+    n : int
+        Number of state components.
+    n_parameters : int
+    scheme : Scheme or None
+    """
+
+    graph: Graph
+    n: int
+    n_parameters: int
+    scheme: Scheme | None
+
+    @property
+    def n_leading(self) -> int:
+        """Number of inputs before the state: the time, and for a whole step its size."""
+        return 1 if self.scheme is not None else 2
+
+    @functools.cached_property
+    def inputs(self) -> tuple[int, ...]:
+        """Nodes of the inputs, in order."""
+        return tuple(i for i, node in enumerate(self.graph.nodes) if node.row is None and node.value is None)
+
+    @functools.cached_property
+    def outputs(self) -> tuple[int, ...]:
+        """Nodes of the n results."""
+        return tuple(int(i) for index in leaves(self.graph.result) for i in index.ravel())
+
+    @property
+    def states(self) -> tuple[int, ...]:
+        """Nodes of the state's components."""
+        return self.inputs[self.n_leading : self.n_leading + self.n]
+
+    @property
+    def parameters(self) -> tuple[int, ...]:
+        """Nodes of the parameters."""
+        return self.inputs[self.n_leading + self.n :]
+
+    @functools.cached_property
+    def key(self) -> tuple[object, ...]:
+        """What tells programs apart: equal keys, equal kernels."""
+        nodes = tuple(
+            (None if node.row is None else node.row.name, node.operands, repr(node.value)) for node in self.graph.nodes
+        )
+        return nodes, self.outputs, self.n, self.n_parameters, self.scheme
+
+    @property
+    def n_operations(self) -> int:
+        """Arithmetic operations of a step."""
+        return self.graph.n_operations * (1 if self.scheme is None else self.scheme.n_stages)
