@@ -1,0 +1,228 @@
+"""`linearise`: the same tangents as forward mode, for fewer operations."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import diffsim as ds
+import systems
+from diffsim import ops
+from diffsim.errors import ArgumentError
+from diffsim.graph import Graph, trace
+from diffsim.linearise import Choice, Linearised, linearise, tangent_graph
+from diffsim.protocols import parameter_values, with_parameters
+from diffsim.testing import expressions
+
+K = (1, 2, 4)
+
+
+def graph_of(system: Any) -> tuple[Graph, list[int], list[int], np.ndarray]:
+    """The graph of rates(t, state, parameters), the places of state and parameters, and a point."""
+    state, values = np.array(system.default_state), np.array(parameter_values(system))
+    n, m = len(state), len(values)
+    graph = trace(lambda t, y, p: with_parameters(system, list(p)).rates(t, list(y)), 0.0, state, values)
+    return graph, list(range(1, 1 + n)), list(range(1 + n, 1 + n + m)), np.array([0.3, *state, *values])
+
+
+def plain_tangents(graph: Graph, x: np.ndarray, directions: Sequence[np.ndarray]) -> list[list[float]]:
+    """Forward mode on the graph, one direction after the other; the oracle."""
+    outputs = flat_outputs(graph)
+
+    def f(point: Any) -> Any:
+        values = graph.evaluate(list(point))
+        return ds.stack([values[i] for i in outputs])
+
+    return [ds.jvp(f, (x,), (d,))[1].tolist() for d in directions]
+
+
+def flat_outputs(graph: Graph) -> list[int]:
+    from diffsim.tree import leaves
+
+    return [int(i) for index in leaves(graph.result) for i in np.ravel(index)]
+
+
+def full(active: Sequence[int], tangents: np.ndarray, n: int) -> np.ndarray:
+    out = np.zeros(n)
+    out[list(active)] = tangents
+    return out
+
+
+def pushed(program: Linearised, x: np.ndarray, tangents: np.ndarray) -> list[float]:
+    with np.errstate(all="ignore"):
+        return [float(v) for v in program.push(program.graph.evaluate(list(map(float, x))), tangents.tolist())]
+
+
+SYSTEMS = list(systems.names())
+
+
+@pytest.mark.parametrize("n_directions", K)
+@pytest.mark.parametrize("with_params", [False, True])
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_tangents_of_a_system_equal_forward_mode(name: str, with_params: bool, n_directions: int) -> None:
+    graph, state, params, x = graph_of(systems.find(name)())
+    active = state + params if with_params else state
+    directions = np.random.default_rng(1).normal(size=(n_directions, len(active)))
+    flat = tangent_graph(graph, active, n_directions, fixed=params)
+    values, *found = flat(x, *directions)
+    expected = plain_tangents(graph, x, [full(active, d, len(x)) for d in directions])
+    np.testing.assert_allclose(np.array(found, dtype=float), expected, rtol=1e-12, atol=1e-13)
+    at = graph.evaluate(list(x))
+    np.testing.assert_array_equal(np.array(values, dtype=float), [float(at[i]) for i in flat_outputs(graph)])
+
+
+@given(expressions(max_steps=10), st.sampled_from(K), st.integers(0, 2**32 - 1))
+def test_tangents_of_random_expressions_equal_forward_mode(e: Any, n_directions: int, seed: int) -> None:
+    graph, x = trace(e, *e.point), np.array(e.point)
+    directions = np.random.default_rng(seed).normal(size=(n_directions, len(x)))
+    program = linearise(graph, range(len(x)), n_directions)
+    with np.errstate(all="ignore"):
+        expected = np.array(plain_tangents(graph, x, list(directions)))
+        flat = tangent_graph(graph, range(len(x)), n_directions)
+        _, *found = flat(x, *directions)
+    size = weight_size(program, x)
+    if not (np.isfinite(expected).all() and size < 1e12):
+        return
+    np.testing.assert_allclose(np.array(found, dtype=float), expected, rtol=1e-10, atol=1e-12 * (1.0 + size))
+    np.testing.assert_allclose([pushed(program, x, d) for d in directions], found, rtol=1e-10, atol=1e-12 * (1 + size))
+
+
+def weight_size(program: Linearised, x: np.ndarray) -> float:
+    """The largest number that the program meets: what cancellation is measured by."""
+    with np.errstate(all="ignore"):
+        values = [float(v) for v in program.graph.evaluate(list(map(float, x))) if not isinstance(v, bool)]
+    finite = [abs(v) for v in values if math.isfinite(v)]
+    return max(finite, default=0.0) ** 2 if len(finite) == len(values) else math.inf
+
+
+# --- `where` ---------------------------------------------------------------------------------------------------------
+
+BARRIERS: dict[str, tuple[Callable[..., Any], float, float]] = {
+    "log at 0": (lambda x: ops.where(x > 0.0, ops.log(x), 3.0 * x), 0.0, 3.0),
+    "log at 0, turned": (lambda x: ops.where(x <= 0.0, 3.0 * x, ops.log(x)), 0.0, 3.0),
+    "log of a function at 0": (lambda x: ops.sin(ops.where(x > 0.0, ops.log(2.0 * x) * x, x)), 0.0, 1.0),
+    "root of a negative": (lambda x: ops.where(x > 0.0, x**1.5, -x), -2.0, -1.0),
+    "1/x at 0": (lambda x: 2.0 * ops.where(x != 0.0, ops.sin(x) / x, 5.0), 0.0, 0.0),
+    "nested": (lambda x: ops.where(x > 0, ops.where(x > 1, ops.log(x - 1), ops.log(x)), x * x), -3.0, -6.0),
+    "overflow": (lambda x: ops.where(x < 0, x * x, ops.exp(x * x * x)), -20.0, -40.0),
+    "bare": (lambda x: ops.where(x > 0.0, x, 1.0), 2.0, 1.0),
+}
+
+
+@pytest.mark.parametrize("n_directions", K)
+@pytest.mark.parametrize("name", BARRIERS)
+def test_branch_that_is_not_taken_never_reaches_the_tangent(name: str, n_directions: int) -> None:
+    f, x, slope = BARRIERS[name]
+    program = linearise(trace(f, 1.0), [0], n_directions)
+    assert pushed(program, np.array([x]), np.array([1.5])) == [pytest.approx(1.5 * slope, rel=1e-14)]
+
+
+def test_selection_is_a_step_that_stays() -> None:
+    graph = trace(lambda x, y: ops.sin(ops.where(x > y, x * x, y)), 1.0, 1.0)
+    program = linearise(graph, [0, 1], 9)
+    (choice,) = [step for step in program.steps if isinstance(step, Choice)]
+    assert None not in (choice.yes, choice.no)
+
+
+# --- what it costs ---------------------------------------------------------------------------------------------------
+
+
+def test_double_pendulum_costs_what_hand_written_code_costs() -> None:
+    graph, state, params, _ = graph_of(systems.DoublePendulum())
+    program = linearise(graph, state, 4, fixed=params)
+    assert program.each <= 12
+    assert program.once <= 14
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_more_directions_never_cost_more_each(name: str) -> None:
+    graph, state, params, _ = graph_of(systems.find(name)())
+    found = [linearise(graph, state, k, fixed=params) for k in (1, 4, 9)]
+    each, once = [p.each for p in found], [p.once for p in found]
+    assert each == sorted(each, reverse=True)
+    assert once == sorted(once)
+
+
+def test_scarce_jacobian_is_not_multiplied_out() -> None:
+    def f(x: Any) -> Any:  # a full 12 x 12 Jacobian of rank 1 and a diagonal
+        total = sum(x)
+        return [ops.sin(xi) * ops.exp(total) for xi in x]
+
+    program = linearise(trace(f, np.zeros(12)), range(12), 100)
+    assert program.each <= 11 + 2 * 12
+
+
+def test_chain_of_functions_is_one_multiplication() -> None:
+    program = linearise(trace(lambda x: ops.exp(ops.sin(ops.tanh(x))), 1.0), [0], 4)
+    assert program.each == 1
+
+
+def test_constant_slope_needs_no_weight() -> None:
+    program = linearise(trace(lambda x, y: (x + y, 3.0 * x, y, 7.0), 1.0, 1.0), [0, 1], 4)
+    assert program.once == 0
+    assert program.each == 2
+    assert program.results[2:] == (1, None)
+
+
+# --- arguments and determinism ---------------------------------------------------------------------------------------
+
+
+def test_passive_inputs_carry_no_tangent() -> None:
+    program = linearise(trace(lambda x, y: x * y, 1.0, 1.0), [1], 2)
+    assert program.n_active == 1
+    assert pushed(program, np.array([3.0, 5.0]), np.array([1.0])) == [3.0]
+
+
+def test_no_active_input_gives_no_tangent() -> None:
+    program = linearise(trace(lambda x: x * x, 1.0), [], 2)
+    assert program.steps == ()
+    assert program.results == (None,)
+
+
+def test_graph_without_inputs_gives_no_tangent() -> None:
+    assert linearise(trace(lambda: 3.0), [], 1).results == (None,)
+
+
+@pytest.mark.parametrize(
+    ("active", "n_directions", "words"),
+    [([0, 0], 1, "different numbers"), ([2], 1, "from 0 to 1"), ([-1], 1, "from 0"), ([0], 0, "must be >= 1")],
+)
+def test_arguments_that_cannot_be_are_refused(active: list[int], n_directions: int, words: str) -> None:
+    with pytest.raises(ArgumentError, match=words):
+        linearise(trace(lambda x, y: x * y, 1.0, 1.0), active, n_directions)
+
+
+CODE = """
+import numpy as np, systems
+from diffsim.graph import trace
+from diffsim.linearise import linearise
+pendulum = systems.DoublePendulum()
+graph = trace(lambda y: pendulum.rates(0.0, list(y)), np.zeros(4))
+print(linearise(graph, range(4), 4))
+"""
+
+
+def test_program_is_the_same_whatever_the_hash_seed() -> None:
+    root = Path(__file__).parents[2]
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", CODE],
+            cwd=root,
+            env={"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "2")
+    }
+    assert len(texts) == 1
+    assert "each direction" in texts.pop()
