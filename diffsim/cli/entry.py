@@ -123,7 +123,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
         command = commands.add_parser(
             name,
             description=module.__doc__,
-            epilog=options.RUNS_FILE if name != "tour" else None,
+            epilog=options.RUNS_FILE if name not in ("cache", "tour") else None,
             formatter_class=_Formatter,
             allow_abbrev=False,
         )
