@@ -41,8 +41,8 @@ def _where(name: str) -> str | None:
     """The module that holds a public name."""
     if name in _SINGLE:
         return _SINGLE[name]
-    module = public_names(Path(__file__).parent).get(name)
-    return f"diffsim.{module}" if module in _OPEN else None
+    module = public_names(Path(__file__).parent, _OPEN).get(name)
+    return None if module is None else f"diffsim.{module}"
 
 
 def __getattr__(name: str) -> Any:
@@ -66,5 +66,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    names = public_names(Path(__file__).parent)
-    return sorted({*_SINGLE, *_MODULES, *(name for name, module in names.items() if module in _OPEN)})
+    return sorted({*_SINGLE, *_MODULES, *public_names(Path(__file__).parent, _OPEN)})

@@ -24,13 +24,15 @@ _ALL = re.compile(r"^__all__(?:\s*:[^=\n]+)?\s*=\s*([\[(].*?[\])])", re.MULTILIN
 
 
 @functools.cache
-def public_names(folder: Path) -> Mapping[str, str]:
+def public_names(folder: Path, only: frozenset[str] | None = None) -> Mapping[str, str]:
     """Return ``{public name: module name}`` for the Python files of `folder`, without importing them.
 
     Parameters
     ----------
     folder : Path
         The folder of a package.  Its ``__init__.py`` and its sub-folders are left out.
+    only : collection of str, optional
+        Names of the files to look at, without ``.py``; all by default.
 
     Returns
     -------
@@ -44,7 +46,7 @@ def public_names(folder: Path) -> Mapping[str, str]:
     """
     found: dict[str, str] = {}
     for file in sorted(folder.glob("*.py")):
-        if file.stem == "__init__":
+        if file.stem == "__init__" or (only is not None and file.stem not in only):
             continue
         match = _ALL.search(file.read_text(encoding="utf-8"))
         for name in _literal(match.group(1), file) if match else ():
