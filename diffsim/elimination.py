@@ -75,7 +75,7 @@ class LinearGraph:
         if old is None:
             self._set(source, target, weight)
             return
-        self._drop(source, target)
+        self.remove_edge(source, target)
         total = self.algebra.plus(old, weight)
         if total is not None:
             self._set(source, target, total)
@@ -86,7 +86,8 @@ class LinearGraph:
         counts = self._units if self.algebra.unit[weight] else self._products
         counts[target] += 1
 
-    def _drop(self, source: int, target: int) -> None:
+    def remove_edge(self, source: int, target: int) -> None:
+        """Remove the edge between two vertices."""
         weight = self.into[target].pop(source)
         del self.out[source][target]
         counts = self._units if self.algebra.unit[weight] else self._products
@@ -106,11 +107,11 @@ class LinearGraph:
         sources, targets = self.into[j], list(self.out[j])
         for k in targets:
             weight = self.into[k][j]
-            self._drop(j, k)
+            self.remove_edge(j, k)
             for i, entering in sources.items():
                 self.add_edge(i, k, times(weight, entering))
         for i in list(sources):
-            self._drop(i, j)
+            self.remove_edge(i, j)
 
     def prune(self, results: Sequence[int]) -> None:
         """Drop what no result depends on."""
@@ -122,7 +123,7 @@ class LinearGraph:
             else:
                 self.selects.pop(v, None)
                 for i in list(self.into[v]):
-                    self._drop(i, v)
+                    self.remove_edge(i, v)
 
     def free(self) -> list[int]:
         """Vertices that may be eliminated."""

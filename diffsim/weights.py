@@ -146,7 +146,9 @@ class Plan:
     wanted : iterable of int
         Monomials.
     nodes : sequence of Node
-        The graph.  Products that it computes already are used; they cost nothing.
+        The graph.
+    n_primal : int
+        So many of them are computed in any case; products among those are used and cost nothing.
 
     Attributes
     ----------
@@ -155,7 +157,7 @@ class Plan:
         product that is used in one sum and nowhere else is not counted, since it is fused with the addition.
     """
 
-    def __init__(self, algebra: Algebra, wanted: Iterable[int], nodes: Sequence[Node]) -> None:
+    def __init__(self, algebra: Algebra, wanted: Iterable[int], nodes: Sequence[Node], n_primal: int) -> None:
         self._algebra = algebra
         self._n_atoms = algebra.n_nodes + len(algebra.terms)
         self._letters: dict[int, tuple[int, ...]] = {}  # of each monomial: atoms, and products of the plan
@@ -166,8 +168,8 @@ class Plan:
         self._wanted = [m for m in wanted if not algebra.constant[m]]
         self._collect()
         self._next = self._n_atoms + len(self._fixed)
-        self._multiply(self._available(nodes))
-        self.cost = self._count()
+        self._multiply(self._available(nodes[:n_primal]))
+        self.cost = self._count() + self._beyond(nodes, n_primal)
 
     def _collect(self) -> None:
         """Find all monomials and sums that are needed, and the letters of each monomial."""
@@ -269,6 +271,17 @@ class Plan:
             )
             cost += len(terms) - 1 - min(single, len(terms) - 1)
         return cost
+
+    def _beyond(self, nodes: Sequence[Node], n_primal: int) -> int:
+        """Nodes of partial derivatives that are needed as they are and depend on what is not fixed."""
+        stack = [a for m in self._letters for a in self._algebra.monomials[m][1] if a < self._algebra.n_nodes]
+        seen: set[int] = set()
+        while stack:
+            i = stack.pop()
+            if i >= n_primal and i not in seen and not self._algebra.atom_fixed[i]:
+                seen.add(i)
+                stack.extend(nodes[i].operands)
+        return len(seen)
 
     def emit(self, node: Callable[[int], Any]) -> Callable[[int], Any]:
         """Compute everything on numbers; return the function that gives the size of a monomial, without its sign.

@@ -140,7 +140,7 @@ def test_double_pendulum_costs_what_hand_written_code_costs() -> None:
     graph, state, params, _ = graph_of(systems.DoublePendulum())
     program = linearise(graph, state, 4, fixed=params)
     assert program.each <= 12
-    assert program.once <= 14
+    assert program.once <= 16  # with cos(theta_1), cos(theta_2) and one reciprocal
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
