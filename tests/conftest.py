@@ -1,12 +1,19 @@
-"""Set-up shared by all tests: how Hypothesis draws, and pictures without a screen."""
+"""Set-up shared by all tests: how Hypothesis draws, pictures without a screen, compiled code, or none."""
 
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("MPLBACKEND", "agg")
+# The tests leave the user's own cache alone.
+os.environ.setdefault("DIFFSIM_CACHE", str(Path(__file__).parents[1] / ".pytest_cache" / "diffsim"))
+
+if os.environ.get("DIFFSIM_TEST_WITHOUT_LLVMLITE"):
+    sys.modules["llvmlite"] = None  # type: ignore[assignment] # Python's own way to make an import fail
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile(

@@ -10,15 +10,19 @@ from diffsim.compiler.emitter import Shape
 
 __all__ = ["Host", "Library", "available", "compile_text", "host", "load"]
 
+_OLDEST = (20, 0, 0)
+"""The oldest LLVM that reads what `Emitter` writes: ``splat`` constants."""
+
 
 @functools.cache
 def available() -> bool:
-    """Whether llvmlite can be imported."""
+    """Whether code can be compiled: llvmlite is there and new enough, and the system runs code made in memory."""
     try:
-        _binding()
+        llvm = _binding()
+        llvm.check_jit_execution()
     except (ImportError, OSError):
         return False
-    return True
+    return bool(llvm.llvm_version_info >= _OLDEST)
 
 
 @functools.cache

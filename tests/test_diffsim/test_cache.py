@@ -56,7 +56,12 @@ def _never() -> NoReturn:
 def _check_miss(folder: Path) -> None:
     """A cache that is new to the folder compiles once, and returns what it should."""
     made = []
-    code = Cache(folder).fetch("key", lambda: made.append(1) or _code())  # type: ignore[func-returns-value]
+
+    def make() -> bytes:
+        made.append(1)
+        return _code()
+
+    code = Cache(folder).fetch("key", make)
     assert (code, made) == (_code(), [1])
     assert not engine.available() or _answer(code) == 6.0
 
@@ -663,13 +668,19 @@ def test_machine_code_is_compiled_again_for_another_machine_or_recipe(
     compiled: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = engine.host()
+
+    def pretend(text: str, **_options: object) -> bytes:
+        compiled.append(text)
+        return b"code of another machine"
+
     machine_code(_text(2))
     machine_code(_text(3))
     machine_code(_text(2), optimise=1)
     for name in ("triple", "cpu", "features", "version"):
-        other = dataclasses.replace(here, **{name: "another"})
+        changed: dict[str, Any] = {name: "another"}
+        other = dataclasses.replace(here, **changed)
         monkeypatch.setattr(engine, "host", lambda other=other: other)
-        monkeypatch.setattr(engine, "compile_text", lambda text, **_options: compiled.append(text) or b"code")
+        monkeypatch.setattr(engine, "compile_text", pretend)
         machine_code(_text(2))
     monkeypatch.setattr(engine, "host", lambda: here)
     monkeypatch.setattr(cache, "_recipe", lambda: "another")
