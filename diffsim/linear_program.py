@@ -41,7 +41,7 @@ class Term:
 @final
 @dataclass(frozen=True)
 class Sum:
-    """A vertex that is a sum of terms, the ones without multiplication first."""
+    """A vertex that is a sum of terms, a positive one first where there is one."""
 
     terms: tuple[Term, ...]
 
@@ -139,6 +139,8 @@ def _factors(term: Term) -> str:
 
 def _accumulate(total: AnyNumber, term: Term, values: Sequence[AnyNumber], vertices: Sequence[AnyNumber]) -> AnyNumber:
     source = vertices[term.source]
+    if total is None and term.weight is None and abs(term.factor) != 1.0:
+        return term.factor * source
     if term.weight is not None:
         source = values[term.weight] * source
     elif abs(term.factor) != 1.0:
@@ -191,8 +193,7 @@ class Assembly:
             elif len(edges) == 1 and edges[0][1] == linear.algebra.one:
                 number[v] = edges[0][0]
             elif edges:
-                terms = [self._term(source, w, size) for source, w in edges]
-                number[v] = self._step(Sum(tuple(sorted(terms, key=_order))))
+                number[v] = self._step(self._sum(edges, size))
         self._results = tuple(None if v is None else number.get(v) for v in results)
 
     def finish(self, graph: Graph, outputs: Sequence[int], emitted: Sequence[int]) -> Linearised:
@@ -210,11 +211,27 @@ class Assembly:
         self._steps.append(step)
         return self._n_given + len(self._steps) - 1
 
-    def _term(self, source: int, w: int, size: Any) -> Term:
+    def _sum(self, edges: Sequence[tuple[int, int]], size: Any) -> Sum:
+        """The step of a vertex with the given edges.
+
+        A processor subtracts a product for nothing, but has to start with something: where all terms are negative, a
+        weight that is negated once takes the place of a sign in each direction.
+        """
+        algebra = self._linear.algebra
+        negated = None
+        if all(algebra.monomials[w][0] < 0.0 for _, w in edges):
+            usable = [w for _, w in edges if not algebra.constant[w] and (len(edges) == 1 or algebra.fixed[w])]
+            negated = usable[0] if usable else None
+        terms = [self._term(source, w, size, w == negated) for source, w in edges]
+        return Sum(tuple(sorted(terms, key=_order)))
+
+    def _term(self, source: int, w: int, size: Any, negated: bool) -> Term:
         algebra = self._linear.algebra
         factor = algebra.monomials[w][0]
         if algebra.constant[w]:
             return Term(source, None, factor)
+        if negated:
+            return Term(source, self._place("negative", algebra.size[w], -size(w)), 1.0)
         return Term(source, self._place("weight", algebra.size[w], size(w)), math.copysign(1.0, factor))
 
     def _place(self, kind: str, key: int, number: AnyNumber) -> int:
@@ -226,5 +243,5 @@ class Assembly:
 
 
 def _order(term: Term) -> tuple[bool, bool, int]:
-    """Bare terms first, positive ones first among them: what comes first needs no operation of its own."""
-    return term.weight is not None or abs(term.factor) != 1.0, term.factor < 0.0, term.source
+    """A positive term first, a bare one if there is one: what comes first needs no operation of its own."""
+    return term.factor < 0.0, term.weight is not None or abs(term.factor) != 1.0, term.source

@@ -68,12 +68,13 @@ def linearise(
     v2 = x - y
     v3 = sin(v2)
     v4 = cos(v2)
+    v5 = negative(v3)
     return[0] [v3, v4]
-    return[1] [v4, v3]
+    return[1] [v4, v5]
     each direction
     d2 = d0 - d1
     d3 = v4*d2
-    d4 = - v3*d2
+    d4 = v5*d2
     return d3, d4
     """
     return _found("linearise", graph, active, n_directions, fixed, turned=False)

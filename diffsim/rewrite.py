@@ -130,6 +130,24 @@ def _idempotent(x: Any, y: Any) -> Any:
     return x if x.same(y) else None
 
 
+def _joined(absorbing: bool) -> Rule:
+    """``and`` (absorbing False) or ``or`` (absorbing True)."""
+
+    def rule(x: Any, y: Any) -> Any:
+        for a, b in ((x, y), (y, x)):
+            constant = a.constant()
+            if constant is not None:
+                return absorbing if bool(constant) is absorbing else b
+        return _idempotent(x, y)
+
+    return rule
+
+
+def _logical_not(x: Any) -> Any:
+    inner = x.operands("logical_not")
+    return None if inner is None else inner[0]
+
+
 RULES: dict[str, Rule] = {
     "add": _add,
     "subtract": _subtract,
@@ -144,4 +162,7 @@ RULES: dict[str, Rule] = {
     "where": _where,
     "maximum": _idempotent,
     "minimum": _idempotent,
+    "logical_and": _joined(absorbing=False),
+    "logical_or": _joined(absorbing=True),
+    "logical_not": _logical_not,
 }
