@@ -15,7 +15,17 @@ import difflib
 import sys
 from collections.abc import Iterable
 
-__all__ = ["ArgumentError", "DiffsimError", "KindError", "RunError", "TraceError", "must", "shown", "unknown_name"]
+__all__ = [
+    "ArgumentError",
+    "DiffsimError",
+    "InterpretedWarning",
+    "KindError",
+    "RunError",
+    "TraceError",
+    "must",
+    "shown",
+    "unknown_name",
+]
 
 
 class DiffsimError(Exception):
@@ -31,7 +41,19 @@ class KindError(DiffsimError, TypeError):
 
 
 class TraceError(KindError):
-    """A function cannot be recorded as an expression graph (a branch on a traced number, a foreign call)."""
+    """A function cannot be recorded as an expression graph (a branch on a traced number, a foreign call).
+
+    Attributes
+    ----------
+    origins : frozenset of str
+        Names of the inputs whose values were asked for, where that was the reason.
+    """
+
+    origins: frozenset[str] = frozenset()
+
+
+class InterpretedWarning(UserWarning):
+    """A function runs interpreted, and the message says why; the answer is the same, the time is not."""
 
 
 class RunError(DiffsimError, RuntimeError):

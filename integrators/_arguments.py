@@ -307,23 +307,27 @@ def check_not_there(dense_output: Any, events: Any, jac: Any, compiled: Any, thr
         )
     if jac is not None:
         raise ArgumentError(f"{_WHO}: jac must be None: all methods that are there are explicit and need no Jacobian.")
-    if compiled is True:
-        raise must(_WHO, "compiled", "must be 'auto' or False: there is no compiled core yet", compiled)
-    if compiled is not False and compiled != "auto":
+    if compiled not in (True, False, "auto"):
         raise must(_WHO, "compiled", "must be 'auto', True or False", compiled)
     if threads is not None:
         _count("threads", threads)
 
 
-def check_options(options: dict[str, Any]) -> Any:
-    """Return the step, the one option there is, and refuse all others with the nearest name."""
+def check_options(options: dict[str, Any]) -> tuple[Any, float]:
+    """Return the step and the memory, the options there are, and refuse all others with the nearest name."""
     step = options.pop("step", None)
+    memory = options.pop("memory", DEFAULT_MEMORY)
+    if isinstance(memory, bool) or not isinstance(memory, int | float) or not memory > 0:
+        raise must(_WHO, "memory", "must be a number of bytes > 0", memory)
     for name in options:
         if name in _SCIPY_OPTIONS:
             raise ArgumentError(f"{_WHO}: option {name!r} belongs to implicit methods, which are not there yet.")
         raise unknown_name(_WHO, "option", name, _KNOWN)
-    return step
+    return step, float(memory)
 
+
+DEFAULT_MEMORY = 64 * 2**20
+"""Bytes for the states that an adjoint keeps, unless the caller says otherwise."""
 
 _KNOWN: Sequence[str] = (
     "method",
@@ -343,4 +347,5 @@ _KNOWN: Sequence[str] = (
     "progress",
     "max_steps",
     "step",
+    "memory",
 )

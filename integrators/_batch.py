@@ -26,8 +26,8 @@ cache ends.
 _HEAP_BYTES = 31 * 2**20
 
 
-def run_all(problem: Problem, selection: Selection, tick: Tick | None) -> Run:
-    """Integrate all trajectories of a problem.
+def run_interpreted(problem: Problem, selection: Selection, tick: Tick | None) -> Run:
+    """Integrate all trajectories of a problem in Python.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def run_all(problem: Problem, selection: Selection, tick: Tick | None) -> Run:
     if batch == ():
         return run_block(problem, selection, problem.y0, {}, column=problem.vectorized, tick=tick)
     if problem.elementwise:
-        return _shaped(_run_lanes(problem, selection, changes, tick), batch)
+        return shaped(_run_lanes(problem, selection, changes, tick), batch)
     if problem.vectorized and problem.grid is not None and 0 not in batch:
         return run_block(problem, selection, problem.y0, {}, tick=tick)
     return _run_each(problem, selection, tick)
@@ -53,7 +53,7 @@ def _run_each(problem: Problem, selection: Selection, tick: Tick | None) -> Run:
         )
         for spot in np.ndindex(*problem.batch)
     ]
-    return _shaped(_join(problem, selection, [_with_lane_axis(run) for run in runs]), problem.batch)
+    return shaped(_join(problem, selection, [_with_lane_axis(run) for run in runs]), problem.batch)
 
 
 def _run_lanes(problem: Problem, selection: Selection, changes: dict[str, Any], tick: Tick | None) -> Run:
@@ -153,7 +153,7 @@ def _with_lane_axis(run: Run) -> Run:
     )
 
 
-def _shaped(run: Run, batch: tuple[int, ...]) -> Run:
+def shaped(run: Run, batch: tuple[int, ...]) -> Run:
     """Return a block of lanes in the shape of the batch."""
 
     def spread(x: Any, axis: int) -> Any:

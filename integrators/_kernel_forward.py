@@ -11,21 +11,22 @@ from dataclasses import dataclass
 from typing import final
 
 from diffsim.compiler.emitter import Shape, Value, hexadecimal
+from diffsim.compiler.lowering import wanted_nodes, write_tangent
 from diffsim.linearise import Linearised
 from integrators._kernel_frame import NUMBER, Frame, Inputs, row_address
+from integrators._plan import ASIDE, SAVE
 from integrators._program import Program
 
 __all__: list[str] = []
 
-STATE, PARAMETERS, OUT, COUNTS, DELTAS, KINDS, FAILED, SNAPSHOT = range(8)  # pointers
+STATE, PARAMETERS, OUT, COUNTS, DELTAS, KINDS, FAILED, SNAPSHOT, STORE = range(9)  # pointers
 N_ENTRIES, K_FIRST, K_LAST, STRIDE = range(4)  # whole numbers
 T0, H, H_LAST = range(3)  # doubles
-PASS, SAVE, ASIDE = range(3)  # kinds of entries: go on, save the state, save what a step aside gives
 SOUND = (1 << 63) - 1
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is made once: equal means the same object
 class Tangents:
     """What a forward kernel carries beside the state.
 
@@ -55,10 +56,14 @@ class ForwardKernel:
     tangents : Tangents or None
     aside : bool
         Whether there will be save times between the nodes.
+    dense : bool
+        Whether the state after every step is stored, for an adjoint.
     """
 
-    def __init__(self, program: Program, shape: Shape, groups: int, tangents: Tangents | None, aside: bool) -> None:
-        self.program, self.tangents, self.aside = program, tangents, aside
+    def __init__(
+        self, program: Program, shape: Shape, groups: int, tangents: Tangents | None, aside: bool, dense: bool
+    ) -> None:
+        self.program, self.tangents, self.aside, self.dense = program, tangents, aside, dense
         self.frame = Frame(shape, groups)
         self.n_directions = 0 if tangents is None else tangents.n_directions
         self.width = program.n * (1 + self.n_directions)  # numbers of a trajectory: state, then tangents
@@ -66,26 +71,47 @@ class ForwardKernel:
         nodes = self.graph.nodes
         self.inputs = [i for i, node in enumerate(nodes) if node.row is None and node.value is None]
         self.outputs = list(program.outputs) if tangents is None else list(tangents.linear.outputs)
-        wanted = self.outputs if tangents is None else self.outputs + list(tangents.linear.weights)
+        wanted = self.outputs if tangents is None else self.outputs + wanted_nodes(tangents.linear)
         self.values = Inputs(self.frame, program, self.graph, self.inputs, wanted)
         self.y = self.frame.slots(self.width)
-        n_rows = 1 if program.scheme is None else len(program.scheme.rows)
-        self.rows = [self.frame.slots(self.width) for _ in range(n_rows)]
+        self.rows = self._rows()
+
+    def _rows(self) -> list[int]:
+        """Set slots aside for the rows of the scheme; rows that do not live at the same time share them.
+
+        A row lives from the first stage that adds to it to the stage that starts from it, which has loaded all of it
+        before it writes.
+        """
+        scheme = self.program.scheme
+        if scheme is None:
+            return [self.frame.slots(self.width)]
+        rows: list[int] = []
+        ends: dict[int, int] = {}  # slots to the stage that frees them
+        for r, row in enumerate(scheme.rows):
+            if not row:
+                rows.append(self.y)
+                continue
+            free = [slot for slot, end in ends.items() if end <= row[0][0]]
+            slot = free[0] if free else self.frame.slots(self.width)
+            rows.append(slot)
+            ends[slot] = r
+        return rows
 
     def text(self) -> str:
         """Return the module's text."""
         b = self.frame.b
-        p = [b.pointer_at("%pointers", i) for i in range(8)]
+        p = [b.pointer_at("%pointers", i) for i in range(9)]
         n_entries, k_first, k_last, stride = (b.whole_at("%whole", i) for i in range(4))
         self.times = [b.double_at("%real", i) for i in range(3)]
         self.k_last, self.p = k_last, p
         self.stride = b.line(f"mul i64 {stride}, {NUMBER}")
         step_number, place = "%step_number", "%place"
-        b.lines += [f"{step_number} = alloca i64", f"{place} = alloca ptr"]
+        b.lines += [f"{step_number} = alloca i64", f"{place} = alloca ptr", "%stored = alloca ptr"]
         with b.loop("%count") as block:
             here = b.line(f"add i64 %first, {block}")
             self.base = b.line(f"mul i64 {here}, {self.frame.block * NUMBER}")
             b.lines += [f"store i64 {k_first}, ptr {step_number}", f"store ptr {p[OUT]}, ptr {place}"]
+            b.lines.append(f"store ptr {p[STORE]}, ptr %stored")
             self.frame.each_group(self._enter)
             with b.loop(n_entries) as entry:
                 self._entry(entry, step_number, place)
@@ -116,6 +142,8 @@ class ForwardKernel:
             self._step(self._time(k), h, self.y, k)
             after = b.line(f"add i64 {k}, 1")
             b.lines.append(f"store i64 {after}, ptr {step_number}")
+            if self.dense:
+                self._save(self.y, "%stored")
         kind = b.whole_at(self.p[KINDS], entry)
         with b.when(b.line(f"icmp eq i64 {kind}, {SAVE}")):
             self._save(self.y, place)
@@ -209,12 +237,10 @@ class ForwardKernel:
         if self.tangents is None:
             return []
         n, linear = self.program.n, self.tangents.linear
-        seeds: list[Value | None] = [
-            self.frame.get(source + n + c * self.n_directions + d) for c in range(n)
-        ]
+        seeds: list[Value | None] = [self.frame.get(source + n + c * self.n_directions + d) for c in range(n)]
         one = self.frame.b.constant(1.0)
         seeds += [one if direction == d else None for _, direction in self.tangents.parameters]
-        return linear.write(self.frame.b, seeds, known)
+        return write_tangent(self.frame.b, linear, seeds, known)
 
     def _whole_step(self, leading: Sequence[Value], target: int, k: Value | None, group: Value) -> None:
         """Write a step that is one graph."""
@@ -260,4 +286,3 @@ class ForwardKernel:
 
 def _integers(shape: Shape, value: int) -> str:
     return str(value) if shape.lanes == 1 else f"splat (i64 {value})"
-

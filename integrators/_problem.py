@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim import array_ops
+from diffsim.capture import capture
 from diffsim.errors import must
 from diffsim.number import Number, raw, shape_of
 from diffsim.protocols import is_elementwise, is_system, parameter_names, parameter_values, with_parameters
@@ -43,6 +45,8 @@ class Problem:
         Names of the state components; ``()`` for a plain function.
     vectorized : bool
         Whether `fun` takes a batch, as the caller says.
+    threads : int or None
+        For the compiled loops.
     """
 
     fun: Any
@@ -55,6 +59,7 @@ class Problem:
     control: Control
     names: tuple[str, ...]
     vectorized: bool
+    threads: int | None = None
 
     @property
     def batch(self) -> tuple[int, ...]:
@@ -89,7 +94,12 @@ class Problem:
         """Return the value of a parameter: by name for a System, by position in `args` for a function."""
         if key in changes:
             return changes[key]
-        return getattr(self.fun, key) if is_system(self.fun) else self.args[key]
+        if is_system(self.fun):
+            return getattr(self.fun, key)
+        if isinstance(key, str):
+            captured = capture(self.fun, self.args)
+            return captured.values[captured.names.index(key)]
+        return self.args[key]
 
     def right_hand_side(self, changes: Mapping[Any, Any] | None = None, *, column: bool = False) -> RightHandSide:
         """Return the right-hand side, with some parameters replaced.
@@ -97,7 +107,8 @@ class Problem:
         Parameters
         ----------
         changes : mapping, optional
-            For a System from names, for a function from positions in `args`, to numbers of any kind.
+            For a System from names, for a function from positions in `args` or names of what it brings along, to
+            numbers of any kind.
         column : bool
             See `RightHandSide`.
         """
@@ -106,7 +117,12 @@ class Problem:
             return RightHandSide(fun, fresh=True)
         turned = self.batch[-1] if self.batch else -1
         args = tuple((changes or {}).get(i, arg) for i, arg in enumerate(self.args))
-        return RightHandSide(self.fun, args, column=column, turned=turned)
+        brought = {key: x for key, x in (changes or {}).items() if isinstance(key, str)}
+        if not brought:
+            return RightHandSide(self.fun, args, column=column, turned=turned)
+        captured = capture(self.fun, args)
+        numbers = [brought.get(name, x) for name, x in zip(captured.names, captured.values, strict=True)]
+        return RightHandSide(functools.partial(captured, numbers), column=column, turned=turned)
 
     def run(
         self,

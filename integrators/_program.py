@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from diffsim.graph import Graph
+import numpy as np
+
+from diffsim import array_ops, derivatives
+from diffsim.graph import Graph, trace
+from diffsim.number import AnyNumber
 from diffsim.tree import leaves
 
 __all__: list[str] = []
@@ -51,7 +55,7 @@ def _row(weights: Sequence[float], kept: dict[int, int]) -> tuple[tuple[int, flo
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is made once (see `_route`): equal means the same object
 class Program:
     """What a kernel computes at each step.
 
@@ -96,13 +100,25 @@ class Program:
         """Nodes of the parameters."""
         return self.inputs[self.n_leading + self.n :]
 
+    def evaluate(self, leading: Sequence[AnyNumber], y: AnyNumber, parameters: AnyNumber) -> list[AnyNumber]:
+        """Return the n results for numbers of any kind."""
+        values = self.graph.evaluate([*leading, *(y[i] for i in range(self.n)), *parameters])
+        return [values[i] for i in self.outputs]
+
     @functools.cached_property
-    def key(self) -> tuple[object, ...]:
-        """What tells programs apart: equal keys, equal kernels."""
-        nodes = tuple(
-            (None if node.row is None else node.row.name, node.operands, repr(node.value)) for node in self.graph.nodes
-        )
-        return nodes, self.outputs, self.n, self.n_parameters, self.scheme
+    def tangent(self) -> Program:
+        """The program of the state with its tangent: twice the components, and twice the parameters."""
+        n, m, lead = self.n, self.n_parameters, self.n_leading
+
+        def both(leading: AnyNumber, y: AnyNumber, parameters: AnyNumber) -> AnyNumber:
+            def values(y: AnyNumber, parameters: AnyNumber) -> AnyNumber:
+                return array_ops.stack(self.evaluate(list(leading), y, [parameters[j] for j in range(m)]))
+
+            primals, tangents = (y[:n], parameters[:m]), (y[n:], parameters[m:])
+            return list(derivatives.jvp(values, primals, tangents))
+
+        graph = trace(both, np.zeros(lead), np.zeros(2 * n), np.zeros(2 * m))
+        return Program(graph, 2 * n, 2 * m, self.scheme)
 
     @property
     def n_operations(self) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim import array_ops
+from diffsim.capture import capture
 from diffsim.errors import KindError, must, unknown_name
 from diffsim.number import Number, raw, shape_of
 from diffsim.protocols import is_system, parameter_names, state_names
@@ -25,7 +26,7 @@ class Parameter:
     Attributes
     ----------
     key : str or int
-        Name of the field, or position in ``args``.
+        Name of the field, position in ``args``, or name of a number that a function brings along.
     index : tuple of int
         Which number of an array argument; ``()`` for a scalar.
     name : str
@@ -79,14 +80,15 @@ def select(sensitivities: Any, fun: Any, args: Sequence[Any], n: int) -> tuple[S
     asked = _asked(sensitivities)
     names = state_names(fun) or tuple(f"y0[{i}]" for i in range(n))
     starts = {name: i for i, name in enumerate(names)} | {f"y0[{i}]": i for i in range(n)}
-    parameters = _parameters(fun, args)
+    plain = not asked or asked == ("y0",)  # PERF: what a function brings along is looked at where it is asked for
+    parameters = {} if plain else _parameters(fun, args)
     components: list[int] = []
     chosen: list[Parameter] = []
     for name in asked:
         if name == "y0":
             components.extend(range(n))
         elif name == "params":
-            chosen.extend(itertools.chain.from_iterable(parameters.values()))
+            chosen.extend(dict.fromkeys(itertools.chain.from_iterable(parameters.values())))
         elif name in starts:
             components.append(starts[name])
         elif name in parameters:
@@ -113,6 +115,17 @@ def _parameters(fun: Any, args: Sequence[Any]) -> dict[str, list[Parameter]]:
     """Return every parameter there is, by the name under which it can be asked for."""
     if is_system(fun):
         return {name: [Parameter(name, (), name)] for name in parameter_names(fun)}
+    found = _arguments(args)
+    for name in capture(fun, args).names:
+        if not name.startswith("args["):
+            found.setdefault(name, []).append(Parameter(name, (), name))
+            if "[" in name:  # a number of an array: by the array's name, too
+                found.setdefault(name.split("[")[0], []).append(Parameter(name, (), name))
+    return found
+
+
+def _arguments(args: Sequence[Any]) -> dict[str, list[Parameter]]:
+    """Return the numbers of ``args`` as parameters."""
     found = {}
     for i, arg in enumerate(args):
         if not isinstance(arg, Number) and np.asarray(arg).dtype.kind not in "fiu":
@@ -168,7 +181,7 @@ def run_block(
     y, tangents = pushforward(flow, (y0, *values), _seeds(selection, y0, keys, values))
     tangents = array_ops.broadcast_to(tangents, (selection.n_directions, *y.shape))
     axes = (1, 0, *range(2, len(tangents.shape)))
-    return _checked(dataclasses.replace(runs[0], y=y, dy=array_ops.transpose(tangents, axes)))
+    return checked_derivatives(dataclasses.replace(runs[0], y=y, dy=array_ops.transpose(tangents, axes)))
 
 
 def _as_float(value: Any) -> Any:
@@ -193,7 +206,7 @@ def _seeds(selection: Selection, y0: Any, keys: Sequence[Any], values: Sequence[
     return tuple(seeds)
 
 
-def _checked(run: Run) -> Run:
+def checked_derivatives(run: Run) -> Run:
     """Give a sound trajectory whose derivative is not finite the status that says so."""
     plain = raw(run.dy)
     if np.isfinite(np.add.reduce(plain, axis=None)):

@@ -14,7 +14,7 @@ from diffsim.number import Number, raw
 from diffsim.progress import progress_bar
 from diffsim.protocols import state_names
 from integrators import _arguments as check
-from integrators._batch import run_all
+from integrators._drive import run_all
 from integrators._grid import make_grid
 from integrators._methods import resolve_method
 from integrators._problem import Problem
@@ -84,14 +84,20 @@ def solve_ivp(
         ``"y0"``, ``"params"``, or names of components and parameters (``"theta_1"``, ``"y0[2]"``, ``"gravity"``,
         ``"args[0]"``): fills `dy_dy0` and `dy_dparams` with the derivatives of the discrete solution, exact to
         rounding.
-    compiled : "auto" or False
-        All solves run interpreted; there is no compiled core yet.
+    compiled : "auto", True or False
+        Solves with fixed steps run as machine code where `fun` can be traced; what cannot be (a branch on the state, a
+        call of foreign code) runs interpreted, with one `InterpretedWarning` that says why.  True makes that an error,
+        False runs everything interpreted.  The first solve of a right-hand side compiles it, in some 0.1 s; other
+        numbers, steps, spans and batches use the same machine code, which is also kept on disk (``diffsim cache``).
     threads : int, optional
-        For the compiled core; an interpreted solve uses one.
+        For machine code: all cores that this process may use, by default.  Results do not depend on it.
     progress : bool
         Show a progress bar if the solve takes longer than a second.
     max_steps : int, optional
         Budget of steps (attempts, for an adaptive method: 1,000,000 by default); what is reached within it is kept.
+    memory : float, optional
+        Bytes that the gradient of a compiled solve may keep states in, 64 MiB by default.  With less it integrates
+        stretches of the trajectory a second time.
     step : float, optional
         Fixed step size, > 0.  Nodes are at ``t0 + k * step``; the last step is shortened to end at t1.
 
@@ -125,7 +131,7 @@ def solve_ivp(
     >>> sol.t.shape, sol.y.shape, sol.message
     ((11,), (2, 11), 'The solver successfully reached the end of the integration interval.')
     """
-    step = check.check_options(options)
+    step, memory = check.check_options(options)
     check.check_not_there(dense_output, events, jac, compiled, threads)
     further = check.check_args(args)
     check.check_fun(fun, further)
@@ -148,11 +154,11 @@ def solve_ivp(
     grid = None if integrator.adaptive or integrator.h is None else make_grid(t0, t1, integrator.h, times)
     selection, by_start, by_parameter = select(sensitivities, fun, further, first.shape[0])
     problem = Problem(
-        fun, further, (t0, t1), first, times, integrator, grid, control, state_names(fun), bool(vectorized)
+        fun, further, (t0, t1), first, times, integrator, grid, control, state_names(fun), bool(vectorized), threads
     )
     # NOTE: overflow and NaN are found and reported by the drivers, with the place and the time.
     with np.errstate(all="ignore"), progress_bar(_work(problem), "solve_ivp", progress) as bar:
-        run = run_all(problem, selection, bar.update if progress else None)
+        run = run_all(problem, selection, compiled, memory, bar.update if progress else None)
     if problem.batch == () and run.status < 0 and isinstance(run.y, Number):
         raise RunError(f"solve_ivp: the solve carries derivatives and failed. {run.message}")
     return _solution(problem, run, selection, by_start, by_parameter)

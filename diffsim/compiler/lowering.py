@@ -14,9 +14,18 @@ from diffsim.compiler import elementary
 from diffsim.compiler.emitter import Emitter, Shape, Value
 from diffsim.errors import TraceError
 from diffsim.graph import Graph
+from diffsim.linearise import Choice, Linearised, Term
 from diffsim.tracer import Node
 
-__all__ = ["Lowering", "elementary_functions", "has_machine_rule", "library_functions", "module_text"]
+__all__ = [
+    "Lowering",
+    "elementary_functions",
+    "has_machine_rule",
+    "library_functions",
+    "module_text",
+    "wanted_nodes",
+    "write_tangent",
+]
 
 Rule: TypeAlias = Callable[..., Value]
 
@@ -265,3 +274,67 @@ def module_text(functions: Iterable[str], declarations: Iterable[str]) -> str:
 def library_functions(names: Iterable[str], shape: Shape, inline: bool) -> tuple[str, set[str]]:
     """Return the text of the elementary functions of those names, and what it declares."""
     return elementary.definitions(sorted(names), shape, inline)
+
+
+def wanted_nodes(linear: Linearised) -> list[int]:
+    """Return the nodes of the graph that a direction's linear program reads: weights and masks."""
+    found: dict[int, None] = {}
+    for step in linear.steps:
+        if isinstance(step, Choice):
+            found[step.mask] = None
+        else:
+            found.update((term.weight, None) for term in step.terms if term.weight is not None)
+    return list(found)
+
+
+def write_tangent(
+    b: Emitter, linear: Linearised, seeds: Sequence[Value | None], known: Mapping[int, Value]
+) -> list[Value | None]:
+    """Write the tangents of the results in one direction.
+
+    Parameters
+    ----------
+    b : Emitter
+    linear : Linearised
+    seeds : sequence of Value or None
+        Tangents of the active inputs; None for one that is zero.
+    known : mapping of int to Value
+        Registers of the weights and masks.
+
+    Returns
+    -------
+    list of Value or None
+        None for a tangent that is zero whatever the numbers.
+    """
+    vertices: list[Value | None] = list(seeds)
+    for step in linear.steps:
+        if isinstance(step, Choice):
+            yes, no = (None if v is None else vertices[v] for v in (step.yes, step.no))
+            zero = b.constant(0.0)
+            none = yes is None and no is None
+            vertices.append(None if none else b.select(known[step.mask], yes or zero, no or zero))
+        else:
+            total: Value | None = None
+            for term in step.terms:
+                source = vertices[term.source]
+                if source is not None:
+                    total = _add_term(b, total, term, source, known)
+            vertices.append(total)
+    return [None if v is None else vertices[v] for v in linear.results]
+
+
+def _add_term(b: Emitter, total: Value | None, term: Term, source: Value, known: Mapping[int, Value]) -> Value:
+    """Write ``total + factor * weight * source``."""
+    negative = term.factor == -1.0
+    if term.weight is None:
+        if term.factor not in (1.0, -1.0):
+            factor = b.constant(term.factor)
+            return b.mul(factor, source) if total is None else b.fma(factor, source, total)
+        if total is None:
+            return b.neg(source) if negative else source
+        return b.sub(total, source) if negative else b.add(total, source)
+    weight = known[term.weight]
+    if total is None:
+        product = b.mul(weight, source)
+        return b.neg(product) if negative else product
+    return b.fnma(weight, source, total) if negative else b.fma(weight, source, total)

@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from types import MappingProxyType
 
-from diffsim.compiler.elementary import circular, exponential, logarithm
+from diffsim.compiler.elementary import circular, exponential, inverse, logarithm, special
 from diffsim.compiler.elementary.pieces import Row, symbol
 from diffsim.compiler.emitter import Emitter, Shape
 from diffsim.errors import unknown_name
 
 __all__ = ["FUNCTIONS", "definitions", "symbol"]
 
-_ROWS: MappingProxyType[str, Row] = MappingProxyType(circular.ROWS | exponential.ROWS | logarithm.ROWS)
+_ROWS: MappingProxyType[str, Row] = MappingProxyType(
+    circular.ROWS | exponential.ROWS | logarithm.ROWS | inverse.ROWS | special.ROWS
+)
 
 FUNCTIONS: MappingProxyType[str, tuple[int, int]] = MappingProxyType(
     {name: (row.arity, row.n_results) for name, row in _ROWS.items() if not row.slow}

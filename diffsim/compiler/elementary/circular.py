@@ -6,7 +6,7 @@ those next to a multiple of pi included; beyond, the C library answers lane by l
 
 from __future__ import annotations
 
-from diffsim.compiler.elementary.pieces import Row, nearest_whole, polynomial, rescue
+from diffsim.compiler.elementary.pieces import Row, nearest_whole, polynomial, quotient, rescue
 from diffsim.compiler.emitter import Emitter, Shape, Value
 
 __all__ = ["ROWS"]
@@ -60,24 +60,22 @@ def _reduce(b: Emitter, x: Value) -> tuple[Value, Value, Value]:
     r2 = b.sub(r1, w2)
     r = b.sub(r2, w3)
     rest = b.add(b.add(b.sub(r2, r1), w2), b.add(b.sub(r, r2), w3))
-    return r, b.add(rest, b.mul(k, b.constant(_HALF_PI_REST))), q
+    tail = b.add(rest, b.mul(k, b.constant(_HALF_PI_REST)))
+    total = b.sub(r, tail)
+    return total, b.add(b.sub(total, r), tail), q
 
 
-def _kernels(b: Emitter, r: Value, t: Value) -> tuple[Value, Value]:
-    """Return the sine and cosine of r - t."""
+def _series(b: Emitter, r: Value, t: Value) -> tuple[Value, Value]:
+    """Return u and v, where the sine of r - t is r - u and its cosine 0.75 + v.
+
+    NOTE: a difference, so that the sine of -0 is -0.  The cosine is not 1 + v: v would be large where |r| > 0.7, and its
+    rounding with that of z and the last one make more than a unit there; so it is 0.95.
+    """
     z = b.mul(r, r)
     z2 = b.mul(z, z)
-    # NOTE: written as r - (...) so that the sine of -0 is -0.
-    sine = b.sub(r, b.fma(b.mul(r, z), polynomial(b, z, z2, _SINE), t))
-    tail = b.fma(z2, polynomial(b, z, z2, _COSINE), b.mul(r, t))
-    return sine, b.add(b.constant(1.0), b.fma(z, b.constant(-0.5), tail))
-
-
-def _quadrant(b: Emitter, q: Value, s: Value, c: Value) -> tuple[Value, Value]:
-    """Return the sine and cosine of an angle k quarter turns further."""
-    even = b.integer_compare("eq", b.integer("and", q, b.whole(1)), b.whole(0))
-    sine, cosine = b.select(even, s, c), b.select(even, c, s)
-    return _turn(b, sine, q), _turn(b, cosine, b.integer("add", q, b.whole(1)))
+    u = b.fma(b.mul(r, z), polynomial(b, z, z2, _SINE), t)
+    v = b.fma(r, t, b.fma(z, b.constant(-0.5), b.constant(0.25)))
+    return u, b.fma(z2, polynomial(b, z, z2, _COSINE), v)
 
 
 def _turn(b: Emitter, x: Value, q: Value) -> Value:
@@ -86,32 +84,55 @@ def _turn(b: Emitter, x: Value, q: Value) -> Value:
     return b.real(b.integer("xor", b.bits(x), sign))
 
 
-def _fast(b: Emitter, x: Value) -> tuple[Value, Value, Value]:
-    """Return the sine, the cosine and where they are not to be used."""
+def _even(b: Emitter, q: Value) -> Value:
+    """Where the last bit of q is not set."""
+    return b.integer_compare("eq", b.integer("and", q, b.whole(1)), b.whole(0))
+
+
+def _too_far(b: Emitter, x: Value) -> Value:
+    return b.compare("ugt", b.abs(x), b.constant(far(b.shape)))
+
+
+def _pair(b: Emitter, x: Value) -> tuple[Value, Value]:
+    """Return the sine and the cosine of an angle that is not too far."""
     r, t, q = _reduce(b, x)
-    s, c = _quadrant(b, q, *_kernels(b, r, t))
-    return s, c, b.compare("ugt", b.abs(x), b.constant(far(b.shape)))
+    u, v = _series(b, r, t)
+    s, c, even = b.sub(r, u), b.add(b.constant(0.75), v), _even(b, q)
+    sine, cosine = b.select(even, s, c), b.select(even, c, s)
+    return _turn(b, sine, q), _turn(b, cosine, b.integer("add", q, b.whole(1)))
 
 
 def _sincos(b: Emitter, x: Value) -> list[Value]:
-    s, c, bad = _fast(b, x)
-    return rescue(b, bad, "sincos.slow", [x], s, c)
+    return rescue(b, _too_far(b, x), "sincos.slow", [x], *_pair(b, x))
 
 
 def _sin(b: Emitter, x: Value) -> list[Value]:
-    s, _, bad = _fast(b, x)
-    return rescue(b, bad, "sin.slow", [x], s)
+    return rescue(b, _too_far(b, x), "sin.slow", [x], _pair(b, x)[0])
 
 
 def _cos(b: Emitter, x: Value) -> list[Value]:
-    _, c, bad = _fast(b, x)
-    return rescue(b, bad, "cos.slow", [x], c)
+    return rescue(b, _too_far(b, x), "cos.slow", [x], _pair(b, x)[1])
+
+
+def _tan(b: Emitter, x: Value) -> list[Value]:
+    """Divide the sine by the cosine, in odd quadrants minus the cosine by the sine."""
+    r, t, q = _reduce(b, x)
+    u, v = _series(b, r, t)
+    sine, cosine = b.sub(r, u), b.add(b.constant(0.75), v)
+    sine_tail, cosine_tail = b.sub(b.sub(r, sine), u), b.add(b.sub(b.constant(0.75), cosine), v)
+    even = _even(b, q)
+    above, above_tail = b.select(even, sine, b.neg(cosine)), b.select(even, sine_tail, b.neg(cosine_tail))
+    below, below_tail = b.select(even, cosine, sine), b.select(even, cosine_tail, sine_tail)
+    value = quotient(b, above, above_tail, below, below_tail)
+    return rescue(b, _too_far(b, x), "tan.slow", [x], value)
 
 
 ROWS = {
+    "tan": Row(_tan, needs=("tan.slow",)),
     "sin": Row(_sin, needs=("sin.slow",)),
     "cos": Row(_cos, needs=("cos.slow",)),
     "sincos": Row(_sincos, n_results=2, needs=("sincos.slow",)),
+    "tan.slow": Row(lambda b, x: [b.each_lane("tan", [x])], slow=True),
     "sin.slow": Row(lambda b, x: [b.each_lane("sin", [x])], slow=True),
     "cos.slow": Row(lambda b, x: [b.each_lane("cos", [x])], slow=True),
     "sincos.slow": Row(lambda b, x: [b.each_lane("sin", [x]), b.each_lane("cos", [x])], n_results=2, slow=True),

@@ -17,6 +17,7 @@ __all__ = [
     "nearest_whole",
     "polynomial",
     "power_of_two",
+    "quotient",
     "rescue",
     "symbol",
     "two_product",
@@ -101,6 +102,18 @@ def two_product(b: Emitter, x: Value, y: Value) -> tuple[Value, Value]:
     yh, yl = _halves(b, y)
     e = b.add(b.add(b.sub(b.mul(xh, yh), p), b.mul(xh, yl)), b.mul(xl, yh))
     return p, b.add(e, b.mul(xl, yl))
+
+
+def quotient(b: Emitter, n: Value, n_low: Value, d: Value, d_low: Value) -> Value:
+    """Return ``(n + n_low) / (d + d_low)``, hardly worse than rounded once, with one division.
+
+    NOTE: what is too much is taken away, so that -0 / 1 is -0.
+    """
+    reciprocal = b.div(b.constant(1.0), d)
+    q = b.mul(n, reciprocal)
+    product, error = two_product(b, q, d)
+    excess = b.add(b.add(b.sub(product, n), error), b.sub(b.mul(q, d_low), n_low))
+    return b.fnma(excess, reciprocal, q)
 
 
 def _halves(b: Emitter, x: Value) -> tuple[Value, Value]:

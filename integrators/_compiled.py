@@ -1,0 +1,301 @@
+"""The compiled driver: a fixed-step solve of any number of trajectories in one loop of machine code."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffsim import array_ops
+from diffsim.compiler import engine
+from diffsim.errors import ArgumentError, InterpretedWarning, RunError, TraceError
+from diffsim.linearise import linearise
+from diffsim.number import Number, shape_of
+from integrators._flow import Journey, finite, flow
+from integrators._kernel_forward import SOUND, Tangents
+from integrators._machine import Flown, fly
+from integrators._plan import Plan
+from integrators._problem import Problem
+from integrators._program import Program
+from integrators._right_hand_side import first_value
+from integrators._route import Route, find_route
+from integrators._run import Lanes, Run, Tick, not_finite
+from integrators._sensitivity import Selection
+
+__all__: list[str] = []
+
+
+def route_of(problem: Problem, compiled: bool | str) -> Route | None:
+    """Return the way to solve a problem by machine code, or None if it runs interpreted.
+
+    Parameters
+    ----------
+    problem : Problem
+    compiled : "auto", True or False
+
+    Raises
+    ------
+    ArgumentError
+        ``compiled=True`` for a method or ends that the compiled core does not take.
+    TraceError
+        ``compiled=True``, and the right-hand side cannot be compiled.
+
+    Warns
+    -----
+    InterpretedWarning
+        ``"auto"``, and the right-hand side cannot be compiled.
+    """
+    if compiled is False:
+        return None
+    why = _not_for_machines(problem)
+    if why is not None:
+        if compiled is True:
+            raise ArgumentError(f"solve_ivp: compiled=True {why}")
+        return None
+    if not engine.available():
+        if compiled is True:
+            raise ArgumentError("solve_ivp: compiled=True needs llvmlite; got none. Install it: pip install llvmlite.")
+        _tell_once()
+        return None
+    try:
+        return find_route(problem.fun, problem.args, problem.y0.shape[0], problem.method, problem.vectorized)
+    except TraceError as error:
+        if compiled is True:
+            raise
+        return _interpreted(problem, error)
+
+
+def _not_for_machines(problem: Problem) -> str | None:
+    """Return why a solve cannot be compiled whatever the right-hand side is, or None."""
+    if problem.grid is None:
+        return "is for fixed steps; got an adaptive method. Give it a step, or leave compiled='auto'."
+    if any(isinstance(end, Number) for end in problem.ends):
+        return "takes plain t_span; got a recording number. Leave compiled='auto'."
+    return None
+
+
+def _interpreted(problem: Problem, error: TraceError) -> None:
+    warnings.warn(
+        f"This solve runs interpreted, which is slower. {error} compiled=False silences this.",
+        InterpretedWarning,
+        stacklevel=5,
+    )
+
+
+@functools.cache
+def _tell_once() -> None:
+    """Tell, once a process, that nothing is compiled."""
+    warnings.warn(
+        "llvmlite is not installed, so all solves run interpreted, which is slower. Install it: pip install llvmlite.",
+        InterpretedWarning,
+        stacklevel=6,
+    )
+
+
+def run_compiled(problem: Problem, route: Route, selection: Selection, memory: float, tick: Tick | None) -> Run:
+    """Integrate all trajectories of a problem.
+
+    Parameters
+    ----------
+    problem : Problem
+    route : Route
+    selection : Selection
+    memory : float
+        Bytes that an adjoint may spend on stored states.
+    tick : callable, optional
+
+    Returns
+    -------
+    Run
+        A single trajectory, or a block of lanes.
+    """
+    n = problem.y0.shape[0]
+    y0 = problem.y0 if problem.batch == () else array_ops.reshape(problem.y0, (n, -1))
+    lanes = problem.lane_parameters() if problem.elementwise else {}
+    values = [lanes.get(name, value) for name, value in zip(route.names, route.values, strict=True)]
+    plan = Plan.of(problem.grid, problem.control.max_steps)
+    recording = [isinstance(x, Number) for x in values]
+    if isinstance(y0, Number) or any(recording):
+        return _recorded(problem, route, plan, selection, memory, tick, y0, values)
+    start = np.asarray(y0[:, None] if y0.ndim == 1 else y0, dtype=np.float64)
+    tangents, seeds = _tangents(route, selection, start) if selection else (None, None)
+    flown = fly(route.program, start, values, plan, tangents=tangents, seeds=seeds, threads=problem.threads, tick=tick)
+    run = _outcome(problem, plan, flown, (n, start.shape[1]))
+    if not selection:
+        return run
+    m, k = start.shape[1], selection.n_directions
+    dy = flown.out[:, n:, :m].reshape(len(flown.out), n, k, m)
+    dy = np.moveaxis(dy, 0, -1)  # (n, k, m, n_times)
+    dy = dy[:, :, 0, : run.y.shape[-1]] if y0.ndim == 1 else dy
+    return dataclasses.replace(run, dy=_masked(run, dy))
+
+
+def _masked(run: Run, dy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return tangents with NaN where the state has none."""
+    gone = ~np.isfinite(np.add.reduce(run.y, axis=None))
+    return np.where(np.isnan(run.y).all(axis=0), np.nan, dy) if gone else dy
+
+
+def _recorded(
+    problem: Problem,
+    route: Route,
+    plan: Plan,
+    selection: Selection,
+    memory: float,
+    tick: Tick | None,
+    y0: Any,
+    values: Sequence[Any],
+) -> Run:
+    """Integrate numbers that carry derivatives: one node of their tape."""
+    runs: list[Run] = []
+    chosen = [route.names.index(parameter.name) for parameter in selection.parameters]
+
+    def once(start: Any, *moved: Any) -> Any:
+        numbers = list(values)
+        for i, x in zip(chosen, moved, strict=True):
+            numbers[i] = x
+        wanted = tuple(isinstance(x, Number) for x in numbers)
+        journey = Journey(route.program, plan, wanted, memory, problem.threads, tick)
+        y = flow(journey, start, _together(numbers))
+        if journey.flown is None:
+            raise RunError("solve_ivp: a compiled solve must have plain numbers underneath. Use compiled=False.")
+        shape = shape_of(start)
+        run = _outcome(problem, plan, journey.flown, (shape[0], math.prod(shape[1:])))
+        kept = run.y.shape[-1]
+        runs.append(dataclasses.replace(run, y=y if kept == shape_of(y)[-1] else y[..., :kept]))
+        return runs[-1].y
+
+    if not selection:
+        once(y0)
+        return runs[0]
+    from diffsim.derivatives import pushforward
+
+    k, n_starts = selection.n_directions, len(selection.components)
+    moved = [array_ops.array(values[i]) for i in chosen]
+    seeds = [np.zeros((k, *shape_of(x))) for x in (y0, *moved)]
+    for d, component in enumerate(selection.components):
+        seeds[0][d, component] = 1.0
+    for d in range(len(chosen)):
+        seeds[1 + d][n_starts + d] = 1.0
+    y, tangents = pushforward(once, (y0, *moved), tuple(seeds))
+    tangents = array_ops.broadcast_to(tangents, (k, *shape_of(y)))
+    axes = (1, 0, *range(2, len(shape_of(tangents))))
+    return dataclasses.replace(runs[0], y=y, dy=array_ops.transpose(tangents, axes))
+
+
+def _together(values: Sequence[Any]) -> Any:
+    """Return parameters as one number: (n_parameters,), or (n_parameters, n_lanes) if one differs between lanes."""
+    shapes = {shape_of(x) for x in values if shape_of(x) != ()}
+    if not any(isinstance(x, Number) for x in values):
+        if not shapes:
+            return np.array([float(x) for x in values])
+        (lanes,) = shapes
+        return np.array([np.broadcast_to(x, lanes) for x in values])
+    if shapes:
+        (lanes,) = shapes
+        return array_ops.stack([array_ops.broadcast_to(x, lanes) for x in values])
+    return array_ops.stack(list(values))
+
+
+# --- tangents ---------------------------------------------------------------------------------------------------------
+
+
+def _tangents(route: Route, selection: Selection, start: NDArray[np.float64]) -> tuple[Tangents, NDArray[np.float64]]:
+    """Return what the kernel carries beside the state, and the tangents at the start."""
+    chosen = tuple(route.names.index(parameter.name) for parameter in selection.parameters)
+    n_starts, k = len(selection.components), selection.n_directions
+    seeds = np.zeros((start.shape[0], k, start.shape[1]))
+    for d, i in enumerate(selection.components):
+        seeds[i, d] = 1.0
+    return _linearised(route.program, chosen, n_starts), seeds
+
+
+@functools.lru_cache(maxsize=256)
+def _linearised(program: Program, chosen: tuple[int, ...], n_starts: int) -> Tangents:
+    k = n_starts + len(chosen)
+    lead, n = program.n_leading, program.n
+    active = [*range(lead, lead + n), *(lead + n + j for j in chosen)]
+    directions = tuple((j, n_starts + d) for d, j in enumerate(chosen))
+    return Tangents(linearise(program.graph, active, k), k, directions)
+
+
+# --- what befell the lanes --------------------------------------------------------------------------------------------
+
+
+def _outcome(problem: Problem, plan: Plan, flown: Flown, shape: tuple[int, int]) -> Run:
+    """Return a run without tangents: times, states, and what befell each lane."""
+    n, m = shape
+    single = problem.batch == ()
+    out = flown.out[:, :n, :m]
+    failed = flown.failed[:m].copy()
+    _check_aside(plan, out, failed)
+    lanes = Lanes((m,), problem.names)
+    kept = np.full(m, plan.n_saves)
+    if (failed != SOUND).any():
+        out = out.copy()
+        for j in np.flatnonzero(failed != SOUND):
+            kept[j] = _fall(problem, plan, flown, out, lanes, int(j), int(failed[j]))
+            out[kept[j] :, :, j] = np.nan
+    full = problem.grid.n_steps if problem.grid is not None else plan.n_steps
+    if plan.n_steps < full:
+        when = plan.time(plan.n_steps)
+        message = f"max_steps={plan.n_steps} steps are used up at t={when!r}; {full} are needed."
+        lanes.stop(message, plan.n_saves)
+    lanes.n_times[failed != SOUND] = kept[failed != SOUND]
+    status, messages, n_times = lanes.finish(plan.n_saves)
+    nfev = program_evaluations(problem, plan)
+    y = np.moveaxis(out, 0, -1)
+    if single:
+        last = int(n_times[0])
+        return Run(plan.times[:last], y[:, 0, :last], int(status[0]), messages[0], nfev, last)
+    times = problem.grid.t if problem.grid is not None else plan.times
+    if len(times) > plan.n_saves:
+        y = np.concatenate([y, np.full((*y.shape[:-1], len(times) - plan.n_saves), np.nan)], axis=-1)
+    return Run(times, y, status, messages, np.full(m, nfev), n_times)
+
+
+def program_evaluations(problem: Problem, plan: Plan) -> int:
+    """Return the number of evaluations of the right-hand side for each trajectory."""
+    tableau = getattr(problem.method, "tableau", None)
+    stages = 1 if tableau is None else tableau.n_stages - tableau.first_same_as_last
+    return int(stages * (plan.n_steps + int(plan.aside.sum())))
+
+
+def _check_aside(plan: Plan, out: NDArray[np.float64], failed: NDArray[np.int64]) -> None:
+    """Note lanes that only a step aside has taken out of the finite numbers, at the node where it began."""
+    if not plan.has_aside or finite(out[plan.aside]):
+        return
+    for i in np.flatnonzero(plan.aside):
+        lost = ~np.isfinite(out[i]).all(axis=0)
+        failed[lost] = np.minimum(failed[lost], plan.nodes[i])
+
+
+def _fall(problem: Problem, plan: Plan, flown: Flown, out: NDArray[np.float64], lanes: Lanes, j: int, k: int) -> int:
+    """Note what befell lane j, which left the finite numbers in step k; returns the number of sound saves."""
+    sound = np.isfinite(out[:, :, j]).all(axis=1)
+    kept = int(np.argmin(sound & (plan.nodes <= k))) if not (sound & (plan.nodes <= k)).all() else plan.n_saves
+    if flown.failed[j] == k:
+        state, when = flown.snapshot[:, j], plan.time(k + 1)
+    else:
+        state, when = out[kept, :, j], float(plan.times[kept])
+    if k == 0 and problem.batch == ():
+        first_value(problem.right_hand_side(column=problem.vectorized), plan.t0, problem.y0, problem.names, True)
+    i = int(np.argmin(np.isfinite(state)))
+    lanes.message[j] = not_finite(i, problem.names, float(when))
+    lanes.alive[j] = False
+    lanes.all_alive = False
+    return kept
+
+
+def careful(run: Run, single: bool) -> NDArray[np.intp]:
+    """Return the lanes whose tangents are not finite though their states are: to be done again with guards."""
+    if run.dy is None or finite(run.dy):
+        return np.zeros(0, dtype=np.intp)
+    lost = ~np.isfinite(run.dy).all(axis=(0, 1)) & np.isfinite(run.y).all(axis=0)
+    return np.flatnonzero(lost.any(axis=-1)) if not single else np.arange(int(lost.any()))

@@ -1,0 +1,194 @@
+"""The adjoint kernel: cotangents of the saved states, sent back step by step to the start and the parameters.
+
+The states at the nodes are stored; the stages between them are computed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+from diffsim.compiler.emitter import Shape, Value, hexadecimal
+from diffsim.tree import leaves
+from integrators._kernel_frame import NUMBER, Frame, Inputs, row_address
+from integrators._plan import ASIDE, SAVE
+from integrators._program import Program
+
+__all__: list[str] = []
+
+COTANGENT, PARAMETERS, STORE, SEEDS, COUNTS, DELTAS, KINDS, PARAMETER_COTANGENTS = range(8)  # pointers
+N_ENTRIES, K_END, K_LAST, STRIDE, N_SAVES = range(5)  # whole numbers
+T0, H, H_LAST = range(3)  # doubles
+
+
+@final
+class AdjointKernel:
+    """Writes the adjoint kernel of a program.
+
+    Parameters
+    ----------
+    program : Program
+    shape : Shape
+    active : tuple of int
+        Parameters whose cotangents are wanted.
+    aside : bool
+        Whether there are save times between the nodes.
+    """
+
+    def __init__(self, program: Program, shape: Shape, active: tuple[int, ...], aside: bool) -> None:
+        self.program, self.aside, self.active = program, aside, active
+        self.frame = Frame(shape)
+        self.graph = program.graph.cotangents()
+        nodes = self.graph.nodes
+        self.inputs = [i for i, node in enumerate(nodes) if node.row is None and node.value is None]
+        n, m, lead = program.n, program.n_parameters, program.n_leading
+        results = [int(i) for index in leaves(self.graph.result) for i in index.ravel()]
+        self.values = results[:n]
+        self.state_bars = results[n + lead : n + lead + n]
+        parameter_bars = results[n + lead + n : n + lead + n + m]
+        self.parameter_bars = [parameter_bars[j] for j in active]
+        self.weights = self.inputs[lead + n + m :]
+        wanted = [*self.values, *self.state_bars, *self.parameter_bars]
+        self.prepared = Inputs(self.frame, program, self.graph, self.inputs, wanted)
+        self.lowering = self.prepared.lowering
+        self.primal = set(self.lowering.order) - self.lowering.depends_on(self.weights)
+        self.cotangent = self.frame.slots(n)
+        self.sums = self.frame.slots(len(active))
+
+    def text(self) -> str:
+        """Return the module's text."""
+        b = self.frame.b
+        self.p = [b.pointer_at("%pointers", i) for i in range(8)]
+        n_entries, k_end, k_last, stride, n_saves = (b.whole_at("%whole", i) for i in range(5))
+        self.times = [b.double_at("%real", i) for i in range(3)]
+        self.k_last = k_last
+        self.stride = b.line(f"mul i64 {stride}, {NUMBER}")
+        self.row_bytes = b.line(f"mul i64 {self.stride}, {self.program.n}")
+        b.lines += ["%k = alloca i64", "%state = alloca ptr", "%seed = alloca ptr"]
+        with b.loop("%count") as block:
+            here = b.line(f"add i64 %first, {block}")
+            self.offset = b.line(f"mul i64 {here}, {self.frame.block * NUMBER}")
+            b.lines.append(f"store i64 {k_end}, ptr %k")
+            self._enter(k_end, n_saves)
+            with b.loop(n_entries) as entry:
+                last = b.line(f"sub i64 {n_entries}, 1")
+                self._entry(b.line(f"sub i64 {last}, {entry}"))
+            self._leave()
+        return self.frame.text([self.graph])
+
+    def _enter(self, k_end: Value, n_saves: Value) -> None:
+        """Write the way in: cotangents, parameters, and the places of the last state and the last seed.
+
+        The store begins with node 0 as far as addresses go: a segment is passed with a shifted base.
+        """
+        b = self.frame.b
+        for slot, base, n in (
+            (self.cotangent, self.p[COTANGENT], self.program.n),
+            (self.sums, self.p[PARAMETER_COTANGENTS], len(self.active)),
+        ):
+            for i in range(n):
+                self.frame.put(slot + i, b.load(row_address(b, base, self.stride, i, self.offset)))
+        self.prepared.prepare(self.p[PARAMETERS], self.stride, self.offset)
+        for name, base, number in (("%state", self.p[STORE], k_end), ("%seed", self.p[SEEDS], n_saves)):
+            shift = b.line(f"mul i64 {number}, {self.row_bytes}")
+            b.lines.append(f"store ptr {b.pointer(base, shift)}, ptr {name}")
+
+    def _leave(self) -> None:
+        b = self.frame.b
+        for slot, base, n in (
+            (self.cotangent, self.p[COTANGENT], self.program.n),
+            (self.sums, self.p[PARAMETER_COTANGENTS], len(self.active)),
+        ):
+            for i in range(n):
+                b.store(self.frame.get(slot + i), row_address(b, base, self.stride, i, self.offset))
+
+    def _entry(self, entry: Value) -> None:
+        """Write one entry backwards: what was saved, then the steps before it."""
+        b = self.frame.b
+        kind = b.whole_at(self.p[KINDS], entry)
+        with b.when(b.line(f"icmp ne i64 {kind}, 0")):
+            self._back("%seed")
+        with b.when(b.line(f"icmp eq i64 {kind}, {SAVE}")):
+            for i, g in enumerate(self._row("%seed")):
+                self.frame.put(self.cotangent + i, b.add(self.frame.get(self.cotangent + i), g))
+        if self.aside:
+            with b.when(b.line(f"icmp eq i64 {kind}, {ASIDE}")):
+                k = b.line("load i64, ptr %k")
+                found = self._step(k, b.double_at(self.p[DELTAS], entry), self._row("%seed"))
+                for i, g in enumerate(found):
+                    self.frame.put(self.cotangent + i, b.add(self.frame.get(self.cotangent + i), g))
+        with b.loop(b.whole_at(self.p[COUNTS], entry)):
+            after = b.line("load i64, ptr %k")
+            k = b.line(f"sub i64 {after}, 1")
+            b.lines.append(f"store i64 {k}, ptr %k")
+            self._back("%state")
+            last = b.line(f"icmp eq i64 {k}, {self.k_last}")
+            h = b.line(f"select i1 {last}, double {self.times[H_LAST]}, double {self.times[H]}")
+            found = self._step(k, h, [self.frame.get(self.cotangent + i) for i in range(self.program.n)])
+            for i, g in enumerate(found):
+                self.frame.put(self.cotangent + i, g)
+
+    def _back(self, place: Value) -> None:
+        b = self.frame.b
+        shift = b.line(f"sub i64 0, {self.row_bytes}")
+        b.lines.append(f"store ptr {b.pointer(b.line(f'load ptr, ptr {place}'), shift)}, ptr {place}")
+
+    def _row(self, place: Value) -> list[Value]:
+        b = self.frame.b
+        base = b.line(f"load ptr, ptr {place}")
+        return [b.load(row_address(b, base, self.stride, i, self.offset)) for i in range(self.program.n)]
+
+    # --- one step -----------------------------------------------------------------------------------------------------
+
+    def _step(self, k: Value, h: Value, g: Sequence[Value]) -> list[Value]:
+        """Write the way back of one step of size h from node k; returns the cotangent of its state."""
+        b, scheme = self.frame.b, self.program.scheme
+        real = b.line(f"sitofp i64 {k} to double")
+        t = b.line(f"fadd double {self.times[T0]}, {b.line(f'fmul double {real}, {self.times[H]}')}")
+        y = self._row("%state")
+        if scheme is None:
+            known = self._values([b.splat(t), b.splat(h)], y)
+            return self._bars(known, g)
+        stages = []
+        derivatives: list[list[Value]] = []
+        weights = {w: b.splat(b.line(f"fmul double {h}, {hexadecimal(w)}")) for row in scheme.rows for _, w in row}
+        for row, node in zip(scheme.rows, scheme.nodes, strict=False):
+            at = y
+            for j, w in row:
+                at = [b.fma(weights[w], x, z) for x, z in zip(derivatives[j], at, strict=True)]
+            time = b.line(f"fadd double {t}, {b.line(f'fmul double {h}, {hexadecimal(node)}')}") if node else t
+            stages.append(self._values([b.splat(time)], at))
+            derivatives.append([stages[-1][i] for i in self.values])
+        bars: list[list[Value] | None] = [None] * scheme.n_stages
+        out = list(g)
+        for i in range(scheme.n_stages, -1, -1):
+            bar = list(g) if i == scheme.n_stages else self._stage_bar(stages[i], bars[i])
+            if bar is None:
+                continue
+            if i < scheme.n_stages:
+                out = [b.add(x, z) for x, z in zip(out, bar, strict=True)]
+            for j, w in scheme.rows[i]:
+                before = bars[j]
+                if before is None:
+                    bars[j] = [b.mul(weights[w], x) for x in bar]
+                else:
+                    bars[j] = [b.fma(weights[w], x, z) for x, z in zip(bar, before, strict=True)]
+        return out
+
+    def _stage_bar(self, known: dict[int, Value], weights: list[Value] | None) -> list[Value] | None:
+        return None if weights is None else self._bars(known, weights)
+
+    def _values(self, leading: Sequence[Value], y: Sequence[Value]) -> dict[int, Value]:
+        """Write the right-hand side at y, and whatever else does not depend on cotangents."""
+        known = self.prepared.known() | dict(zip(self.inputs, [*leading, *y], strict=False))
+        self.lowering.write(self.frame.b, known, self.primal)
+        return known
+
+    def _bars(self, known: dict[int, Value], g: Sequence[Value]) -> list[Value]:
+        """Write the product of a cotangent with the derivatives; adds to the parameters' sums."""
+        b = self.frame.b
+        known |= dict(zip(self.weights, g, strict=True))
+        self.lowering.write(b, known)
+        for j, node in enumerate(self.parameter_bars):
+            self.frame.put(self.sums + j, b.add(self.frame.get(self.sums + j), known[node]))
+        return [known[node] for node in self.state_bars]

@@ -1,0 +1,198 @@
+"""Running compiled programs: kernels made once, lanes packed, work sliced over threads."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffsim.compiler import engine
+from diffsim.compiler.kernel import Call, Kernel, n_threads, run_blocks
+from integrators._kernel_forward import SOUND, ForwardKernel, Tangents
+from integrators._plan import Plan
+from integrators._program import Program
+from integrators._run import Tick, allocate
+
+__all__: list[str] = []
+
+SLICE_SECONDS = 0.05
+"""Seconds that one call of a kernel should take at most: between calls Ctrl-C is heard and progress told."""
+
+_OPERATION = 2.5e-10
+"""Seconds that one operation on a register takes, about: for slices only."""
+
+
+def operation_seconds(n_operations: int) -> float:
+    """Return about how long that many operations on a register take: for the size of slices only."""
+    return (n_operations + 10) * _OPERATION
+
+
+@final
+@dataclass(frozen=True)
+class Machine:
+    """A program's machine code for one width of registers.
+
+    Attributes
+    ----------
+    kernel : Kernel
+    block : int
+        Lanes of a block.
+    cost : float
+        Seconds that a step of a block takes, about.
+    """
+
+    kernel: Kernel
+    block: int
+    cost: float
+
+
+def widths(n_lanes: int, narrow: bool) -> tuple[int, int]:
+    """Return lanes a register and registers a block for that many trajectories.
+
+    PERF: W1 on AVX-512, million steps a second: see docs/performance.md for the figures.
+    """
+    if n_lanes == 1:
+        return 1, 1
+    wide = engine.host().lanes
+    return wide, 1 if narrow or n_lanes <= wide else 2
+
+
+@functools.lru_cache(maxsize=256)
+def forward_machine(
+    program: Program, lanes: int, groups: int, tangents: Tangents | None, aside: bool, dense: bool
+) -> Machine:
+    """Return the machine code of the forward loop; made once."""
+    writer = ForwardKernel(program, engine.host().shape(lanes), groups, tangents, aside, dense)
+    cost = operation_seconds(program.n_operations * (1 + writer.n_directions) * groups)
+    return Machine(Kernel(writer.text()), writer.frame.block, cost)
+
+
+@final
+@dataclass(frozen=True)
+class Flown:
+    """What a forward loop gave.
+
+    Attributes
+    ----------
+    out : array, shape (n_saves, width, n_padded)
+        Numbers of each trajectory at each save: state, then tangents.
+    failed : array of int, shape (n_padded,)
+        Number of the step that left the finite numbers; `SOUND` where none did.
+    snapshot : array, shape (n, n_padded)
+        The state that was not finite.
+    final : array, shape (width, n_padded)
+        Numbers after the last step.
+    """
+
+    out: NDArray[np.float64]
+    failed: NDArray[np.int64]
+    snapshot: NDArray[np.float64]
+    final: NDArray[np.float64]
+
+
+def fly(
+    program: Program,
+    y0: NDArray[np.float64],
+    parameters: Sequence[Any],
+    plan: Plan,
+    *,
+    tangents: Tangents | None = None,
+    seeds: NDArray[np.float64] | None = None,
+    store: NDArray[np.float64] | None = None,
+    narrow: bool = False,
+    threads: int | None = None,
+    tick: Tick | None = None,
+) -> Flown:
+    """Integrate a program along a plan.
+
+    Parameters
+    ----------
+    program : Program
+    y0 : array, shape (n, n_lanes)
+    parameters : sequence of float or array of shape (n_lanes,)
+    plan : Plan
+    tangents : Tangents, optional
+    seeds : array, shape (n, n_directions, n_lanes), optional
+        Tangents at the start.
+    store : array, shape (n_steps, n, n_padded), optional
+        Where the state after each step goes (without tangents).
+    narrow : bool
+        Whether blocks are one register wide, as those of the adjoint.
+    threads : int, optional
+    tick : callable, optional
+        Told numbers of steps.
+
+    Returns
+    -------
+    Flown
+    """
+    n, n_lanes = y0.shape
+    lanes, groups = widths(n_lanes, narrow)
+    machine = forward_machine(program, lanes, groups, tangents, plan.has_aside, store is not None)
+    n_blocks = -(-n_lanes // machine.block)
+    n_padded = n_blocks * machine.block
+    rows = y0 if seeds is None else np.concatenate([y0, seeds.reshape(-1, n_lanes)])
+    state = pad(rows, n_padded)
+    given = pack(parameters, n_padded)
+    out = allocate((plan.n_saves, len(rows), n_padded))
+    kept = np.empty((0, n, n_padded)) if store is None else store
+    failed = np.full(n_padded, SOUND)
+    snapshot = np.empty((n, n_padded))
+    if n_lanes:
+        per_slice = max(1, int(SLICE_SECONDS / machine.cost))
+        entries = plan.entries(per_slice)
+        real = (plan.t0, plan.h, plan.h_last)
+
+        def work(first: int, count: int) -> Iterator[float]:
+            for s in entries.slices(max(1, per_slice // count)):
+                arrays = (
+                    state,
+                    given,
+                    (out, (s.save - plan.first_save) * out.strides[0]),
+                    (entries.counts, s.first * 8),
+                    (entries.deltas, s.first * 8),
+                    (entries.kinds, s.first * 8),
+                    failed,
+                    snapshot,
+                    (kept, (s.step - plan.first) * kept.strides[0]),
+                )
+                call = Call(arrays, (s.last - s.first, s.step, plan.k_last, n_padded), real)
+                machine.kernel(call, first, count)
+                yield float(s.n_steps * min(count * machine.block, n_lanes))
+
+        chunk = chunk_of_blocks(machine.cost, plan.n_steps, n_blocks, threads)
+        run_blocks(work, n_blocks, chunk, n_threads(threads), tick)
+    return Flown(out, failed, snapshot, state)
+
+
+def chunk_of_blocks(cost: float, n_steps: int, n_blocks: int, threads: int | None) -> int:
+    """Return how many blocks to work on together: enough to be worth a call, few enough to share among threads."""
+    whole = cost * max(n_steps, 1)
+    fair = -(-n_blocks // (4 * n_threads(threads)))
+    return int(min(max(1, SLICE_SECONDS / whole), max(1, fair)))
+
+
+def pad(rows: NDArray[np.float64], n_padded: int) -> NDArray[np.float64]:
+    """Return a contiguous copy with the last lane repeated up to the padded number of lanes."""
+    out = np.empty((len(rows), n_padded))
+    n_lanes = rows.shape[1]
+    out[:, :n_lanes] = rows
+    if n_padded > n_lanes:
+        out[:, n_lanes:] = rows[:, n_lanes - 1 : n_lanes]
+    return out
+
+
+def pack(parameters: Sequence[Any], n_padded: int) -> NDArray[np.float64]:
+    """Return parameters as an array (n_parameters, n_padded), one number a lane."""
+    out = np.empty((max(len(parameters), 1), n_padded))
+    for j, value in enumerate(parameters):
+        if isinstance(value, np.ndarray) and value.ndim:
+            out[j, : len(value)] = value
+            out[j, len(value) :] = value[-1:]
+        else:
+            out[j] = value
+    return out

@@ -1,0 +1,153 @@
+"""From a solve to its compiled program: the right-hand side traced, the step made part of it, both kept for next time."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from diffsim.capture import Captured, WholeNumberNeeded, capture, explained, trace_flow
+from diffsim.errors import TraceError
+from diffsim.graph import Graph, trace
+from diffsim.number import AnyNumber
+from diffsim.protocols import is_system, parameter_names, parameter_values, with_parameters
+from integrators._integrator import Integrator
+from integrators._program import Program, Scheme
+from integrators._runge_kutta import NamedRungeKutta, RungeKutta
+
+__all__: list[str] = []
+
+LARGEST = 20_000
+"""Operations of a step beyond which it is not unrolled into machine code.
+
+PERF: LLVM takes about 25 us an operation; see docs/performance.md.
+"""
+
+
+@final
+@dataclass(frozen=True)
+class Route:
+    """A compiled program and the numbers that it is given.
+
+    Attributes
+    ----------
+    program : Program
+    names : tuple of str
+        Names of the parameters.
+    values : tuple
+        Their values: floats, recording numbers, or arrays with one number a lane.
+    """
+
+    program: Program
+    names: tuple[str, ...]
+    values: tuple[Any, ...]
+
+
+def find_route(fun: Any, args: tuple[Any, ...], n: int, method: Integrator, column: bool) -> Route:
+    """Return the compiled program for a right-hand side and a method.
+
+    Raises
+    ------
+    TraceError
+        The right-hand side, or the step, cannot be compiled; the message says why, and where.
+    """
+    if is_system(fun):
+        names, values = parameter_names(fun), parameter_values(fun)
+        captured = capture(with_parameters(fun, [1.0] * len(names)), ())
+    else:
+        captured = capture(fun, args)
+        names, values = captured.names, captured.values
+    kept = _kept_program(captured.key, n, _method_key(method), column) if captured.key is not None else None
+    if kept is not None and kept.program is not None:
+        return Route(kept.program, names, values)
+    while True:
+        try:
+            graph = trace_flow(captured, n, column=column)
+            break
+        except WholeNumberNeeded as needed:
+            captured = needed.captured
+    if not is_system(fun):
+        names, values = captured.names, captured.values
+        kept = _kept_program(captured.key, n, _method_key(method), column) if captured.key is not None else None
+    program = _program(_Content(graph, n, len(names), _method_key(method)), method)
+    if kept is not None:
+        kept.program = program
+    return Route(program, names, values)
+
+
+@final
+class _Kept:
+    """Room for the program of one key."""
+
+    def __init__(self) -> None:
+        self.program: Program | None = None
+
+
+@functools.lru_cache(maxsize=1024)
+def _kept_program(key: Hashable, n: int, method: Hashable, column: bool) -> _Kept:
+    return _Kept()
+
+
+def _method_key(method: Integrator) -> Hashable:
+    """Return what tells methods apart, whatever their step."""
+    return type(method) if isinstance(method, NamedRungeKutta) else method.with_step(1.0)
+
+
+@final
+class _Content:
+    """A traced right-hand side and a method; equal if they say the same."""
+
+    def __init__(self, graph: Graph, n: int, n_parameters: int, method: Hashable) -> None:
+        self.graph, self.n, self.n_parameters = graph, n, n_parameters
+        nodes = tuple(
+            (None if node.row is None else node.row.name, node.operands, repr(node.value)) for node in graph.nodes
+        )
+        self._key = (nodes, tuple(np.asarray(graph.result).ravel().tolist()), n, n_parameters, method)
+        self._hash = hash(self._key)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Content) and self._hash == other._hash and self._key == other._key
+
+
+@functools.lru_cache(maxsize=1024)
+def _program(content: _Content, method: Integrator) -> Program:
+    """Return the program of a method on a traced right-hand side; made once for each content."""
+    flow = Program(content.graph, content.n, content.n_parameters, None)
+    if isinstance(method, RungeKutta):
+        tableau = method.tableau
+        scheme = Scheme.of(
+            [[float(x) for x in row] for row in tableau.a],
+            [float(x) for x in tableau.b],
+            [float(x) for x in tableau.c],
+        )
+        program = Program(content.graph, content.n, content.n_parameters, scheme)
+    else:
+        program = Program(_whole_step(flow, method), content.n, content.n_parameters, None)
+    if program.n_operations > LARGEST:
+        raise TraceError(
+            f"solve_ivp: a step of {program.n_operations} operations is too large to be compiled (limit {LARGEST})."
+        )
+    return program
+
+
+def _whole_step(flow: Program, method: Integrator) -> Graph:
+    """Trace one step of a method that is no Runge-Kutta method: whatever its arithmetic is."""
+
+    def step(leading: AnyNumber, y: AnyNumber, parameters: AnyNumber) -> AnyNumber:
+        def f(t: AnyNumber, state: AnyNumber) -> AnyNumber:
+            out = np.empty(flow.n, dtype=object)
+            out[:] = flow.evaluate([t], state, parameters)
+            return out
+
+        return method.propagate(f, leading[0], y, leading[1])
+
+    try:
+        return trace(step, np.zeros(2), np.zeros(flow.n), np.zeros(flow.n_parameters))
+    except Exception as error:  # noqa: BLE001  # whatever the method's code raises on traced numbers
+        raise explained(error, f"{type(method).__name__}: its step cannot be traced") from error
