@@ -23,7 +23,7 @@ from diffsim.primitive import bind
 from diffsim.tracer import Builder, Node, Tracer
 from diffsim.tree import Tree, leaves, leaves_like, paths, rebuild, tree_map
 
-__all__ = ["Graph", "trace"]
+__all__ = ["Graph", "record", "trace"]
 
 
 @final
@@ -169,10 +169,25 @@ def trace(f: Callable[..., Any], *args: Tree) -> Graph:
     return v2
     """
     form = tree_map(lambda x: np.empty(shape_of(array_ops.array(x))), list(args))
+    names = [_element_names(name, shape.shape) for name, shape in zip(_input_names(f, args), leaves(form), strict=True)]
+    return record(f, form, names)
+
+
+def record(f: Callable[..., Any], form: Tree, names: Sequence[Sequence[str]]) -> Graph:
+    """The graph of a function of arguments of the given form.
+
+    Parameters
+    ----------
+    f : callable
+        Called once, with tracers and object arrays of them.
+    form : tree
+        The arguments' form; each leaf an array of the shape of that argument.
+    names : sequence of sequence of str
+        For each leaf the names of its numbers, in row-major order.
+    """
     with new_level() as level:
         builder = Builder(level)
-        names = _input_names(f, args)
-        traced = [_inputs(builder, name, shape.shape) for name, shape in zip(names, leaves(form), strict=True)]
+        traced = [_inputs(builder, names, shape.shape) for names, shape in zip(names, leaves(form), strict=True)]
         out = f(*rebuild(form, iter(traced)))
     result = tree_map(lambda y: _indices(builder, y), out)
     return _pruned(builder.nodes, form, result)
@@ -189,12 +204,18 @@ def _input_names(f: Callable[..., Any], args: Sequence[Tree]) -> list[str]:
     return [name + path for name, tree in zip(names, args, strict=True) for path in paths(tree)]
 
 
-def _inputs(builder: Builder, name: str, shape: tuple[int, ...]) -> AnyNumber:
+def _element_names(name: str, shape: tuple[int, ...]) -> list[str]:
     if not shape:
-        return builder.input(name)
+        return [name]
+    return [f"{name}[{', '.join(map(str, index))}]" for index in np.ndindex(shape)]
+
+
+def _inputs(builder: Builder, names: Sequence[str], shape: tuple[int, ...]) -> AnyNumber:
+    if not shape:
+        return builder.input(names[0])
     out = np.empty(shape, dtype=object)
-    for index in np.ndindex(shape):
-        out[index] = builder.input(f"{name}[{', '.join(map(str, index))}]")
+    for index, name in zip(np.ndindex(shape), names, strict=True):
+        out[index] = builder.input(name)
     return out
 
 

@@ -19,6 +19,7 @@ import numpy as np
 __all__ = [
     "AnyNumber",
     "Number",
+    "NumberArray",
     "Params",
     "as_wide_as",
     "is_differentiation",
@@ -58,6 +59,10 @@ class Number:
     def _meets_infinity(self, g: AnyNumber) -> bool:
         """Whether, in a traced number, a cotangent g that `where` may have set to 0 can meet an infinity."""
         return False
+
+
+class NumberArray(np.ndarray):
+    """Base of the object arrays whose class outlives operations; see `diffsim.traced_array`."""
 
 
 _enclosing: ContextVar[int] = ContextVar("diffsim_enclosing_level", default=-1)

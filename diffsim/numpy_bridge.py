@@ -17,7 +17,7 @@ from diffsim import array_ops, linear_algebra, ops
 from diffsim.errors import DiffsimError, KindError, TraceError, must
 from diffsim.number import AnyNumber, Number, raw, shape_of
 
-__all__ = ["call_function", "call_ufunc"]
+__all__ = ["call_function", "call_ufunc", "function_of"]
 
 _ON_VALUES = (np.isfinite, np.isnan, np.isinf, np.signbit)
 _REDUCTIONS: dict[np.ufunc, Callable[..., AnyNumber]] = {
@@ -51,12 +51,25 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[AnyNumber], kwargs
         return linear_algebra.matmul(*inputs)
     if ufunc in _ON_VALUES:
         return ufunc(*_deep(_plain_value, list(inputs)))
-    function = ops.clip if ufunc.__name__ == "clip" else ops.by_ufunc().get(ufunc)  # NumPy gives that one no name
+    function = function_of(ufunc)
     if function is None:
         raise KindError(
             f"numpy.{ufunc.__name__} has no derivative here; use one of diffsim.ops, or read the values with .data."
         )
     return function(*inputs)
+
+
+def function_of(ufunc: np.ufunc) -> Callable[..., AnyNumber] | None:
+    """The table's function that answers to an elementwise function of NumPy's; None where there is none."""
+    if ufunc.__name__ == "clip":  # NumPy gives that one no name of its own
+        return ops.clip
+    return ops.by_ufunc().get(ufunc) or _special().get(ufunc.__name__)
+
+
+@functools.cache
+def _special() -> dict[str, Callable[..., AnyNumber]]:
+    """Those of SciPy, by name: its module need not be loaded."""
+    return {"erf": ops.erf, "expit": ops.sigmoid, "erfc": lambda x: 1.0 - ops.erf(x)}
 
 
 def _store(ufunc: np.ufunc, method: str, inputs: Sequence[AnyNumber], kwargs: dict[str, Any], out: Any) -> Any:

@@ -25,7 +25,7 @@ from typing import Any, TypeAlias, final
 import numpy as np
 
 from diffsim.errors import KindError
-from diffsim.number import AnyNumber, Number, Params, raw, shape_of
+from diffsim.number import AnyNumber, Number, NumberArray, Params, raw, shape_of
 
 __all__ = [
     "TABLE",
@@ -394,7 +394,10 @@ def each(row: Primitive, args: Sequence[AnyNumber], params: Params = _NO_PARAMS)
     out = np.empty(broadcast.shape, dtype=object)
     made = [bind(row, element, params) for element in broadcast]
     out[...] = np.array([*made, None], dtype=object)[:-1].reshape(out.shape)
-    return out if out.ndim else out.item()
+    if not out.ndim:
+        return out.item()
+    kept = [a.__class__ for a in args if isinstance(a, NumberArray)]
+    return out.view(kept[0]) if kept else out
 
 
 def _multiprecision(row: Elementwise, args: Sequence[AnyNumber]) -> AnyNumber:

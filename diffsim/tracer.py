@@ -185,15 +185,28 @@ class Tracer(Operators):
 
     __hash__ = object.__hash__
 
+    def origins(self) -> frozenset[str]:
+        """Names of the inputs on which this number depends."""
+        nodes, found, todo = self._builder.nodes, set(), {self._index}
+        for i in range(self._index, -1, -1):
+            if i in todo:
+                found.add(nodes[i].name)
+                todo.update(nodes[i].operands)
+        return frozenset(found - {""})
+
     def __bool__(self) -> bool:
-        raise TraceError(
+        error = TraceError(
             "trace: a branch or loop on a traced number would freeze one branch. Use diffsim.where(condition, a, b), "
             "join conditions with & | ~, compare whole arrays with diffsim.greater(x, 0) and its kin (NumPy's x > 0 "
             "asks for plain truth values)."
         )
+        error.origins = self.origins()
+        raise error
 
     def _refuse(self, wanted: str) -> NoReturn:
-        raise TraceError(f"trace: {wanted} of a traced number has no value yet. Use numpy's or diffsim's functions.")
+        error = TraceError(f"trace: {wanted} of a traced number has no value yet. Use numpy's or diffsim's functions.")
+        error.origins = self.origins()
+        raise error
 
     def __repr__(self) -> str:
         return f"<tracer v{self._index}>"
