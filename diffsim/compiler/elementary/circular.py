@@ -68,8 +68,8 @@ def _reduce(b: Emitter, x: Value) -> tuple[Value, Value, Value]:
 def _series(b: Emitter, r: Value, t: Value) -> tuple[Value, Value]:
     """Return u and v, where the sine of r - t is r - u and its cosine 0.75 + v.
 
-    NOTE: a difference, so that the sine of -0 is -0.  The cosine is not 1 + v: v would be large where |r| > 0.7, and its
-    rounding with that of z and the last one make more than a unit there; so it is 0.95.
+    NOTE: a difference, so that the sine of -0 is -0.  The cosine is not 1 + v: v would be large where |r| > 0.7, and
+    its rounding, with those of z and of the sum, would come to more than a unit; so it is 0.95.
     """
     z = b.mul(r, r)
     z2 = b.mul(z, z)

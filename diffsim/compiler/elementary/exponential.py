@@ -113,10 +113,10 @@ def _too_large(b: Emitter, x: Value) -> Value:
     return b.compare("ugt", b.abs(x), b.constant(_LARGE))
 
 
-def exp_of_sum(b: Emitter, high: Value, low: Value) -> Value:
+def exp_of_sum(b: Emitter, high: Value, low: Value | None = None) -> Value:
     """Return ``exp(high + low)``, low below a last place or so of high, |high| <= 708."""
     r, tail, q = _reduce(b, high)
-    return _once(b, *fast_two_sum(b, r, b.add(tail, low)), q)
+    return _once(b, *((r, tail) if low is None else fast_two_sum(b, r, b.add(tail, low))), q)
 
 
 def _exp(b: Emitter, x: Value) -> list[Value]:
