@@ -47,7 +47,7 @@ def first(prepare: Callable[[Task], Case], task: Task) -> list[float]:
 
 
 def measure(prepare: Callable[[Task], Case], task: Task, runs: int = 3, seconds: float = 30.0) -> dict[str, Any]:
-    """Time a case: the first call with all preparation, then `runs` samples of warm calls, as long as `seconds` last."""
+    """Time a case: the first call with all preparation, then `runs` samples of warm calls within `seconds`."""
     memory = {"started": _memory("VmRSS")}
     begin = time.perf_counter()
     case = prepare(task)
@@ -56,7 +56,9 @@ def measure(prepare: Callable[[Task], Case], task: Task, runs: int = 3, seconds:
     result = case.run() if case.warm is None else case.warm()
     end = time.perf_counter()
     calls = 1
-    if case.warm is None and end - called < seconds / 3:  # the first call may have compiled; the second says how long a warm one takes
+    if (
+        case.warm is None and end - called < seconds / 3
+    ):  # the first call may have compiled; the second says how long a warm one takes
         called = time.perf_counter()
         case.run()
         calls = max(1, round(SAMPLE / max(time.perf_counter() - called, 1e-9)))

@@ -1,6 +1,6 @@
 """diffsim's side of the workloads, by its public names only.
 
-    python -m benchmarks.ours W2
+python -m benchmarks.ours W2
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ def _others() -> list[Group]:
     )
     film = (
         peer("matplotlib", "FuncAnimation", "default"),
-        peer("matplotlib", "FuncAnimation, our encoder settings", "same"),
+        peer("matplotlib", "FuncAnimation, our encoder", "same"),
     )
     # NOTE: chaos amplifies the last bits a few thousand times within the 5 time units
     lorenz = (peer("jax", "JAX", tolerance=1e-6), peer("autograd", tolerance=1e-6))

@@ -22,10 +22,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import machine, plan, summary
+from benchmarks.machine import ROOT
 from benchmarks.plan import Group, Job
 
 Record = dict[str, Any]
@@ -84,13 +84,22 @@ class Bench:
     def _reference(self) -> list[float]:
         """W4's reference solution, by SciPy at its smallest tolerance."""
         if not self.reference:
-            command = [sys.executable, "-m", "benchmarks.peers.scipy_peer", "W4", "--variant", "reference", "--runs", "1"]
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.peers.scipy_peer",
+                "W4",
+                "--variant",
+                "reference",
+                "--runs",
+                "1",
+            ]
             found = self._read(self._process(command, plan.OURS, 1))
             self.reference = found["answer"]
         return self.reference
 
     def _process(self, command: list[str], job: Job, threads: int) -> Record:
-        """Run a command on `threads` cores; return its wall and CPU time, its output, and what the machine did beside."""
+        """Run a command on `threads` cores; return its times, its output, and how busy the machine was beside it."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("OPENBLAS_")}
         environment |= {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads), "MPLBACKEND": "agg"}
         environment |= {"OMP_WAIT_POLICY": "passive", **job.environment}
@@ -170,6 +179,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--peers", default="", help="only these, separated by commas (a part of the name will do)")
     parser.add_argument("--threads", type=int, default=2, help="of the groups with several threads")
     parser.add_argument("--small", action="store_true", help="tiny sizes: to see that everything works")
+    parser.add_argument("--add", action="store_true", help="keep what the file of results has of other groups")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results.json")
     return parser.parse_args(words)
 
@@ -187,6 +197,14 @@ def chosen(options: argparse.Namespace) -> list[Group]:
     return found
 
 
+def kept(old: dict[str, Any], new: dict[str, Any], keys: set[str]) -> dict[str, Any]:
+    """Return new results with the groups of older ones that are not run again, if they are of the same machine."""
+    same = all(old["machine"][key] == new["machine"][key] for key in ("processor", "cores"))
+    if not same or old["small"] != new["small"]:
+        sys.exit("run.py: --add: the results that are there are of another machine or size; write to another --out")
+    return {**new, "c": old["c"], "groups": [group for group in old["groups"] if group["key"] not in keys]}
+
+
 def _named(name: str, job: Job) -> bool:
     if name == "c":
         return job.runner == "c"
@@ -199,7 +217,9 @@ def main(words: list[str] | None = None) -> None:
     asked = chosen(options)
     jobs = [job for group in asked for job in (group.ours, *group.peers)]
     pythons = machine.find_pythons({job.package for job in jobs})
-    results: dict[str, Any] = {"machine": machine.describe(), "small": options.small, "groups": []}
+    results: dict[str, Any] = {"machine": machine.describe(), "small": options.small, "c": {}, "groups": []}
+    if options.add and options.out.exists():
+        results = kept(json.loads(options.out.read_text(encoding="utf-8")), results, {group.key for group in asked})
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), pythons, options.runs)
         if any(job.runner == "c" for job in jobs):

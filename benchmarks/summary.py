@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -26,6 +28,7 @@ class Row(NamedTuple):
     difference: float | None = None  # the largest relative difference of the answers
     peak: float | None = None  # MB
     above: float | None = None  # MB above the memory when all was prepared
+    answer: float | None = None  # its first number
     agrees: bool = True
     error: str = ""
 
@@ -36,29 +39,33 @@ def middle(values: Sequence[float]) -> float:
 
 
 def shortened(found: Record) -> Record:
-    """Return a record with its times rounded to 5 digits: the file is kept in the repository."""
-    return {key: _rounded(value) for key, value in found.items() if key not in ("output", "python", "cores")}
+    """Return what is kept of a record, its times with six digits: the file lies in the repository."""
+    kept = {key: value for key, value in found.items() if key not in ("output", "python", "cores")}
+    return {key: value if key == "answer" else _rounded(value) for key, value in kept.items()}
 
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, float):
-        return float(f"{value:.12g}")
+        return float(f"{value:.6g}")
     if isinstance(value, dict):
-        return {key: float(f"{one:.5g}") if isinstance(one, float) else one for key, one in value.items()}
-    return [float(f"{one:.12g}") for one in value] if isinstance(value, list) else value
+        return {key: _rounded(one) for key, one in value.items()}
+    return [_rounded(one) for one in value] if isinstance(value, list) else value
 
 
 def compare(record: Record, before: Record, after: Record) -> None:
     """Give a peer's record what it comes to against the two runs of diffsim around it."""
+    if not record["answer"]:  # an import has no answer, and does not do the group's task
+        return
     for clock, name in (("wall", "ratio"), ("cpu", "cpu_ratio")):
         ours, theirs = (middle(before[clock]) + middle(after[clock])) / 2.0, middle(record[clock])
         if theirs > 0.0:
             record[name] = round(ours / theirs, 5)
     record["drift"] = round(_quotient(middle(before["wall"]), middle(after["wall"])), 3)
-    pairs = list(zip(record["answer"], after["answer"], strict=False))
-    if pairs:
+    if len(record["answer"]) == len(after["answer"]):
+        pairs = list(zip(record["answer"], after["answer"], strict=True))
         scale = max(abs(b) for _, b in pairs) or 1.0
-        record["difference"] = max(abs(a - b) for a, b in pairs) / scale
+        worst = max(abs(a - b) for a, b in pairs) / scale
+        record["difference"] = worst if math.isfinite(worst) else None  # a gradient that overflows agrees with none
 
 
 def _quotient(a: float, b: float) -> float:
@@ -76,6 +83,7 @@ def entry(group: Group, peers: Iterable[Job]) -> dict[str, Any]:
         "steps": group.steps,
         "threads": group.threads,
         "ours": group.ours.label,
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "tolerances": {job.label: job.tolerance for job in peers},
         "records": [],
     }
@@ -95,7 +103,8 @@ def _row(label: str, group: dict[str, Any]) -> Row:
         return Row(label, float("nan"), None, error=records[-1]["error"] if records else "not run")
     ratios = [record["ratio"] for record in good if "ratio" in record]
     tolerance = group["tolerances"].get(label)
-    difference = max((record["difference"] for record in good if "difference" in record), default=None)
+    found = [record.get("difference") for record in good if "ratio" in record]
+    difference = None if None in found else max(found, default=None)
     memory = [record.get("memory", {}) for record in good]
     return Row(
         label,
@@ -108,7 +117,8 @@ def _row(label: str, group: dict[str, Any]) -> Row:
         difference if tolerance is not None else None,
         max((one["peak"] for one in memory if one.get("peak")), default=None),
         max((one["peak"] - one["prepared"] for one in memory if one.get("peak") and "prepared" in one), default=None),
-        tolerance is None or difference is None or difference <= tolerance,
+        good[-1]["answer"][0] if good[-1].get("answer") else None,
+        tolerance is None or not found or (difference is not None and difference <= tolerance),
     )
 
 
@@ -124,7 +134,7 @@ def beyond_numpy(group: dict[str, Any]) -> dict[str, float]:
 def seconds(value: float | None) -> str:
     """Return a time in the unit that suits it."""
     if value is None or value != value:
-        return "–"
+        return "-"
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if abs(value) >= size:
             return f"{value / size:.3g} {unit}"
@@ -133,7 +143,7 @@ def seconds(value: float | None) -> str:
 
 def number(value: float | None) -> str:
     """Return a ratio with three digits."""
-    return "–" if value is None else f"{value:.3g}"
+    return "-" if value is None else f"{value:.3g}"
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -144,22 +154,22 @@ def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 def group_table(group: dict[str, Any]) -> str:
     """Return one group's table."""
-    fresh, long = group["workload"] == "W3", group["workload"] == "W5"
+    fresh, precision, long = (group["workload"] == name for name in ("W3", "W4", "W5"))
     beyond = beyond_numpy(group) if fresh else {}
-    head = ["", "time", "diffsim / this: median", "smallest – largest", "by CPU time", "answer differs by"]
+    head = ["", "time", "diffsim / this: median", "smallest to largest", "by CPU time", "answer differs by"]
     head += ["beyond `import numpy`"] if fresh else ["first call", "peak MB"]
-    head += ["MB above start"] if long else []
+    head += ["MB above start"] if long else ["largest error"] if precision else []
     lines = []
     for row in rows(group):
         if row.error:
             lines.append([row.label, f"failed: {row.error}", *[""] * (len(head) - 2)])
             continue
-        span = "–" if row.low is None else f"{number(row.low)} – {number(row.high)}"
-        differs = "–" if row.difference is None else f"{row.difference:.0e}"
+        span = "-" if row.low is None else f"{number(row.low)} to {number(row.high)}"
+        differs = "-" if row.difference is None else f"{row.difference:.0e}" if row.difference else "0"
         line = [row.label, seconds(row.wall), number(row.ratio), span, number(row.cpu_ratio)]
         line += [differs if row.agrees else f"**{differs}: too far, not compared**"]
         line += [seconds(beyond.get(row.label))] if fresh else [seconds(row.first), number(row.peak)]
-        line += [number(row.above)] if long else []
+        line += [number(row.above)] if long else [f"{row.answer:.1e}"] if precision else []
         lines.append(line)
     return table(head, lines)
 

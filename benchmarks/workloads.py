@@ -49,18 +49,18 @@ def angles(n: int) -> tuple[Any, Any]:
 
 
 def growth(jacobian: Any, n: int) -> list[float]:
-    """W1's answer: the mean of log10 of the Jacobian's Frobenius norm over the cells with both angles within (-1, 1).
+    """W1's answer: means over the cells with both angles within (-1, 1); further out chaos amplifies the last bits.
 
-    Further out chaos amplifies the last bits, and right answers differ.  `jacobian` has shape (4, 4, n * n) or
-    (16, n * n).
+    The first is that of log10 of the Jacobian's Frobenius norm, the second that of d theta_2 / d p_1, which tells a
+    Jacobian from its transpose.  `jacobian` has shape (4, 4, n * n), component first, or (16, n * n).
     """
     import numpy as np
 
     theta_1, theta_2 = angles(n)
     edge = 1.0 - 1e-9  # linspace may round a node to either side of 1
     calm = (np.abs(theta_1) < edge) & (np.abs(theta_2) < edge)
-    norm = np.sqrt((np.asarray(jacobian).reshape(16, -1) ** 2).sum(axis=0))
-    return [float(np.log10(norm[calm]).mean())]
+    rows = np.asarray(jacobian).reshape(16, -1)[:, calm]
+    return [float(np.log10((rows**2).sum(axis=0)).mean() / 2.0), float(rows[6].mean())]
 
 
 def pendulums() -> Any:

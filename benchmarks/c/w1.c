@@ -168,19 +168,21 @@ static void map(const double *theta, int n, int steps, int threads, double *out)
   }
 }
 
-/* The mean of log10 of the Jacobian's Frobenius norm over the cells with |theta| < 1. */
-static double growth(const double *theta, int n, const double *out) {
+/* Means over the cells with |theta| < 1: of log10 of the Jacobian's Frobenius norm, and of d theta_2 / d p_1. */
+static void growth(const double *theta, int n, const double *out, double *log_norm, double *entry) {
   const double edge = 1 - 1e-9;
-  double total = 0;
+  double total = 0, total_entry = 0;
   long count = 0, cells = (long)n * n;
   for (long m = 0; m < cells; m++)
     if (fabs(theta[m / n]) < edge && fabs(theta[m % n]) < edge) {
       double square = 0;
       for (int i = 4; i < ROWS; i++) square += out[i * cells + m] * out[i * cells + m];
       total += 0.5 * log10(square);
+      total_entry += out[10 * cells + m];
       count++;
     }
-  return total / count;
+  *log_norm = total / count;
+  *entry = total_entry / count;
 }
 
 static double cpu_seconds(void) {
@@ -212,12 +214,14 @@ int main(int argc, char **argv) {
     wall[r] = omp_get_wtime() - start;
     cpu[r] = cpu_seconds() - cpu_start;
   }
+  double log_norm, entry;
+  growth(theta, n, out, &log_norm, &entry);
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
   printf("{");
   print_times("wall", wall, runs);
   print_times("cpu", cpu, runs);
-  printf("\"first\": %.9f, \"calls\": 1, \"answer\": [%.15g], \"memory\": {\"peak\": %.1f}}\n", wall[0],
-         growth(theta, n, out), usage.ru_maxrss / 1024.0);
+  printf("\"first\": %.9f, \"calls\": 1, \"answer\": [%.17g, %.17g], \"memory\": {\"peak\": %.1f}}\n", wall[0], log_norm,
+         entry, usage.ru_maxrss / 1024.0);
   return 0;
 }

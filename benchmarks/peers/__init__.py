@@ -1,1 +1,1 @@
-"""One file a peer: the workloads as a user of that package would write them.  Each runs in the peer's own environment."""
+"""One file a peer: the workloads as a user of that package would write them, run in an environment of its own."""

@@ -57,7 +57,10 @@ def w1(task):
 
     compiled, rest = jax.jit(jax.vmap(jacobian)), np.zeros(task.n**2)
     y = (*workloads.angles(task.n), rest, rest)
-    answer = lambda result: workloads.growth(np.moveaxis(np.asarray(result), 0, 2), task.n)
+
+    def answer(result):
+        return workloads.growth(np.moveaxis(np.asarray(result), 0, 2), task.n)
+
     return Case(lambda: jax.block_until_ready(compiled(y)), answer)
 
 

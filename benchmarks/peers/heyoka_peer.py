@@ -55,7 +55,10 @@ def w1(task):
     y0 = np.zeros((20, task.n**2))
     y0[0], y0[1] = workloads.angles(task.n)
     y0[[4, 9, 14, 19]] = 1.0
-    run = lambda: propagate(solver, y0, 0.01 * task.steps, task.threads)
+
+    def run():
+        return propagate(solver, y0, 0.01 * task.steps, task.threads)
+
     return Case(run, lambda end: workloads.growth(end[4:], task.n))
 
 

@@ -62,7 +62,7 @@ def by_jvp(y, steps):
         return jax.vmap(lambda t: jax.jvp(lambda y: rk4(y, 0.01), (y,), (t,)), out_axes=(None, 0))(tangents)
 
     _, tangents = lax.fori_loop(0, steps, step, (y, tuple(jnp.eye(4))))
-    return jnp.stack(tangents)
+    return jnp.stack(tangents)  # rows: components; columns: directions
 
 
 def variational(x):
@@ -105,24 +105,19 @@ def by_hand(y, steps, h=0.01):
 
 def w1(task):
     name, _, chunk = task.variant.partition("+")
-    if name == "hand":
-        solve = lambda y: by_hand(y, task.steps)
-    else:
-        one = {"jacfwd": by_jacfwd, "jvp": by_jvp}[name]
-        solve = jax.vmap(lambda y: one(y, task.steps))
-    if chunk:
-        size = int(chunk.partition("=")[2])
-        inner = solve
-        solve = lambda y: lax.map(inner, tuple(x.reshape(-1, size) for x in y)).reshape(-1, 4, 4)
-    compiled = jax.jit(solve)
+    size = int(chunk.partition("=")[2] or task.n**2)
+    one = {"jacfwd": by_jacfwd, "jvp": by_jvp}.get(name)
+
+    def solve(y):  # a block of cells
+        return by_hand(y, task.steps) if one is None else jax.vmap(lambda y: one(y, task.steps))(y)
+
+    compiled = jax.jit(lambda y: lax.map(solve, tuple(x.reshape(-1, size) for x in y)).reshape(-1, 4, 4))
     rest = np.zeros(task.n**2)
     y = (*workloads.angles(task.n), rest, rest)
 
     def answer(jacobian):
-        return workloads.growth(np.moveaxis(np.asarray(jacobian).reshape(-1, 4, 4), 0, 2), task.n)
+        return workloads.growth(np.moveaxis(np.asarray(jacobian), 0, 2), task.n)
 
-    if name == "jvp":  # stacked tangents: [component, direction]; vmapped they come as [direction, component]
-        return Case(lambda: jax.block_until_ready(compiled(y)), lambda j: answer(np.asarray(j).swapaxes(-1, -2)))
     return Case(lambda: jax.block_until_ready(compiled(y)), answer)
 
 
@@ -200,7 +195,10 @@ def w8(task):
         return jnp.sum(lax.scan(lambda y, _: (step(y, forcing), None), y, None, length=task.steps)[0] ** 2)
 
     gradient, start = jax.jit(jax.grad(loss, argnums=(0, 1))), workloads.lorenz_start(task.n)
-    run = lambda: jax.block_until_ready(gradient(start, workloads.FORCING))
+
+    def run():
+        return jax.block_until_ready(gradient(start, workloads.FORCING))
+
     return Case(run, lambda result: workloads.lorenz_answer(*result))
 
 

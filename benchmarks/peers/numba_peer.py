@@ -19,9 +19,9 @@ LANES = 8
 
 
 @nb.njit(fastmath=True, inline="always")
-def one(s1, c1, s2, c2, x, k, l):
-    """Rates k[:, l] of state and tangents x[:, l], given sine and cosine of both angles."""
-    p1, p2 = x[2, l], x[3, l]
+def one(s1, c1, s2, c2, x, k, lane):
+    """Rates k[:, lane] of state and tangents x[:, lane], given sine and cosine of both angles."""
+    p1, p2 = x[2, lane], x[3, lane]
     s, c = s1 * c2 - c1 * s2, c1 * c2 + s1 * s2
     c3 = 3 * c
     over = 6 / (16 - c3 * c3)
@@ -31,28 +31,28 @@ def one(s1, c1, s2, c2, x, k, l):
     v1_delta, v2_delta = -c * slope * v1 + slope * p2, -c * slope * v2 + slope * p1
     torque_v1, torque_v2, torque_delta = 0.5 * s * v2, 0.5 * v1 * s, 0.5 * v1 * v2 * c
     torque, g1, g2 = torque_v2 * v2, 14.7 * c1, 4.9 * c2
-    k[0, l], k[1, l], k[2, l], k[3, l] = v1, v2, -torque - 14.7 * s1, torque - 4.9 * s2
+    k[0, lane], k[1, lane], k[2, lane], k[3, lane] = v1, v2, -torque - 14.7 * s1, torque - 4.9 * s2
     for j in range(4):
-        u1, u2, q1, q2 = x[4 + j, l], x[8 + j, l], x[12 + j, l], x[16 + j, l]
+        u1, u2, q1, q2 = x[4 + j, lane], x[8 + j, lane], x[12 + j, lane], x[16 + j, lane]
         delta = u1 - u2
         dv1 = v1_delta * delta + m11 * q1 + m12 * q2
         dv2 = v2_delta * delta + m12 * q1 + m22 * q2
         dw = torque_v1 * dv1 + torque_v2 * dv2 + torque_delta * delta
-        k[4 + j, l], k[8 + j, l], k[12 + j, l], k[16 + j, l] = dv1, dv2, -dw - g1 * u1, dw - g2 * u2
+        k[4 + j, lane], k[8 + j, lane], k[12 + j, lane], k[16 + j, lane] = dv1, dv2, -dw - g1 * u1, dw - g2 * u2
 
 
 @nb.njit(fastmath=True)
 def rates(x, k, s1, c1, s2, c2):
-    for l in range(s1.size):
-        s1[l] = math.sin(x[0, l])
-    for l in range(s1.size):
-        c1[l] = math.cos(x[0, l])
-    for l in range(s1.size):
-        s2[l] = math.sin(x[1, l])
-    for l in range(s1.size):
-        c2[l] = math.cos(x[1, l])
-    for l in range(s1.size):
-        one(s1[l], c1[l], s2[l], c2[l], x, k, l)
+    for lane in range(s1.size):
+        s1[lane] = math.sin(x[0, lane])
+    for lane in range(s1.size):
+        c1[lane] = math.cos(x[0, lane])
+    for lane in range(s1.size):
+        s2[lane] = math.sin(x[1, lane])
+    for lane in range(s1.size):
+        c2[lane] = math.cos(x[1, lane])
+    for lane in range(s1.size):
+        one(s1[lane], c1[lane], s2[lane], c2[lane], x, k, lane)
 
 
 @nb.njit(fastmath=True, parallel=True)
@@ -61,9 +61,9 @@ def by_lanes(t1, t2, h, steps, out):
         x, k, t, total = np.zeros((20, LANES)), np.empty((20, LANES)), np.empty((20, LANES)), np.empty((20, LANES))
         s1, c1, s2, c2 = np.empty(LANES), np.empty(LANES), np.empty(LANES), np.empty(LANES)
         xf, kf, tf, sf = x.reshape(-1), k.reshape(-1), t.reshape(-1), total.reshape(-1)
-        for l in range(LANES):
-            x[0, l], x[1, l] = t1[block * LANES + l], t2[block * LANES + l]
-            x[4, l], x[9, l], x[14, l], x[19, l] = 1.0, 1.0, 1.0, 1.0
+        for lane in range(LANES):
+            x[0, lane], x[1, lane] = t1[block * LANES + lane], t2[block * LANES + lane]
+            x[4, lane], x[9, lane], x[14, lane], x[19, lane] = 1.0, 1.0, 1.0, 1.0
         for _ in range(steps):
             rates(x, k, s1, c1, s2, c2)
             for i in range(20 * LANES):
@@ -81,8 +81,8 @@ def by_lanes(t1, t2, h, steps, out):
             for i in range(20 * LANES):
                 xf[i] = sf[i] + h / 6 * kf[i]
         for i in range(20):
-            for l in range(LANES):
-                out[i, block * LANES + l] = x[i, l]
+            for lane in range(LANES):
+                out[i, block * LANES + lane] = x[i, lane]
 
 
 @nb.njit(fastmath=True, parallel=True)

@@ -24,7 +24,10 @@ def rates(t, y):
 def w4(task):
     method, tolerance = ("DOP853", "2.3e-14") if task.variant == "reference" else task.variant.split()
     y0, rtol = workloads.pendulums().ravel(), float(tolerance)
-    run = lambda: solve_ivp(rates, (0, 10), y0, method, rtol=rtol, atol=rtol, t_eval=[10]).y[:, -1]
+
+    def run():
+        return solve_ivp(rates, (0, 10), y0, method, rtol=rtol, atol=rtol, t_eval=[10]).y[:, -1]
+
     return Case(run, lambda y: y.tolist())
 
 
