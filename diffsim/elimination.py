@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, final
 
@@ -45,6 +45,8 @@ class LinearGraph:
     selects : dict
         ``{vertex: (mask node, source if true, source if false)}``; None is the tangent zero.
     pinned : set of int
+    resting : set of int
+        Vertices that only fixed inputs lead to, with fixed weights: they cost nothing.
     work : int
         Pairs of edges looked at so far.
     """
@@ -55,6 +57,7 @@ class LinearGraph:
         self.out: list[dict[int, None]] = []
         self.selects: dict[int, tuple[int, int | None, int | None]] = {}
         self.pinned: set[int] = set()
+        self.resting: set[int] = set()
         self.work = 0
         self._products: list[int] = []  # edges into each vertex that need a multiplication
         self._units: list[int] = []  # edges into each vertex that do not
@@ -97,7 +100,7 @@ class LinearGraph:
         """An independent copy over the same algebra."""
         twin = LinearGraph(self.algebra)
         twin.into, twin.out = [dict(x) for x in self.into], [dict(x) for x in self.out]
-        twin.selects, twin.pinned, twin.work = dict(self.selects), self.pinned, self.work
+        twin.selects, twin.pinned, twin.resting, twin.work = dict(self.selects), self.pinned, self.resting, self.work
         twin._products, twin._units = list(self._products), list(self._units)
         return twin
 
@@ -125,6 +128,13 @@ class LinearGraph:
                 for i in list(self.into[v]):
                     self.remove_edge(i, v)
 
+    def rest(self, inputs: Collection[int]) -> None:
+        """Find the `resting` vertices, given the fixed ones among the inputs."""
+        self.resting = set(inputs)
+        for v, edges in enumerate(self.into):
+            if edges and self.resting.issuperset(edges) and all(self.algebra.fixed[w] for w in edges.values()):
+                self.resting.add(v)
+
     def free(self) -> list[int]:
         """Vertices that may be eliminated."""
         return [v for v in range(len(self.into)) if v not in self.pinned and (self.into[v] or self.out[v])]
@@ -135,13 +145,15 @@ class LinearGraph:
 
     def operations(self, v: int) -> int:
         """What vertex v costs for each direction: multiplications (each fused with an addition) and additions."""
-        return 1 if v in self.selects else _sum_cost(self._products[v], self._units[v])
+        if v in self.selects:
+            return 1
+        return 0 if v in self.resting else _sum_cost(self._products[v], self._units[v])
 
     def total(self) -> int:
         """Operations for each direction.  A result that is only the opposite of another vertex costs one too."""
         opposites = 0
-        for edges in self.into:
-            if len(edges) == 1:
+        for v, edges in enumerate(self.into):
+            if len(edges) == 1 and v not in self.resting:
                 (weight,) = edges.values()
                 opposites += self.algebra.unit[weight] and weight != self.algebra.one
         return opposites + sum(self.operations(v) for v in range(len(self.into)))
@@ -164,6 +176,8 @@ class LinearGraph:
         each, once = -self.operations(j), 0
         made: set[int] = set()
         for k in self.out[j]:
+            if k in self.resting:  # then so are j and all its sources
+                continue
             edges = self.into[k]
             weight = edges[j]
             products, units = self._products[k], self._units[k]

@@ -129,7 +129,7 @@ class _Recording:
     """A graph being linearised: its numbers as tracers, and the program that was found."""
 
     def __init__(self, graph: Graph, x: Sequence[AnyNumber], active: Sequence[int], still: set[int]) -> None:
-        self._x, self._still = x, still
+        self._x, self._active, self._still = x, active, still
         values, outputs, inputs = graph.evaluate(x), _outputs(graph), _inputs(graph)
         self._builder: Builder = x[0]._builder
         self._n_primal = len(self._builder.nodes)
@@ -156,6 +156,8 @@ class _Recording:
             if turned:
                 linear, ends = transposed(linear, self._partials.inputs, results)
                 results = list(ends)
+            else:
+                linear.rest([v for v, i in enumerate(self._active) if i in self._still])
             linear.prune([v for v in results if v is not None])
             best, price = best_of(linear, n_directions, self._known(linear), cost)
             found.append((price, best, results))

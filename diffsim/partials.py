@@ -6,7 +6,10 @@ Partial derivatives are recorded beside the numbers that they belong to, in the 
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, final
 
@@ -117,9 +120,20 @@ class Partials:
                     entering.append((vertex[j], monomial))
         if not entering:
             return None
+        return self._sum(entering)
+
+    def _sum(self, entering: Sequence[tuple[int, Monomial]]) -> int:
+        """A vertex; where all its weights have a factor in common, such as ``1 / y`` of x / y, it is two in a row."""
         v = self._new()
-        self._edges.extend((source, v, monomial) for source, monomial in entering)
-        return v
+        common = functools.reduce(operator.and_, (Counter(atoms) for _, (_, atoms) in entering))
+        for source, (factor, atoms) in entering:
+            own = atoms if len(entering) == 1 else tuple((Counter(atoms) - common).elements())
+            self._edges.append((source, v, (factor, own)))
+        if len(entering) == 1 or not common:
+            return v
+        whole = self._new()
+        self._edges.append((v, whole, (1.0, tuple(common.elements()))))
+        return whole
 
     def _select(self, operands: Sequence[int], vertex: dict[int, int]) -> int | None:
         mask = self._values[operands[0]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import subprocess
 import sys
@@ -17,10 +18,13 @@ from hypothesis import strategies as st
 import diffsim as ds
 import systems
 from diffsim import ops
+from diffsim.elimination import LinearGraph
 from diffsim.errors import ArgumentError
 from diffsim.graph import Graph, trace
 from diffsim.linearise import Choice, Linearised, linearise, tangent_graph
+from diffsim.primitive import Select
 from diffsim.protocols import parameter_values, with_parameters
+from diffsim.strength import machine_operations
 from diffsim.testing import expressions
 
 K = (1, 2, 4)
@@ -226,3 +230,112 @@ def test_program_is_the_same_whatever_the_hash_seed() -> None:
     }
     assert len(texts) == 1
     assert "each direction" in texts.pop()
+
+
+# --- bounds ----------------------------------------------------------------------------------------------------------
+
+
+def chain(n: int) -> Graph:
+    """Pendulums in a row, each coupled to its neighbours."""
+
+    def f(q: Any, p: Any) -> Any:
+        pull = [ops.sin(b - a) for a, b in itertools.pairwise(q)]
+        return [*p, *(a - b - 9.8 * ops.sin(x) for a, b, x in zip([*pull, 0.0], [0.0, *pull], q, strict=True))]
+
+    return trace(f, np.zeros(n), np.zeros(n))
+
+
+def all_to_all(n: int) -> Graph:
+    def f(x: Any) -> Any:
+        return [sum(ops.tanh(a - b) for b in x) for a in x]
+
+    return trace(f, np.zeros(n))
+
+
+def nested(n: int) -> Graph:
+    def f(x: Any, y: Any) -> Any:
+        for _ in range(n):
+            x, y = ops.sin(x) + 0.5 * y, x * ops.cos(y)
+        return x, y
+
+    return trace(f, 1.0, 1.0)
+
+
+def work_of(graph: Graph, n_directions: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Pairs of edges that the search looks at."""
+    looked = 0
+    gain = LinearGraph.gain
+
+    def counted(self: LinearGraph, j: int, n: int, known: set[int]) -> float:
+        nonlocal looked
+        looked += self.size(j) + 1
+        return gain(self, j, n, known)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LinearGraph, "gain", counted)
+        n_inputs = sum(1 for node in graph.nodes if node.name)
+        linearise(graph, range(n_inputs), n_directions)
+    return looked
+
+
+@pytest.mark.parametrize("n_directions", [1, 9])
+@pytest.mark.parametrize(("make", "size"), [(chain, 100), (all_to_all, 10), (nested, 200)])
+def test_work_grows_in_proportion_to_the_graph(
+    make: Callable[[int], Graph], size: int, n_directions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = make(size)
+    assert work_of(graph, n_directions, monkeypatch) < 2 * 12_000 + 300 * len(graph.nodes)
+
+
+def test_search_over_a_small_graph_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, *_ = graph_of(systems.DoublePendulum())
+    assert work_of(graph, 4, monkeypatch) < 40_000
+
+
+@pytest.mark.parametrize("n_directions", K)
+@pytest.mark.parametrize("make", [lambda: chain(30), lambda: all_to_all(8), lambda: nested(50)])
+def test_tangents_of_a_wide_or_deep_graph_equal_forward_mode(make: Callable[[], Graph], n_directions: int) -> None:
+    graph = make()
+    n = sum(1 for node in graph.nodes if node.name)
+    rng = np.random.default_rng(3)
+    x, directions = rng.normal(size=n), rng.normal(size=(n_directions, n))
+    program = linearise(graph, range(n), n_directions)
+    expected = plain_tangents(graph, x, list(directions))
+    np.testing.assert_allclose([pushed(program, x, d) for d in directions], expected, rtol=1e-9, atol=1e-11)
+
+
+@given(expressions(max_inputs=4, max_steps=20), st.sampled_from((1, 2, 4, 9)))
+def test_cost_is_never_above_that_of_tangents_one_by_one(e: Any, n_directions: int) -> None:
+    graph = trace(e, *e.point)
+    n = len(e.point)
+    program = tangent_graph(graph, range(n), n_directions)
+    outputs = flat_outputs(graph)
+
+    def plainly(x: Any, *directions: Any) -> Any:
+        values = graph.evaluate(list(x))
+        tangents: list[dict[int, Any]] = [{} for _ in directions]
+        given_nodes = [i for i, node in enumerate(graph.nodes) if node.name]
+        for tangent, d in zip(tangents, directions, strict=True):
+            tangent.update(zip(given_nodes, d, strict=True))
+            for i, node in enumerate(graph.nodes):
+                known = {k: tangent[j] for k, j in enumerate(node.operands) if j in tangent}
+                if node.row is not None and known and any(node.row.differentiable(k) for k in known):
+                    args = [values[j] for j in node.operands]
+                    tangent[i] = unguarded(node.row, known, values[i], args)
+        return [[values[i] for i in outputs], *([t.get(i, 0.0) for i in outputs] for t in tangents)]
+
+    plain = trace(plainly, np.zeros(n), *[np.zeros(n)] * n_directions)
+    assert machine_operations(program).total() <= machine_operations(plain).total()
+
+
+def unguarded(row: Any, tangents: dict[int, Any], out: Any, args: list[Any]) -> Any:
+    if isinstance(row, Select):
+        return row.tangent(tangents, out, args)
+    return sum(row.partial(k, out, args) * t for k, t in tangents.items() if row.differentiable(k))
+
+
+def test_tangents_of_parameters_rest_while_a_solve_runs() -> None:
+    graph, state, params, _ = graph_of(systems.DoublePendulum())
+    both = linearise(graph, state + params, 4, fixed=params)
+    counted = linearise(graph, state + params, 4, fixed=[])
+    assert both.each < counted.each
