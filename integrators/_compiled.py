@@ -31,8 +31,8 @@ from integrators._sensitivity import Selection
 __all__: list[str] = []
 
 
-def route_of(problem: Problem, compiled: bool | str) -> Route | None:
-    """Return the way to solve a problem by machine code, or None if it runs interpreted.
+def route_of(problem: Problem, compiled: bool | str) -> Route | TraceError | None:
+    """Return the way to solve a problem by machine code, or None if it runs interpreted; the reason if it is one.
 
     Parameters
     ----------
@@ -46,10 +46,6 @@ def route_of(problem: Problem, compiled: bool | str) -> Route | None:
     TraceError
         ``compiled=True``, and the right-hand side cannot be compiled.
 
-    Warns
-    -----
-    InterpretedWarning
-        ``"auto"``, and the right-hand side cannot be compiled.
     """
     if compiled is False:
         return None
@@ -68,7 +64,7 @@ def route_of(problem: Problem, compiled: bool | str) -> Route | None:
     except TraceError as error:
         if compiled is True:
             raise
-        return _interpreted(problem, error)
+        return error
 
 
 def _not_for_machines(problem: Problem) -> str | None:
@@ -80,11 +76,12 @@ def _not_for_machines(problem: Problem) -> str | None:
     return None
 
 
-def _interpreted(problem: Problem, error: TraceError) -> None:
+def tell(error: TraceError) -> None:
+    """Warn that a solve has run interpreted, and why."""
     warnings.warn(
         f"This solve runs interpreted, which is slower. {error} compiled=False silences this.",
         InterpretedWarning,
-        stacklevel=5,
+        stacklevel=4,
     )
 
 

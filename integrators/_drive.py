@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diffsim.errors import TraceError
 from diffsim.number import Number, shape_of
 from diffsim.protocols import is_system, with_parameters
 from integrators._batch import run_interpreted, shaped
-from integrators._compiled import careful, route_of, run_compiled
+from integrators._compiled import careful, route_of, run_compiled, tell
 from integrators._problem import Problem
 from integrators._run import Run, Tick
 from integrators._sensitivity import Selection, checked_derivatives
@@ -31,12 +32,21 @@ def run_all(problem: Problem, selection: Selection, compiled: bool | str, memory
         Bytes that a compiled adjoint may spend on stored states.
     tick : callable, optional
 
+    Warns
+    -----
+    InterpretedWarning
+        ``"auto"``, and the right-hand side cannot be compiled.
+
     Returns
     -------
     Run
         With ``y`` of shape (n, *batch, n_times) and ``dy`` of shape (n, n_directions, *batch, n_times) or None.
     """
     route = route_of(problem, compiled)
+    if isinstance(route, TraceError):
+        run = run_interpreted(problem, selection, tick)  # NOTE: first, since it may have a better word for what is wrong
+        tell(route)
+        return run
     if route is None or any(parameter.name not in route.names for parameter in selection.parameters):
         return run_interpreted(problem, selection, tick)
     run = run_compiled(problem, route, selection, memory, tick)

@@ -135,13 +135,19 @@ class Inputs:
         if self.held:
             self.lowering.write(b, known, [i for i in self.lowering.order if i not in self.moving])
         for slot, node in enumerate(self.held):
-            frame.put(self.held_slots + slot, known[node])
+            mask = self.lowering.is_mask(node)
+            number = b.select(known[node], b.constant(1.0), b.constant(0.0)) if mask else known[node]
+            frame.put(self.held_slots + slot, number)
 
     def known(self) -> dict[int, Value]:
         """Write the loading of parameters and of what was prepared; returns them by node."""
         frame = self.frame
         known = {node: frame.get(self.parameter_slots + j) for j, node in enumerate(self.parameters)}
-        return known | {node: frame.get(self.held_slots + slot) for slot, node in enumerate(self.held)}
+        for slot, node in enumerate(self.held):
+            number = frame.get(self.held_slots + slot)
+            mask = self.lowering.is_mask(node)
+            known[node] = frame.b.compare("une", number, frame.b.constant(0.0)) if mask else number
+        return known
 
 
 def row_address(b: Emitter, base: Value, stride: Value, row: int, offset: Value) -> Value:

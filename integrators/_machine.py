@@ -135,7 +135,7 @@ def fly(
     machine = forward_machine(program, lanes, groups, tangents, plan.has_aside, store is not None)
     n_blocks = -(-n_lanes // machine.block)
     n_padded = n_blocks * machine.block
-    rows = y0 if seeds is None else np.concatenate([y0, seeds.reshape(-1, n_lanes)])
+    rows = y0 if seeds is None else np.concatenate([y0, seeds.reshape(seeds.shape[0] * seeds.shape[1], n_lanes)])
     state = pad(rows, n_padded)
     given = pack(parameters, n_padded)
     out = allocate((plan.n_saves, len(rows), n_padded))
