@@ -31,6 +31,7 @@ from benchmarks.plan import Group, Job
 Record = dict[str, Any]
 
 TIMEOUT = 600.0
+C_SAMPLE = 2e7  # steps of a cell that a sample of the C program has at least: about 0.2 s on one core
 FIRST = (
     "import json, benchmarks.frame as f; import {runner} as r; "
     "print(json.dumps([float(x) for x in f.first(r.w2, f.Task(steps={steps}, variant={variant!r}))]))"
@@ -56,7 +57,8 @@ class Bench:
         threads = job.threads or group.threads
         sizes = [str(group.n), str(group.steps), str(threads)]
         if job.runner == "c":
-            return self._read(self._process([str(self.c), *sizes, str(self.runs)], job, threads))
+            calls = max(1, round(C_SAMPLE / (group.n**2 * max(1, group.steps))))
+            return self._read(self._process([str(self.c), *sizes, str(min(100, self.runs * calls))], job, threads))
         words = ["--n", sizes[0], "--steps", sizes[1], "--threads", sizes[2], "--runs", str(self.runs)]
         words += ["--seconds", str(group.seconds), "--variant", job.variant]
         python = str(self.pythons[job.package])
