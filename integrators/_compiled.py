@@ -20,7 +20,7 @@ from diffsim.number import Number, shape_of
 from integrators._flow import Journey, finite, flow
 from integrators._kernel_forward import SOUND, Tangents
 from integrators._machine import Flown, fly
-from integrators._plan import Plan
+from integrators._plan import Plan, plan_of
 from integrators._problem import Problem
 from integrators._program import Program
 from integrators._right_hand_side import first_value
@@ -116,7 +116,7 @@ def run_compiled(problem: Problem, route: Route, selection: Selection, memory: f
     y0 = problem.y0 if problem.batch == () else array_ops.reshape(problem.y0, (n, -1))
     lanes = problem.lane_parameters() if problem.elementwise else {}
     values = [lanes.get(name, value) for name, value in zip(route.names, route.values, strict=True)]
-    plan = Plan.of(problem.grid, problem.control.max_steps)
+    plan = plan_of(problem.grid, problem.control.max_steps)
     recording = [isinstance(x, Number) for x in values]
     if isinstance(y0, Number) or any(recording):
         return _recorded(problem, route, plan, selection, memory, tick, y0, values)

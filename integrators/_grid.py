@@ -15,7 +15,7 @@ from diffsim.number import Number, raw
 _EPS = float(np.finfo(np.float64).eps)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # equal means the same object: they are kept (see `make_grid`)
 class Grid:
     """Nodes of a fixed-step solve, and where it is saved.
 

@@ -59,11 +59,18 @@ class Entries:
     step: int
     save: int
 
+    @functools.cached_property
+    def _n_steps(self) -> int:
+        return int(self.counts.sum())
+
+    @functools.cached_property
+    def _n_saves(self) -> int:
+        return int((self.kinds != PASS).sum())
+
     def slices(self, n_steps: int) -> Iterator[Slice]:
         """Yield runs of entries of about `n_steps` steps each."""
-        if len(self.counts) <= n_steps and int(self.counts.sum()) <= n_steps:
-            n_saves = int((self.kinds != PASS).sum())
-            yield Slice(0, len(self.counts), self.step, int(self.counts.sum()), self.save, self.save + n_saves)
+        if len(self.counts) <= n_steps and self._n_steps <= n_steps:
+            yield Slice(0, len(self.counts), self.step, self._n_steps, self.save, self.save + self._n_saves)
             return
         reached = np.concatenate([[0], np.cumsum(self.counts)])
         saved = np.concatenate([[0], np.cumsum(self.kinds != PASS)])
@@ -76,6 +83,20 @@ class Entries:
                 first, last, step, int(reached[last] - reached[first]), save, save + int(saved[last] - saved[first])
             )
             first = last
+
+
+_FEW = 4096
+"""Saves of a plan that is kept for the next solve."""
+
+
+def plan_of(grid: Grid, max_steps: int | None) -> Plan:
+    """Return the plan of a grid; small ones are kept as long as their grid is (see `Plan.of`)."""
+    return _kept_plan(grid, max_steps) if len(grid.t) <= _FEW else Plan.of(grid, max_steps)
+
+
+@functools.lru_cache(maxsize=32)
+def _kept_plan(grid: Grid, max_steps: int | None) -> Plan:
+    return Plan.of(grid, max_steps)
 
 
 @final
@@ -138,11 +159,10 @@ class Plan:
 
     def entries(self, n_steps: int) -> Entries:
         """Return what the kernels walk through: no entry of more than `n_steps` steps."""
-        counts = np.diff(self.nodes, prepend=self.first, append=self.first + self.n_steps).astype(np.int64)
-        kinds = np.append(np.where(self.aside, ASIDE, SAVE), PASS).astype(np.int64)
-        deltas = np.append(np.where(self.aside, self.times - (self.t0 + self.nodes * self.h), 0.0), 0.0)
+        whole = self._entries
         if self.n_steps <= n_steps:
-            return Entries(counts, kinds, deltas, self.first, self.first_save)
+            return whole
+        counts, kinds, deltas = whole.counts, whole.kinds, whole.deltas
         parts = np.maximum(-(-counts // n_steps), 1)
         ends = np.cumsum(parts) - 1
         cut = np.full(int(parts.sum()), n_steps, dtype=np.int64)
@@ -150,6 +170,14 @@ class Plan:
         cut_kinds, cut_deltas = np.full(len(cut), PASS, dtype=np.int64), np.zeros(len(cut))
         cut_kinds[ends], cut_deltas[ends] = kinds, deltas
         return Entries(cut, cut_kinds, cut_deltas, self.first, self.first_save)
+
+    @functools.cached_property
+    def _entries(self) -> Entries:
+        """Entries as they are, however many steps they have."""
+        counts = np.diff(self.nodes, prepend=self.first, append=self.first + self.n_steps).astype(np.int64)
+        kinds = np.append(np.where(self.aside, ASIDE, SAVE), PASS).astype(np.int64)
+        deltas = np.append(np.where(self.aside, self.times - (self.t0 + self.nodes * self.h), 0.0), 0.0)
+        return Entries(counts, kinds, deltas, self.first, self.first_save)
 
     def stretches(self, n: int) -> list[Plan]:
         """Return the same plan in n stretches of about equal length, in order."""

@@ -10,16 +10,15 @@ import numpy as np
 
 from diffsim import array_ops
 from diffsim.errors import RunError
-from diffsim.number import Number, raw
+from diffsim.number import Number
 from diffsim.progress import progress_bar
 from diffsim.protocols import state_names
 from integrators import _arguments as check
 from integrators._drive import run_all
-from integrators._grid import make_grid
-from integrators._methods import resolve_method
 from integrators._problem import Problem
 from integrators._run import Run
 from integrators._sensitivity import Selection, select
+from integrators._setting import setting
 from integrators._solution import Solution
 
 __all__ = ["solve_ivp"]
@@ -135,26 +134,22 @@ def solve_ivp(
     check.check_not_there(dense_output, events, jac, compiled, threads)
     further = check.check_args(args)
     check.check_fun(fun, further)
-    integrator = resolve_method(method, step)
-    t0, t1 = check.check_t_span(t_span)
-    start, end = float(raw(t0)), float(raw(t1))
-    times = check.check_t_eval(t_eval, start, end)
     first = check.check_y0(fun, y0)
-    control = check.check_control(
-        integrator,
-        first.shape[0],
-        abs(end - start),
-        rtol=rtol,
-        atol=atol,
-        first_step=first_step,
-        max_step=max_step,
-        max_steps=max_steps,
-    )
-    check.check_interpolant(integrator, times)
-    grid = None if integrator.adaptive or integrator.h is None else make_grid(t0, t1, integrator.h, times)
+    limits = (rtol, atol, first_step, max_step, max_steps)
+    way = setting(method, step, t_span, t_eval, first.shape[0], limits)
     selection, by_start, by_parameter = select(sensitivities, fun, further, first.shape[0])
     problem = Problem(
-        fun, further, (t0, t1), first, times, integrator, grid, control, state_names(fun), bool(vectorized), threads
+        fun,
+        further,
+        way.ends,
+        first,
+        way.times,
+        way.method,
+        way.grid,
+        way.control,
+        state_names(fun),
+        bool(vectorized),
+        threads,
     )
     # NOTE: overflow and NaN are found and reported by the drivers, with the place and the time.
     with np.errstate(all="ignore"), progress_bar(_work(problem), "solve_ivp", progress) as bar:
