@@ -123,12 +123,19 @@ class Captured:
             )
         return found
 
+    def asked_for(self, error: BaseException) -> frozenset[str]:
+        """Which lifted whole numbers a failed trace asked the values of; all of them where the error does not say."""
+        wholes = self._plan.wholes
+        if not isinstance(error, TraceError):
+            return frozenset(wholes.values())
+        return frozenset(wholes[name] for name in error.origins if name in wholes)
+
     def without(self, names: frozenset[str]) -> Captured:
         """The same with some whole numbers of ``args`` in the key; later captures of this code follow."""
         shelf = _shelf(_anchor(self._fun))
         with shelf.lock:
             shelf.keyed |= names
-            shelf.plans = [plan for plan in shelf.plans if not plan.wholes & names]
+            shelf.plans = [plan for plan in shelf.plans if names.isdisjoint(plan.wholes.values())]
         return capture(self._fun, self._args)
 
 
@@ -248,10 +255,10 @@ def trace_flow(captured: Captured, n: int, *, column: bool = False, what: str = 
     try:
         first, second = record(flow, form, names), record(flow, form, names)
     except Exception as error:  # noqa: BLE001  # whatever the user's code raises on a traced number
-        wholes = captured._plan.wholes & (error.origins if isinstance(error, TraceError) else captured._plan.wholes)
-        if wholes:
-            needed = WholeNumberNeeded(f"trace: the value of {', '.join(sorted(wholes))} is needed.")
-            needed.captured = captured.without(wholes)
+        asked = captured.asked_for(error)
+        if asked:
+            needed = WholeNumberNeeded(f"trace: the value of {', '.join(sorted(asked))} is needed.")
+            needed.captured = captured.without(asked)
             raise needed from error
         raise explained(error, f"{captured.label}: {what} cannot be traced") from error
     if _listing(first) != _listing(second):
@@ -283,6 +290,8 @@ def _as_flow(found: Any, n: int, label: str) -> Any:
         out[0] = found
     else:
         out = np.array(_nested(found), dtype=object)
+        if any(isinstance(item, list) for item in out.flat):
+            raise TraceError(f"trace: {label} must return {n} numbers, like y; the shape of its parts differs.")
     if out.shape not in ((n,), (n, 1)) and not (n == 1 and out.shape == ()):
         raise TraceError(f"trace: {label} must return {n} numbers, like y; got shape {out.shape}.")
     return out.reshape(n)
@@ -337,12 +346,12 @@ def _place(error: BaseException) -> str:
 def _library_folders() -> tuple[str, ...]:
     own = os.path.dirname(__file__)
     wings = [os.path.join(os.path.dirname(own), name) for name in ("integrators", "systems", "studies")]
-    folders = [own, *wings, os.path.dirname(np.__file__), os.path.dirname(functools.__file__)]
-    return tuple(os.path.join(folder, "") for folder in folders)
+    return tuple(os.path.join(folder, "") for folder in (own, *wings, os.path.dirname(np.__file__)))
 
 
 def _is_library(path: str) -> bool:
     """Whether a file is diffsim's, NumPy's or the standard library's own."""
-    if path.startswith("<frozen") or path.startswith("<__array_function__"):
+    standard = os.path.join(os.path.dirname(functools.__file__), "")
+    if path.startswith(standard) and "site-packages" not in path.removeprefix(standard):
         return True
-    return path.startswith(_library_folders()) and "site-packages" not in path.removeprefix(_library_folders()[-1])
+    return path.startswith((*_library_folders(), "<frozen", "<__array_function__"))

@@ -133,6 +133,7 @@ class Scalar(Slot):
     """A number that is lifted."""
 
     __slots__ = ("at", "name", "whole")
+    size = 1
 
     def __init__(self, name: str, whole: bool = False) -> None:
         self.name, self.whole, self.at = name, whole, -1
@@ -195,6 +196,12 @@ class Array(Slot):
         self.at = len(names)
         names.extend(f"{self.name}[{', '.join(map(str, spot))}]" for spot in np.ndindex(self.shape))
         return ("array", self.shape)
+
+
+def _is_whole(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "iu"
+    return isinstance(value, int | np.integer)
 
 
 def _kind(value: Any, whole: bool) -> str:
@@ -631,8 +638,16 @@ class Instance(Slot):
                 object.__setattr__(twin, name, made)
             elif made is not _ABSENT:
                 twin.__dict__[name] = made
-        before = [name for name, _ in self.attributes]
-        swap.watch(self.name, lambda: [attributes(twin, self.members).get(name, _ABSENT) for name in before])
+        kept = {name for owner in self.it.__mro__ for name, x in vars(owner).items() if _is_kept(x)}
+        swap.watch(
+            self.name,
+            lambda: [
+                part
+                for name, x in attributes(twin, self.members).items()
+                if name not in kept
+                for part in (sys.intern(name), x)
+            ],
+        )
         return twin
 
     def settle(self, names: list[str]) -> Hashable:
@@ -640,6 +655,10 @@ class Instance(Slot):
         self.class_slot = bare(self.class_slot)
         key = self.class_slot.settle(names)
         return (Same(self.it), key, *((name, slot.settle(names)) for name, slot in self.attributes))
+
+
+def _is_kept(x: Any) -> bool:
+    return isinstance(x, functools.cached_property)  # what it writes into the object is the same each time
 
 
 def attributes(value: Any, members: tuple[str, ...]) -> dict[str, Any]:
@@ -708,17 +727,17 @@ class Plan:
         Names of the lifted numbers, in the order in which they are read.
     key : Hashable or None
         Equal for functions of equal code and structure; None where something was met that cannot be understood.
-    wholes : frozenset of str
-        Names of the lifted numbers that were whole numbers.
+    wholes : mapping of str to str
+        Names of the lifted numbers that may be whole numbers, and the name of the array that each belongs to.
     """
 
-    def __init__(self, fun: Slot, args: Slot, understood: bool, wholes: set[str]) -> None:
+    def __init__(self, fun: Slot, args: Slot, understood: bool, wholes: Sequence[Scalar | Array]) -> None:
         found: list[str] = []
         self._fun, self._args, self._lock = bare(fun), bare(args), threading.Lock()
         signature = (self._fun.settle(found), self._args.settle(found))
         self.names = _distinct(found)
         self.key = Key(signature) if understood else None
-        self.wholes = frozenset(wholes)
+        self.wholes = {self.names[i]: slot.name for slot in wholes for i in range(slot.at, slot.at + slot.size)}
 
     def read(self, fun: Any, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """The numbers as they are now; None where the plan does not fit any more."""
@@ -801,7 +820,7 @@ class _Walk:
     def __init__(self, home: str, keyed: frozenset[str]) -> None:
         self.home, self.keyed = home, keyed
         self.understood = True
-        self.wholes: set[str] = set()
+        self.wholes: list[Scalar | Array] = []
         self._met: dict[int, tuple[Any, Shared]] = {}
         self._scopes: dict[int, Any] = {}
         self._classes: list[Class] = []
@@ -814,13 +833,10 @@ class _Walk:
     def visit(self, value: Any, name: str, whole: bool = False) -> Slot:
         """The slot for a value; `whole` says whether whole numbers in it are lifted."""
         kind = _kind(value, whole and name not in self.keyed)
-        if kind in ("scalar", "array"):
-            if isinstance(value, int | np.integer) or (isinstance(value, np.ndarray) and value.dtype.kind in "iu"):
-                self.wholes.add(name)
-            lift = whole and name in self.wholes
-            return (
-                Scalar(name, lift) if kind == "scalar" else self._shared(value, lambda: self._array(value, name, lift))
-            )
+        if kind == "scalar":
+            return self._lifted(Scalar(name, _is_whole(value)))
+        if kind == "array":
+            return self._shared(value, lambda: self._lifted(Array(name, shape_of(value), _is_whole(value))))
         if kind == "large" or (isinstance(value, np.ndarray) and value.dtype.kind in "iubcSU"):
             return Table(value)
         if isinstance(value, _UNCHANGING) or value is _ABSENT:
@@ -829,8 +845,10 @@ class _Walk:
             return Constant(value)
         return self._visit_object(value, name, whole)
 
-    def _array(self, value: Any, name: str, whole: bool) -> Slot:
-        return Array(name, shape_of(value), whole)
+    def _lifted(self, slot: Scalar | Array) -> Slot:
+        if slot.whole:
+            self.wholes.append(slot)
+        return slot
 
     def _shared(self, value: Any, make: Callable[[], Slot]) -> Slot:
         """The slot for an object that may be reached several times, or from within itself."""
@@ -973,7 +991,7 @@ class _Walk:
             member
             for owner in cls.__mro__
             for member, found in vars(owner).items()
-            if isinstance(found, types.MemberDescriptorType)
+            if isinstance(found, types.MemberDescriptorType) and not member.startswith("__")
         )
         slot = Instance(cls, name, members)
         slot.class_slot = Fixed(cls) if cls is types.SimpleNamespace else self._class(cls)
@@ -1020,13 +1038,30 @@ class _Walk:
                 return code is not None
             return name not in _SILENT and code.co_filename != "<string>"  # that is where dataclasses write theirs
         fields = getattr(cls, "__dataclass_fields__", {})
-        return name in self._used and (name not in fields or cls in self._built)
+        if name in fields and cls not in self._built:  # each instance has its own
+            return False
+        return name in self._used or (_is_written(value) and self._is_reached_unseen(cls))
+
+    def _is_reached_unseen(self, cls: type) -> bool:
+        """Whether methods may be called by names that the code does not show: by a library's base class, by text."""
+        bases = (base for base in cls.__mro__ if is_trusted(base, self.home) and base.__module__ not in _BLAND)
+        return bool(self._used & _BY_TEXT) or any(bases)
 
     def _module_members(self) -> Iterator[tuple[Any, Any, Any, str]]:
         for slot in list(self._modules):
             for name, value in vars(slot.it).items():
-                if name in self._used and name not in slot.entries and not name.startswith("__"):
+                wanted = name in self._used or bool(self._used & _BY_TEXT)
+                if wanted and name not in slot.entries and not name.startswith("__"):
                     yield slot.entries, name, value, f"{slot.it.__name__}.{name}"
+
+
+_BLAND = frozenset({"builtins", "abc", "typing", "collections.abc"})  # bases that call no methods of a right-hand side
+_BY_TEXT = frozenset({"getattr", "attrgetter", "methodcaller", "__getattribute__"})
+
+
+def _is_written(value: Any) -> bool:
+    """Whether a member of a class is code."""
+    return isinstance(value, types.FunctionType | staticmethod | classmethod | property | functools.cached_property)
 
 
 def _is_python(cls: type) -> bool:

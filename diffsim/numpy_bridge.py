@@ -175,6 +175,9 @@ def _functions() -> dict[Any, Callable[..., AnyNumber]]:
         np.diff: _diff,
         np.nan_to_num: _nan_to_num,
         np.real: lambda x: x,
+        np.shape: shape_of,
+        np.ndim: lambda x: len(shape_of(x)),
+        np.size: lambda x, axis=None: np.size(np.empty(shape_of(x)), axis),
     }
 
 
@@ -199,12 +202,9 @@ _QUESTIONS = frozenset(
         np.isclose,
         np.isrealobj,
         np.lexsort,
-        np.ndim,
         np.nonzero,
         np.result_type,
         np.searchsorted,
-        np.shape,
-        np.size,
     }
 )
 _REARRANGEMENTS = frozenset(

@@ -179,8 +179,9 @@ def answer_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: di
     """
     if method == "at":
         return _at(ufunc, *inputs)
-    outs = kwargs.get("out") or ()
-    out = outs[0] if isinstance(outs, tuple) and outs else outs
+    out = kwargs.get("out")
+    if isinstance(out, tuple):
+        out = out[0] if len(out) == 1 else None
     mask = kwargs.get("where", True)
     if not holds_number(list(inputs)) and not holds_number(mask) and not isinstance(out, NumberArray):
         plain = {key: _deep(_as_doubles, value) for key, value in kwargs.items()}
@@ -197,7 +198,7 @@ def answer_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: di
         found = _call(ufunc, [a.reshape(*a.shape, *(1,) * b.ndim), b])
     else:
         raise TraceError(f"trace: numpy.{ufunc.__name__}.{method} cannot be traced. Write it with plain operations.")
-    if out is not None and not (isinstance(out, tuple) and not out):
+    if out is not None:
         return _stored(ufunc, found, out, mask)
     if mask is not True and method == "__call__":
         raise TraceError(f"trace: numpy.{ufunc.__name__}: where= needs out=. Use numpy.where(mask, a, b).")
@@ -402,6 +403,16 @@ def _select(conditions: Sequence[Any], choices: Sequence[Any], default: Any = 0.
     return out
 
 
+def _piecewise(x: Any, conditions: Any, functions: Sequence[Any], *args: Any, **kwargs: Any) -> Any:
+    if not isinstance(conditions, list | tuple) or np.ndim(conditions[0]) == 0 != np.ndim(x):
+        conditions = [conditions]
+    values = [f(x, *args, **kwargs) if callable(f) else f for f in functions]
+    out = values[-1] if len(values) > len(conditions) else 0.0
+    for condition, value in zip(conditions, values, strict=False):
+        out = ops.where(condition, value, out)
+    return out
+
+
 def _where(condition: Any, *branches: Any) -> Any:
     if len(branches) != 2:
         raise TraceError("trace: numpy.where with one argument gives indices, which have no value yet. Give all three.")
@@ -452,6 +463,7 @@ def _functions() -> dict[Any, Callable[..., Any]]:
         np.full_like: _full_like,
         np.where: _where,
         np.select: _select,
+        np.piecewise: _piecewise,
         np.interp: _interp,
         np.gradient: _gradient,
         np.trace: _trace,
