@@ -265,11 +265,28 @@ class Emitter:
             out = self.line(f"insertelement {real} {out}, {scalar} {found}, i32 {i}")
         return out
 
+    def lookup(self, table: str, values: Sequence[float], index: Value) -> Value:
+        """Return ``values[index]``, lane by lane; the numbers become a constant array `table` of the module."""
+        scalar, lanes = self.shape.scalar, self.shape.lanes
+        listing = ", ".join(f"{scalar} {hexadecimal(x, self.shape.bits)}" for x in values)
+        self.used.add(f"@{table} = internal constant [{len(values)} x {scalar}] [{listing}]")
+        found = []
+        for i in range(lanes):
+            k = index if lanes == 1 else self.line(f"extractelement {self.shape.integer} {index}, i32 {i}")
+            place = self.line(f"getelementptr {scalar}, ptr @{table}, i{self.shape.bits} {k}")
+            found.append(self.line(f"load {scalar}, ptr {place}"))
+        if lanes == 1:
+            return found[0]
+        out = "poison"
+        for i, x in enumerate(found):
+            out = self.line(f"insertelement {self.shape.real} {out}, {scalar} {x}, i32 {i}")
+        return out
+
     @contextmanager
     def rarely(self, condition: Value, *values: Value) -> Iterator[list[Value]]:
         """Write a branch that is taken where the single i1 `condition` holds, and expected not to be.
 
-        Yields a list: put what replaces `values` on the rare path into it; on leaving, the list holds the merged values.
+        Yields a list: put what replaces `values` on the rare path into it; on leaving it holds the merged values.
 
         >>> b = Emitter(Shape())
         >>> with b.rarely("%big", "%fast") as merged:
