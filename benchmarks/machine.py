@@ -46,7 +46,7 @@ def find_pythons(packages: set[str]) -> dict[str, Path]:
 
 def build_c(folder: Path) -> dict[str, Path]:
     """Build the variants of ``c/w1.c`` with each compiler that is there; return their programs by name."""
-    built = {}
+    built: dict[str, Path] = {}
     for compiler in ("gcc", "clang"):
         if shutil.which(compiler) is None:
             continue

@@ -112,9 +112,14 @@ def _fresh() -> Group:
 
 def _precision() -> list[Group]:
     title = "work and precision, 1,024 double pendulums to t = 10, tolerance {tol}"
-    methods = (("scipy", "SciPy DOP853, stacked", "DOP853"), ("scipy", "SciPy RK45, stacked", "RK45"))
-    methods += (("diffrax", "diffrax Tsit5", "Tsit5"), ("diffrax", "diffrax Dopri8", "Dopri8"))
-    methods += (("numba", "numba DP5 by hand", "DP5"), ("heyoka", "heyoka", "Taylor"))
+    methods = [
+        ("scipy", "SciPy DOP853, stacked", "DOP853"),
+        ("scipy", "SciPy RK45, stacked", "RK45"),
+        ("diffrax", "diffrax Tsit5", "Tsit5"),
+        ("diffrax", "diffrax Dopri8", "Dopri8"),
+        ("numba", "numba DP5 by hand", "DP5"),
+        ("heyoka", "heyoka", "Taylor"),
+    ]
     found = []
     for tol in ("1e-3", "1e-5", "1e-7", "1e-9"):
         peers = (peer(name, label, f"{method} {tol}", tolerance=None) for name, label, method in methods)

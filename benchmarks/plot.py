@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,9 @@ def fastest(group: dict[str, Any]) -> list[Row]:
         package = package_of(row.label)
         if row.label.endswith("1 thread") or package == "diffsim":
             continue
-        if row.ratio is not None and row.agrees and not row.error:
+        if not math.isnan(row.ratio) and row.agrees and not row.error:
             found.setdefault(package, row)
-    return sorted(found.values(), key=lambda row: -(row.ratio or 0.0))
+    return sorted(found.values(), key=lambda row: -row.ratio)
 
 
 def package_of(label: str) -> str:
@@ -64,7 +65,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
     keys = [key for key in PANELS if key in groups]
     n_columns = min(3, len(keys))
     n_rows = -(-len(keys) // n_columns)
-    style = {"font.size": 8, "axes.titlesize": 8.5, "axes.linewidth": 0.6, "font.family": "DejaVu Sans"}
+    style: dict[Any, Any] = {"font.size": 8, "axes.titlesize": 8.5, "axes.linewidth": 0.6, "font.family": "DejaVu Sans"}
     heights = [
         max(len(fastest(groups[key])) for key in keys[i * n_columns : (i + 1) * n_columns]) for i in range(n_rows)
     ]
@@ -91,7 +92,7 @@ def _panel(axes: Any, title: str, group: dict[str, Any]) -> None:
     """Draw one group: a dot a package at the median, a bar over the rounds, the ratio beside it."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    shown = [(row, *(1.0 / x for x in (row.ratio, row.high, row.low) if x)) for row in fastest(group)]
+    shown = [(row, 1.0 / row.ratio, 1.0 / row.high, 1.0 / row.low) for row in fastest(group)]
     axes.axvline(1.0, color=GREY, lw=0.8, zorder=0)
     for height, (row, median, low, high) in enumerate(shown):
         color = COLORS.get(package_of(row.label), GREY)

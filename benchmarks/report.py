@@ -67,7 +67,8 @@ To run it, with peers in environments of your choice: [benchmarks](../benchmarks
 def page(results: dict[str, Any]) -> str:
     """Return the page's text."""
     machine, groups = results["machine"], results["groups"]
-    rounds = max(record["round"] for group in groups for record in group["records"]) + 1
+    counts = sorted({max(record["round"] for record in group["records"]) + 1 for group in groups})
+    rounds = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
     dates = sorted({group["date"] for group in groups})
     parts = [
         "# Performance\n",
@@ -113,7 +114,7 @@ def _facts(group: dict[str, Any]) -> list[str]:
     if "diffsim, 1 thread" in found:
         c = _speed_up(group, "C, 1 thread", "C")
         beside = f" (C: {c:.2f} times)" if c else ""
-        factor = 1.0 / (found["diffsim, 1 thread"].ratio or float("nan"))
+        factor = 1.0 / found["diffsim, 1 thread"].ratio
         facts.append(f"W1: {group['threads']} threads are {factor:.2f} times as fast as one{beside}.")
     if group["workload"] == "W3":
         beyond = summary.beyond_numpy(group)

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -241,7 +242,7 @@ def main(words: list[str] | None = None) -> None:
                 for job in (group.ours, *peers):
                     bench.run(group, job)
             for round_ in range(options.rounds):
-                entry["records"] += one_round(lambda job, group=group: bench.run(group, job), group, peers, round_)
+                entry["records"] += one_round(partial(bench.run, group), group, peers, round_)
                 options.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(summary.markdown(results))
 

@@ -21,10 +21,10 @@ class Row(NamedTuple):
     label: str
     wall: float  # median over the rounds of a run's median
     first: float | None  # the first call with all preparation
-    ratio: float | None = None  # median, smallest and largest over the rounds
-    low: float | None = None
-    high: float | None = None
-    cpu_ratio: float | None = None
+    ratio: float = math.nan  # median, smallest and largest over the rounds; NaN where there is nothing to compare
+    low: float = math.nan
+    high: float = math.nan
+    cpu_ratio: float = math.nan
     difference: float | None = None  # the largest relative difference of the answers
     peak: float | None = None  # MB
     above: float | None = None  # MB above the memory when all was prepared
@@ -35,7 +35,7 @@ class Row(NamedTuple):
 
 def middle(values: Sequence[float]) -> float:
     """Return the median, or NaN of nothing."""
-    return statistics.median(values) if values else float("nan")
+    return statistics.median(values) if values else math.nan
 
 
 def shortened(found: Record) -> Record:
@@ -100,7 +100,7 @@ def _row(label: str, group: dict[str, Any]) -> Row:
     records = [record for record in group["records"] if record["label"] == label]
     good = [record for record in records if "error" not in record]
     if not good:
-        return Row(label, float("nan"), None, error=records[-1]["error"] if records else "not run")
+        return Row(label, math.nan, None, error=records[-1]["error"] if records else "not run")
     ratios = [record["ratio"] for record in good if "ratio" in record]
     tolerance = group["tolerances"].get(label)
     found = [record.get("difference") for record in good if "ratio" in record]
@@ -110,10 +110,10 @@ def _row(label: str, group: dict[str, Any]) -> Row:
         label,
         middle([middle(record["wall"]) for record in good]),
         middle([record["first"] for record in good if "first" in record]) if "first" in good[0] else None,
-        middle(ratios) if ratios else None,
-        min(ratios, default=None),
-        max(ratios, default=None),
-        middle([record["cpu_ratio"] for record in good if "cpu_ratio" in record]) if ratios else None,
+        middle(ratios),
+        min(ratios, default=math.nan),
+        max(ratios, default=math.nan),
+        middle([record["cpu_ratio"] for record in good if "cpu_ratio" in record]),
         difference if tolerance is not None else None,
         max((one["peak"] for one in memory if one.get("peak")), default=None),
         max((one["peak"] - one["prepared"] for one in memory if one.get("peak") and "prepared" in one), default=None),
@@ -133,7 +133,7 @@ def beyond_numpy(group: dict[str, Any]) -> dict[str, float]:
 
 def seconds(value: float | None) -> str:
     """Return a time in the unit that suits it."""
-    if value is None or value != value:
+    if value is None or math.isnan(value):
         return "-"
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if abs(value) >= size:
@@ -143,7 +143,7 @@ def seconds(value: float | None) -> str:
 
 def number(value: float | None) -> str:
     """Return a ratio with three digits."""
-    return "-" if value is None else f"{value:.3g}"
+    return "-" if value is None or math.isnan(value) else f"{value:.3g}"
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -164,7 +164,7 @@ def group_table(group: dict[str, Any]) -> str:
         if row.error:
             lines.append([row.label, f"failed: {row.error}", *[""] * (len(head) - 2)])
             continue
-        span = "-" if row.low is None else f"{number(row.low)} to {number(row.high)}"
+        span = "-" if math.isnan(row.low) else f"{number(row.low)} to {number(row.high)}"
         differs = "-" if row.difference is None else f"{row.difference:.0e}" if row.difference else "0"
         line = [row.label, seconds(row.wall), number(row.ratio), span, number(row.cpu_ratio)]
         line += [differs if row.agrees else f"**{differs}: too far, not compared**"]

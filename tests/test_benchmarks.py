@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import frame, machine, ours, plan, report, run, summary, workloads
+from benchmarks import frame, machine, ours, plan, plot, report, run, summary, workloads
 from benchmarks.frame import Task
 from benchmarks.peers import numpy_peer
 
@@ -200,7 +200,7 @@ def test_a_peer_with_another_answer_does_not_count(value: float, agrees: bool) -
     assert found["a"].agrees is agrees
     assert found["b"].agrees  # its tolerance allows it
     assert ("too far" in summary.group_table(entry)) is not agrees
-    assert ("a" in [row.label for row in report.plot.fastest(entry)]) is agrees
+    assert ("a" in [row.label for row in plot.fastest(entry)]) is agrees
 
 
 def test_a_failing_peer_is_told_and_the_others_go_on() -> None:
