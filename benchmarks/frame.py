@@ -56,20 +56,18 @@ def measure(prepare: Callable[[Task], Case], task: Task, runs: int = 3, seconds:
     result = case.run() if case.warm is None else case.warm()
     end = time.perf_counter()
     calls = 1
-    if (
-        case.warm is None and end - called < seconds / 3
-    ):  # the first call may have compiled; the second says how long a warm one takes
-        called = time.perf_counter()
-        case.run()
-        calls = max(1, round(SAMPLE / max(time.perf_counter() - called, 1e-9)))
     walls: list[float] = []
     cpus: list[float] = []
     while len(walls) < runs and (not walls or sum(walls) * calls < seconds):
-        cpu, wall = _cpu(), time.perf_counter()
+        cpu, start = _cpu(), time.perf_counter()
         for _ in range(calls):
             result = case.run()
-        walls.append((time.perf_counter() - wall) / calls)
-        cpus.append((_cpu() - cpu) / calls)
+        wall, cpu = time.perf_counter() - start, _cpu() - cpu
+        if calls == 1 and wall < SAMPLE / 2.0:  # too short for a sample: this one call says how many it takes
+            calls = max(2, round(SAMPLE / max(wall, 1e-9)))
+            continue
+        walls.append(wall / calls)
+        cpus.append(cpu / calls)
     memory["peak"] = _memory("VmHWM")
     answer = [float(value) for value in case.answer(result)]
     return {
