@@ -123,6 +123,7 @@ class Lowering:
                 needed.update(self.nodes[i].operands)
         self.order = [i for i in range(len(self.nodes)) if i in needed]
         self._check()
+        self._masks = self._truths()
         self._fused, self._absorbed = self._contract(set(results))
         self._angles = self._pairs()
 
@@ -168,8 +169,22 @@ class Lowering:
 
     def is_mask(self, i: int) -> bool:
         """Whether a node is a truth value."""
-        node = self.nodes[i]
-        return isinstance(node.value, bool) if node.row is None else bool(node.row.boolean)
+        return i in self._masks
+
+    def _truths(self) -> set[int]:
+        """Return the nodes that are truth values: conditions, and selections among them."""
+        found: set[int] = set()
+        for i in self.order:
+            node = self.nodes[i]
+            if node.row is None:
+                truth = isinstance(node.value, bool)
+            elif node.row.name == "where":
+                truth = node.operands[1] in found and node.operands[2] in found
+            else:
+                truth = node.row.boolean
+            if truth:
+                found.add(i)
+        return found
 
     def depends_on(self, inputs: Collection[int]) -> set[int]:
         """Return the nodes that depend on some of the given inputs (node numbers)."""
@@ -184,11 +199,16 @@ class Lowering:
         outside: set[int] = set()
         for i in self.order:
             if i in inner:
-                outside.update(j for j in self._reads(i) if j not in inner)
+                outside.update(j for j in self.reads(i) if j not in inner)
         outside.update(i for i in results if i not in inner)
         return sorted(i for i in outside if self.nodes[i].row is not None)
 
-    def _reads(self, i: int) -> list[int]:
+    @property
+    def written(self) -> list[int]:
+        """The nodes that have an instruction of their own, in order."""
+        return [i for i in self.order if self.nodes[i].row is not None and i not in self._absorbed]
+
+    def reads(self, i: int) -> list[int]:
         """Return the operands that the instruction of node i reads: those of an absorbed product in its place."""
         out: list[int] = []
         for j in self.nodes[i].operands:
@@ -214,6 +234,11 @@ class Lowering:
                     known[i] = b.truth(node.value) if isinstance(node.value, bool) else b.constant(node.value)
             elif only is None or i in only:
                 known[i] = self._instruction(b, i, node, known)
+
+    def write_nodes(self, b: Emitter, known: dict[int, Value], nodes: Iterable[int]) -> None:
+        """Write the instructions of some of `written`, in order; what else they read must be known."""
+        for i in nodes:
+            known[i] = self._instruction(b, i, self.nodes[i], known)
 
     def _instruction(self, b: Emitter, i: int, node: Node, known: dict[int, Value]) -> Value:
         name, operands = self._name(i), node.operands
