@@ -164,10 +164,16 @@ def _asinh(b: Emitter, x: Value) -> list[Value]:
 
 
 def _acosh(b: Emitter, x: Value) -> list[Value]:
-    """``log(x + sqrt(x**2 - 1))``; the sum and its error together are exact to the last bit near 1 too."""
+    """``log(x + sqrt(x**2 - 1))``, the square, the root and the sum with their rounding errors."""
     one = b.constant(1.0)
-    below = b.fms(x, x, one) if b.shape.fma else b.mul(b.sub(x, one), b.add(x, one))
-    out = _when_huge(b, x, *fast_two_sum(b, x, b.sqrt(below)))
+    square, square_low = two_product(b, x, x)
+    below, below_low = fast_two_sum(b, square, b.neg(one))
+    root = b.sqrt(below)
+    product, product_low = two_product(b, root, root)
+    rest = b.add(b.sub(b.sub(below, product), product_low), b.add(below_low, square_low))
+    twice = b.select(b.compare("oeq", root, b.constant(0.0)), one, b.add(root, root))
+    u, c = fast_two_sum(b, x, root)
+    out = _when_huge(b, x, u, b.add(c, b.div(rest, twice)))
     return [b.select(b.compare("oge", x, one), out, b.constant(math.nan))]
 
 

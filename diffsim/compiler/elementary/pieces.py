@@ -71,13 +71,23 @@ def rescue(b: Emitter, bad: Value, name: str, args: Sequence[Value], *fast: Valu
 
 
 def polynomial(b: Emitter, x: Value, x2: Value, coefficients: Sequence[float]) -> Value:
-    """Return ``c[0] + c[1] x + c[2] x**2 + ...``: pairs first, then Horner in x**2, which halves the chain."""
-    c = [b.constant(k) for k in coefficients]
-    pairs = [b.fma(c[i + 1], x, c[i]) if i + 1 < len(c) else c[i] for i in range(0, len(c), 2)]
-    out = pairs.pop()
-    while pairs:
-        out = b.fma(out, x2, pairs.pop())
+    """Return ``c[0] + c[1] x + c[2] x**2 + ...`` given x and x**2.
+
+    Pairs of terms first, pairs of pairs where there are many, then Horner: chains are short for one product more.
+    """
+    terms = [b.constant(k) for k in coefficients]
+    terms = _in_pairs(b, x, terms)
+    step = x2
+    if len(terms) > 4:
+        terms, step = _in_pairs(b, x2, terms), b.mul(x2, x2)
+    out = terms.pop()
+    while terms:
+        out = b.fma(out, step, terms.pop())
     return out
+
+
+def _in_pairs(b: Emitter, x: Value, terms: list[Value]) -> list[Value]:
+    return [b.fma(terms[i + 1], x, terms[i]) if i + 1 < len(terms) else terms[i] for i in range(0, len(terms), 2)]
 
 
 def two_sum(b: Emitter, x: Value, y: Value) -> tuple[Value, Value]:
