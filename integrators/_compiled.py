@@ -25,7 +25,7 @@ from integrators._problem import Problem
 from integrators._program import Program
 from integrators._right_hand_side import first_value
 from integrators._route import Route, find_route
-from integrators._run import Lanes, Run, Tick, not_finite
+from integrators._run import REACHED, Lanes, Run, Tick, not_finite
 from integrators._sensitivity import Selection
 
 __all__: list[str] = []
@@ -230,6 +230,10 @@ def _outcome(problem: Problem, plan: Plan, flown: Flown, shape: tuple[int, int])
     n, m = shape
     single = problem.batch == ()
     out = flown.out[:, :n, :m]
+    full = problem.grid.n_steps if problem.grid is not None else plan.n_steps
+    if single and plan.n_steps == full and not plan.has_aside and flown.failed[0] == SOUND:  # PERF: 10 us less
+        states = out[:, :, 0].T
+        return Run(plan.times, states, 0, REACHED, program_evaluations(problem, plan), plan.n_saves)
     failed = flown.failed[:m].copy()
     _check_aside(plan, out, failed)
     lanes = Lanes((m,), problem.names)
@@ -239,7 +243,6 @@ def _outcome(problem: Problem, plan: Plan, flown: Flown, shape: tuple[int, int])
         for j in np.flatnonzero(failed != SOUND):
             kept[j] = _fall(problem, plan, flown, out, lanes, int(j), int(failed[j]))
             out[kept[j] :, :, j] = np.nan
-    full = problem.grid.n_steps if problem.grid is not None else plan.n_steps
     if plan.n_steps < full:
         when = plan.time(plan.n_steps)
         message = f"max_steps={plan.n_steps} steps are used up at t={when!r}; {full} are needed."

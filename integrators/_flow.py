@@ -78,13 +78,13 @@ class Journey:
         if store is not None:
             store[0] = lanes[:, :1] if store.shape[2] == 1 else np.pad(lanes, self._padding(lanes), mode="edge")
         self._kept = (y0, parameters, store)
-        out = np.moveaxis(self.flown.out[:, :, : lanes.shape[1]], 0, -1)
+        out = self.flown.out[:, :, : lanes.shape[1]].transpose(1, 2, 0)
         return out[:, 0] if y0.ndim == 1 else out
 
     def pull(self, y0: Any, parameters: Any, g: Any) -> Any:
         """Return cotangents of start and parameters, (n + n_parameters, n_lanes) or without lanes for a single one."""
         lanes = _lanes(y0)
-        weights = np.moveaxis(g[:, None] if y0.ndim == 1 else g, -1, 0)
+        weights = (g[:, None] if y0.ndim == 1 else g).transpose(2, 0, 1)
         store = None
         if self._kept is not None and self._kept[0] is y0 and self._kept[1] is parameters:
             store = self._kept[2]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim.compiler import engine
-from diffsim.compiler.kernel import Call, Kernel, n_threads, run_blocks
+from diffsim.compiler.kernel import Call, Kernel, address, n_threads, run_blocks
 from integrators._kernel_forward import SOUND, ForwardKernel, Tangents
 from integrators._plan import Plan
 from integrators._program import Program
@@ -48,6 +48,11 @@ class Machine:
     kernel: Kernel
     block: int
     cost: float
+
+    @functools.cached_property
+    def slice_steps(self) -> int:
+        """Steps of a block that one call may take."""
+        return max(1, int(SLICE_SECONDS / self.cost))
 
 
 def widths(n_lanes: int, narrow: bool) -> tuple[int, int]:
@@ -143,36 +148,43 @@ def fly(
     failed = np.full(n_padded, SOUND)
     snapshot = np.empty((n, n_padded))
     if n_lanes:
-        per_slice = max(1, int(SLICE_SECONDS / machine.cost))
+        per_slice = machine.slice_steps
         entries = plan.entries(per_slice)
+        counts, deltas, kinds = entries.addresses
+        there = [address(a) for a in (state, given, out, failed, snapshot, kept)]
+        at_state, at_given, at_out, at_failed, at_snapshot, at_kept = there
+        save_bytes, node_bytes = 8 * len(rows) * n_padded, 8 * n * n_padded
         real = (plan.t0, plan.h, plan.h_last)
 
         def work(first: int, count: int) -> Iterator[float]:
             for s in entries.slices(max(1, per_slice // count)):
-                arrays = (
-                    state,
-                    given,
-                    (out, (s.save - plan.first_save) * out.strides[0]),
-                    (entries.counts, s.first * 8),
-                    (entries.deltas, s.first * 8),
-                    (entries.kinds, s.first * 8),
-                    failed,
-                    snapshot,
-                    (kept, (s.step - plan.first) * kept.strides[0]),
+                shift = 8 * s.first
+                pointers = (
+                    at_state,
+                    at_given,
+                    at_out + (s.save - plan.first_save) * save_bytes,
+                    counts + shift,
+                    deltas + shift,
+                    kinds + shift,
+                    at_failed,
+                    at_snapshot,
+                    at_kept + (s.step - plan.first) * node_bytes,
                 )
-                call = Call(arrays, (s.last - s.first, s.step, plan.k_last, n_padded), real)
+                call = Call(pointers, (s.last - s.first, s.step, plan.k_last, n_padded), real)
                 machine.kernel(call, first, count)
                 yield float(s.n_steps * min(count * machine.block, n_lanes))
 
-        chunk = chunk_of_blocks(machine.cost, plan.n_steps, n_blocks, threads)
-        run_blocks(work, n_blocks, chunk, n_threads(threads), tick)
+        used = n_threads(threads)
+        run_blocks(work, n_blocks, chunk_of_blocks(machine.cost, plan.n_steps, n_blocks, used), used, tick)
     return Flown(out, failed, snapshot, state)
 
 
-def chunk_of_blocks(cost: float, n_steps: int, n_blocks: int, threads: int | None) -> int:
+def chunk_of_blocks(cost: float, n_steps: int, n_blocks: int, threads: int) -> int:
     """Return how many blocks to work on together: enough to be worth a call, few enough to share among threads."""
+    if n_blocks == 1:
+        return 1
     whole = cost * max(n_steps, 1)
-    fair = -(-n_blocks // (4 * n_threads(threads)))
+    fair = -(-n_blocks // (4 * threads))
     return int(min(max(1, SLICE_SECONDS / whole), max(1, fair)))
 
 

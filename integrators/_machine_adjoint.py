@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim.compiler import engine
-from diffsim.compiler.kernel import Call, Kernel, n_threads, run_blocks
+from diffsim.compiler.kernel import Call, Kernel, address, n_threads, run_blocks
 from integrators._kernel_adjoint import AdjointKernel
-from integrators._machine import SLICE_SECONDS, Machine, chunk_of_blocks, fly, operation_seconds, pack, pad
+from integrators._machine import Machine, chunk_of_blocks, fly, operation_seconds, pack, pad
 from integrators._plan import Plan
 from integrators._program import Program
 
@@ -127,25 +127,24 @@ class Pullback:
 
     def _sweep(self, plan: Plan, store: NDArray[np.float64]) -> None:
         """Go back through a stretch all of whose states are stored."""
-        per_slice = max(1, int(SLICE_SECONDS / self.machine.cost))
+        per_slice = self.machine.slice_steps
         entries = plan.entries(per_slice)
+        counts, deltas, kinds = entries.addresses
+        at_bar, at_given, at_store, at_seeds, at_sums = (
+            address(a) for a in (self._bar, self.given, store, self._seeds, self._sums)
+        )
+        at_store -= plan.first * store.strides[0]
         real = (plan.t0, plan.h, plan.h_last)
 
         def work(first: int, count: int) -> Iterator[float]:
             for s in reversed(list(entries.slices(max(1, per_slice // count)))):
-                arrays = (
-                    self._bar,
-                    self.given,
-                    (store, -plan.first * store.strides[0]),
-                    self._seeds,
-                    (entries.counts, s.first * 8),
-                    (entries.deltas, s.first * 8),
-                    (entries.kinds, s.first * 8),
-                    self._sums,
+                shift = 8 * s.first
+                pointers = (
+                    at_bar, at_given, at_store, at_seeds, counts + shift, deltas + shift, kinds + shift, at_sums
                 )
                 whole = (s.last - s.first, s.step + s.n_steps, plan.k_last, self.n_padded, s.save_end)
-                self.machine.kernel(Call(arrays, whole, real), first, count)
+                self.machine.kernel(Call(pointers, whole, real), first, count)
                 yield float(s.n_steps * count)
 
-        chunk = chunk_of_blocks(self.machine.cost, plan.n_steps, self.n_blocks, self.threads)
-        run_blocks(work, self.n_blocks, chunk, n_threads(self.threads))
+        used = n_threads(self.threads)
+        run_blocks(work, self.n_blocks, chunk_of_blocks(self.machine.cost, plan.n_steps, self.n_blocks, used), used)

@@ -11,6 +11,7 @@ from typing import NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from diffsim.compiler.kernel import address
 from integrators._grid import Grid
 
 __all__: list[str] = []
@@ -58,6 +59,11 @@ class Entries:
     deltas: NDArray[np.float64]
     step: int
     save: int
+
+    @functools.cached_property
+    def addresses(self) -> tuple[int, int, int]:
+        """Where counts, deltas and kinds begin."""
+        return address(self.counts), address(self.deltas), address(self.kinds)
 
     @functools.cached_property
     def _n_steps(self) -> int:
