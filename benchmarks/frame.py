@@ -52,7 +52,6 @@ def measure(prepare: Callable[[Task], Case], task: Task, runs: int = 3, seconds:
     begin = time.perf_counter()
     case = prepare(task)
     memory["prepared"] = _memory("VmRSS")
-    called = time.perf_counter()
     result = case.run() if case.warm is None else case.warm()
     end = time.perf_counter()
     calls = 1
