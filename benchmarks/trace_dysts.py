@@ -4,9 +4,8 @@ Run it where dysts is installed (``pip install --no-deps dysts`` is enough)::
 
     python -m benchmarks.trace_dysts
 
-Each flow is called the way its own integrator calls it, ``system.rhs(y, t)``, as a closure over the system; nothing of it
-is changed.  The graph is compared with the flow itself at random states near the attractor, and the derivative by
-each parameter must be there.
+Each flow is called the way its own integrator calls it, ``system.rhs(y, t)``, as a closure over the system; nothing of
+it is changed.  The graph is compared with the flow itself at random states near the attractor.
 """
 
 from __future__ import annotations

@@ -165,11 +165,10 @@ def _shelf(anchor: Hashable) -> _Shelf:
 
 def _anchor(fun: Any) -> Hashable:
     """What stays the same when a function or an object is made again: its code, its class."""
-    if fun.__class__ is types.FunctionType:
-        return fun.__code__
     if fun.__class__ is types.MethodType:
-        return _anchor(fun.__func__)
-    return fun.__class__
+        fun = fun.__func__
+    anchor: Hashable = fun.__code__ if fun.__class__ is types.FunctionType else fun.__class__
+    return anchor
 
 
 def capture(fun: Any, args: Sequence[Any] = ()) -> Captured:
@@ -254,7 +253,7 @@ def trace_flow(captured: Captured, n: int, *, column: bool = False, what: str = 
 
     try:
         first, second = record(flow, form, names), record(flow, form, names)
-    except Exception as error:  # noqa: BLE001  # whatever the user's code raises on a traced number
+    except Exception as error:  # whatever the user's code raises on a traced number
         asked = captured.asked_for(error)
         if asked:
             needed = WholeNumberNeeded(f"trace: the value of {', '.join(sorted(asked))} is needed.")
@@ -292,8 +291,9 @@ def _as_flow(found: Any, n: int, label: str) -> Any:
         out = np.array(_nested(found), dtype=object)
         if any(isinstance(item, list) for item in out.flat):
             raise TraceError(f"trace: {label} must return {n} numbers, like y; the shape of its parts differs.")
-    if out.shape not in ((n,), (n, 1)) and not (n == 1 and out.shape == ()):
-        raise TraceError(f"trace: {label} must return {n} numbers, like y; got shape {out.shape}.")
+    shape: tuple[int, ...] = out.shape
+    if shape not in ((n,), (n, 1)) and not (n == 1 and not shape):
+        raise TraceError(f"trace: {label} must return {n} numbers, like y; got shape {shape}.")
     return out.reshape(n)
 
 

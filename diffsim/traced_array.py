@@ -58,16 +58,6 @@ class TracedArray(NumberArray):
             return self.copy()
         raise TraceError(f"trace: traced numbers are doubles; got astype({np.dtype(dtype).name}). Leave the type out.")
 
-    @property
-    def real(self) -> Any:
-        """The array itself: it is real."""
-        return self
-
-    @property
-    def imag(self) -> Any:
-        """Zeros: the array is real."""
-        return as_traced(np.zeros(self.shape))
-
     def dot(self, other: Any, out: Any = None) -> Any:
         """Inner or matrix product."""
         return answer_function(np.dot, (self, other), {} if out is None else {"out": out})
