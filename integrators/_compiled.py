@@ -165,8 +165,9 @@ def _recorded(
         shape = shape_of(start)
         run = _outcome(problem, plan, journey.flown, (shape[0], math.prod(shape[1:])))
         kept = run.y.shape[-1]
-        runs.append(dataclasses.replace(run, y=y if kept == shape_of(y)[-1] else y[..., :kept]))
-        return runs[-1].y
+        y = y if kept == shape_of(y)[-1] else y[..., :kept]
+        runs.append(Run(run.t, y, run.status, run.message, run.nfev, run.n_times))
+        return y
 
     if not selection:
         once(y0)

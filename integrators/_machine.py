@@ -145,7 +145,8 @@ def fly(
     given = pack(parameters, n_padded)
     out = allocate((plan.n_saves, len(rows), n_padded))
     kept = np.empty((0, n, n_padded)) if store is None else store
-    failed = np.full(n_padded, SOUND)
+    failed = np.empty(n_padded, dtype=np.int64)
+    failed.fill(SOUND)
     snapshot = np.empty((n, n_padded))
     if n_lanes:
         per_slice = machine.slice_steps

@@ -12,7 +12,7 @@ import numpy as np
 from diffsim.capture import Captured, WholeNumberNeeded, capture, explained, trace_flow
 from diffsim.errors import TraceError
 from diffsim.graph import Graph, trace
-from diffsim.number import AnyNumber
+from diffsim.number import AnyNumber, shape_of
 from diffsim.protocols import is_system, parameter_names, parameter_values, with_parameters
 from integrators._integrator import Integrator
 from integrators._program import Program, Scheme
@@ -54,28 +54,39 @@ def find_route(fun: Any, args: tuple[Any, ...], n: int, method: Integrator, colu
     TraceError
         The right-hand side, or the step, cannot be compiled; the message says why, and where.
     """
-    if is_system(fun):
-        names, values = parameter_names(fun), parameter_values(fun)
-        captured = capture(with_parameters(fun, [1.0] * len(names)), ())
-    else:
-        captured = capture(fun, args)
-        names, values = captured.names, captured.values
+    captured, values = _captured(fun, args)
     kept = _kept_program(captured.key, n, _method_key(method), column) if captured.key is not None else None
     if kept is not None and kept.program is not None:
-        return Route(kept.program, names, values)
+        return Route(kept.program, captured.names, values)
     while True:
         try:
             graph = trace_flow(captured, n, column=column)
             break
         except WholeNumberNeeded as needed:
             captured = needed.captured
-    if not is_system(fun):
-        names, values = captured.names, captured.values
-        kept = _kept_program(captured.key, n, _method_key(method), column) if captured.key is not None else None
-    program = _program(_Content(graph, n, len(names), _method_key(method)), method)
+            values = captured.values
+    kept = _kept_program(captured.key, n, _method_key(method), column) if captured.key is not None else None
+    program = _program(_Content(graph, n, len(captured.names), _method_key(method)), method)
     if kept is not None:
         kept.program = program
-    return Route(program, names, values)
+    return Route(program, captured.names, values)
+
+
+def _captured(fun: Any, args: tuple[Any, ...]) -> tuple[Captured, tuple[Any, ...]]:
+    """Return the right-hand side with what it brings along, and those numbers: arrays where lanes have their own."""
+    if not is_system(fun):
+        captured = capture(fun, args)
+        return captured, captured.values
+    own = parameter_values(fun)
+    if all(x.__class__ is float or not shape_of(x) for x in own):
+        captured = capture(fun, ())
+        return captured, captured.values
+    names = parameter_names(fun)
+    captured = capture(with_parameters(fun, [1.0] * len(own)), ())
+    given = dict(zip(names, own, strict=True))
+    return captured, tuple(
+        given.get(name, value) for name, value in zip(captured.names, captured.values, strict=True)
+    )
 
 
 @final
