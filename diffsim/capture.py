@@ -252,7 +252,8 @@ def trace_flow(captured: Captured, n: int, *, column: bool = False, what: str = 
         return _as_flow(captured(list(numbers), t, as_traced(state)), n, captured.label)
 
     try:
-        first, second = record(flow, form, names), record(flow, form, names)
+        wholes = frozenset(captured._plan.wholes)
+        first, second = record(flow, form, names, wholes), record(flow, form, names, wholes)
     except Exception as error:  # whatever the user's code raises on a traced number
         asked = captured.asked_for(error)
         if asked:

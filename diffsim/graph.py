@@ -173,7 +173,9 @@ def trace(f: Callable[..., Any], *args: Tree) -> Graph:
     return record(f, form, names)
 
 
-def record(f: Callable[..., Any], form: Tree, names: Sequence[Sequence[str]]) -> Graph:
+def record(
+    f: Callable[..., Any], form: Tree, names: Sequence[Sequence[str]], wholes: frozenset[str] = frozenset()
+) -> Graph:
     """The graph of a function of arguments of the given form.
 
     Parameters
@@ -184,9 +186,12 @@ def record(f: Callable[..., Any], form: Tree, names: Sequence[Sequence[str]]) ->
         The arguments' form; each leaf an array of the shape of that argument.
     names : sequence of sequence of str
         For each leaf the names of its numbers, in row-major order.
+    wholes : frozenset of str
+        Those of numbers that stand for whole numbers.
     """
     with new_level() as level:
         builder = Builder(level)
+        builder.wholes = wholes
         traced = [_inputs(builder, names, shape.shape) for names, shape in zip(names, leaves(form), strict=True)]
         out = f(*rebuild(form, iter(traced)))
     result = tree_map(lambda y: _indices(builder, y), out)

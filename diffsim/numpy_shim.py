@@ -22,6 +22,7 @@ from diffsim import ops
 from diffsim.errors import TraceError
 from diffsim.number import Number
 from diffsim.traced_array import answer_function, answer_ufunc, as_plain, as_traced, holds_number
+from diffsim.tracer import Tracer
 
 __all__ = ["shimmed", "traced_builtins"]
 
@@ -70,7 +71,9 @@ class _MathFunction:
             name = self.__name__
             other = _NUMPY_NAMES.get(name, name)
             mend = f"Use numpy.{other} instead." if hasattr(np, other) else "Use numpy's or diffsim's functions."
-            raise TraceError(f"trace: {self._real.__module__}.{name} takes plain numbers, not traced ones. {mend}")
+            error = TraceError(f"trace: {self._real.__module__}.{name} takes plain numbers, not traced ones. {mend}")
+            error.origins = frozenset().union(*(x.origins() for x in args if isinstance(x, Tracer)))
+            raise error
         return self._real(*args)
 
 
@@ -234,6 +237,17 @@ def _extreme(name: str, real: Callable[..., Any], better: Callable[..., Any]) ->
     return function
 
 
+def _is_instance(x: Any, classes: Any) -> bool:
+    """``isinstance``: a traced number is the float that it stands for."""
+    if not isinstance(x, Tracer):
+        return isinstance(x, classes)
+    x.refuse_whole("isinstance()")
+    python, numpy = isinstance(0.0, classes), isinstance(np.float64(0.0), classes)
+    if python is not numpy:
+        raise TraceError("trace: isinstance() tells NumPy's floats from Python's, and a traced number stands for both.")
+    return python
+
+
 def _refused(name: str) -> Callable[..., Any]:
     def function(*args: Any, **kwargs: Any) -> Any:
         raise TraceError(f"trace: {name}() acts at each call, which compiled code does not. Take it out.")
@@ -248,6 +262,7 @@ def traced_builtins() -> dict[str, Any]:
     return {
         **vars(builtins),
         "__import__": _import,
+        "isinstance": _is_instance,
         "max": _extreme("max", max, ops.greater),
         "min": _extreme("min", min, ops.less),
         **{name: _refused(name) for name in ("print", "input", "open")},

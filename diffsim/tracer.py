@@ -40,6 +40,7 @@ class Builder:
         self.level = level
         self.nodes: list[Node] = []
         self._known: dict[Any, int] = {}
+        self.wholes: frozenset[str] = frozenset()  # names of inputs that stand for whole numbers
         self.masked: set[int] = set()  # nodes made from a cotangent that `where` sets to 0 on the branch not taken
         self.infinite: set[int] = set()  # nodes made with a singular row, or from an infinity
 
@@ -132,6 +133,8 @@ class Tracer(Operators):
             return out.item() if isinstance(out, np.ndarray) and not out.shape else out
         if any(isinstance(a, np.ndarray) and a.shape for a in args):
             return each(row, args, params)
+        if self._builder.wholes and any(isinstance(a, list | tuple | str) for a in args):
+            self.refuse_whole("repeating a list")
         made = self._builder.apply(row, [self._operand(a) for a in args])
         if params.get("masks") and isinstance(made, Tracer):
             self._builder.masked.add(made._index)
@@ -173,14 +176,17 @@ class Tracer(Operators):
         return self._compare("not_equal", other)
 
     def __and__(self, other: AnyNumber) -> Any:
+        self.refuse_whole("the bits")
         return self._compare("logical_and", other)
 
     def __or__(self, other: AnyNumber) -> Any:
+        self.refuse_whole("the bits")
         return self._compare("logical_or", other)
 
     __rand__, __ror__ = __and__, __or__
 
     def __invert__(self) -> Any:
+        self.refuse_whole("the bits")
         return bind(TABLE["logical_not"], (self,))
 
     __hash__ = object.__hash__
@@ -193,6 +199,12 @@ class Tracer(Operators):
                 found.add(nodes[i].name)
                 todo.update(nodes[i].operands)
         return frozenset(found - {""})
+
+    def refuse_whole(self, wanted: str) -> None:
+        """Raise if this number is made of whole numbers only, for which Python means something else by an operator."""
+        origins = self.origins()
+        if origins and origins <= self._builder.wholes:
+            self._refuse(wanted)
 
     def __bool__(self) -> bool:
         error = TraceError(

@@ -41,7 +41,8 @@ class Scalar(Slot):
         return True
 
     def build(self, value: Any, swap: Swap) -> Any:
-        return swap.numbers[self.at]
+        number = swap.numbers[self.at]
+        return value if self.whole and number.__class__ is float and number == value else number
 
     def settle(self, names: list[str]) -> Hashable:
         self.at = len(names)
@@ -81,6 +82,8 @@ class Array(Slot):
                 twin[:] = numbers
                 made = as_traced(twin.reshape(self.shape))
                 swap.watch(lambda: {f"{self.name}[{i}]": x for i, x in enumerate(made.flat)})
+            elif self.whole and all(x.__class__ is float for x in numbers) and numbers == value.ravel().tolist():
+                made = value
             else:
                 made = array_ops.reshape(array_ops.array(numbers), self.shape)
             swap.twins[key] = made

@@ -654,6 +654,39 @@ def test_whole_number_that_is_an_index_moves_to_the_key() -> None:
     assert capture(_indexes, (3, 2, np.array([0, 0]))).key != captured.key
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda k: sum([0.5] * k),
+        lambda k: float(len((1, 2) * k)),
+        lambda k: 2.0 if k & 1 else 3.0,
+        lambda k: float((k | 4) + ~k),
+        lambda k: 2.0 if isinstance(k, int) else 3.0,
+        lambda k: {3: 2.0}[k],
+        lambda k: float(1 << k),
+        lambda k: math.sqrt(k),
+        lambda k: np.arange(k).sum() * 1.0,
+        lambda k: float(f"{k}"),
+        lambda k: sum(i for i in range(k)),
+        lambda k: [1.0, 2.0, 3.0, 4.0][k],
+        lambda k: np.linspace(0.0, 1.0, k)[1],
+        lambda k: np.eye(k)[k - 1, k - 1] * 2.0,
+    ],
+)
+def test_whole_number_keeps_the_meaning_of_a_whole_number(use: Callable[[int], float]) -> None:
+    def f(t: Any, y: Any, k: int) -> Any:
+        return use(k) * y
+
+    captured, graph = traced(capture(f, (3,)))
+    assert captured.names == ()
+    np.testing.assert_allclose(graph(T, Y, np.zeros(0)), f(T, Y, 3))
+
+
+def test_whole_number_stays_whole_in_a_call_that_is_not_traced() -> None:
+    captured = capture(_indexes, (3, 2, np.array([1, 0])))
+    np.testing.assert_allclose(captured(captured.values, T, Y), 3.0 * Y[::-1])
+
+
 def test_whole_number_that_a_branch_asks_for_moves_to_the_key() -> None:
     def f(t: Any, y: Any, mode: int, k: float) -> Any:
         return k * y if mode == 1 else -k * y

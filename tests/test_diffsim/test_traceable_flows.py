@@ -41,13 +41,12 @@ SIZES = {
     "fun@test_num_jac": 3,
     "fun@test_empty": 0,
 }
-ONE = {"f@test_zero_interval", "f@test_tbound_respected_small_interval", "fun_with_arg"}
+ONE = {"f@test_zero_interval", "fun_with_arg"}
 COLUMNS = {"fun_rational_vectorized", "fun@test_num_jac", "fun@test_num_jac_sparse"}
 ARGS: dict[str, tuple[Any, ...]] = {"sys3": (2, 4, 0.99), "fun_with_arg": (-1,)}
 BRANCHES = "it branches on the time"
 EXCEPTIONS = {
     "fun_medazko": BRANCHES,
-    "f@test_tbound_respected_small_interval": BRANCHES,
     "func@test_tbound_respected_larger_interval": BRANCHES,
     "reactions_func@test_tbound_respected_oscillator": BRANCHES,
 }
