@@ -15,6 +15,7 @@ from diffsim.lazy import public_names
 
 if TYPE_CHECKING:
     from diffsim.array_ops import *  # noqa: F403
+    from diffsim.compiled_function import jit as jit
     from diffsim.derivatives import *  # noqa: F403
     from diffsim.errors import *  # noqa: F403
     from diffsim.graph import Graph as Graph
@@ -27,7 +28,13 @@ if TYPE_CHECKING:
 
 # the modules whose names are all public here
 _OPEN = frozenset({"array_ops", "derivatives", "errors", "linear_algebra", "ops", "picture"})
-_SINGLE = {"Graph": "diffsim.graph", "Value": "diffsim.value", "solve_ivp": "integrators", "trace": "diffsim.graph"}
+_SINGLE = {
+    "Graph": "diffsim.graph",
+    "Value": "diffsim.value",
+    "jit": "diffsim.compiled_function",
+    "solve_ivp": "integrators",
+    "trace": "diffsim.graph",
+}
 _MODULES = {
     "integrators": "integrators",
     "nn": "diffsim.nn",
