@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import heapq
 import random
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, final
@@ -158,9 +159,26 @@ class LinearGraph:
                 opposites += self.algebra.unit[weight] and weight != self.algebra.one
         return opposites + sum(self.operations(v) for v in range(len(self.into)))
 
+    def terms(self) -> list[list[tuple[int, int]]]:
+        """For each vertex its ``(source, weight)``; a weight ``1 + w`` is two terms where the 1 costs nothing."""
+        algebra = self.algebra
+        uses = Counter(algebra.size[w] for edges in self.into for w in edges.values())
+        found = []
+        for v, edges in enumerate(self.into):
+            terms = list(edges.items())
+            if not self._units[v]:
+                for source, w in edges.items():
+                    parts = algebra.apart(w) if uses[algebra.size[w]] == 1 else None
+                    if parts is not None:
+                        terms.remove((source, w))
+                        terms.extend((source, part) for part in parts)
+                        break
+            found.append(terms)
+        return found
+
     def weights(self) -> list[int]:
         """All weights in use, in order."""
-        return list(dict.fromkeys(w for edges in self.into for w in edges.values()))
+        return list(dict.fromkeys(w for terms in self.terms() for _, w in terms))
 
     def gain(self, j: int, n_directions: int, known: set[int]) -> float:
         """Estimate of what eliminating j adds to the operations; negative if it pays.

@@ -183,8 +183,10 @@ class Assembly:
         self._price = (plan.cost, linear.total())
         size = plan.emit(lambda i: Tracer(builder, i))
         number = {v: v for v in range(n_given)}  # of each vertex; those without have the tangent zero
-        for v in range(n_given, len(linear.into)):
-            edges = [(number[i], w) for i, w in linear.into[v].items() if i in number]
+        for v, terms in enumerate(linear.terms()):
+            if v < n_given:
+                continue
+            edges = [(number[i], w) for i, w in terms if i in number]
             if v in linear.selects:
                 mask, *sides = linear.selects[v]
                 yes, no = (None if side is None else number.get(side) for side in sides)

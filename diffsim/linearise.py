@@ -18,13 +18,14 @@ from typing import Any, final
 
 import numpy as np
 
+from diffsim.dataflow import inputs_of, outputs_of, renamed
 from diffsim.elimination import LinearGraph, best_of
 from diffsim.errors import must
 from diffsim.graph import Graph, trace
 from diffsim.linear_program import Assembly, Choice, Linearised, Sum, Term
 from diffsim.number import AnyNumber
 from diffsim.partials import Partials
-from diffsim.tracer import Builder, Node
+from diffsim.tracer import Builder
 from diffsim.transpose import transposed
 from diffsim.tree import leaves
 from diffsim.weights import Algebra, Plan
@@ -83,7 +84,7 @@ def linearise(
 def _found(
     who: str, graph: Graph, active: Sequence[int], n_directions: int, fixed: Sequence[int] | None, turned: bool
 ) -> Linearised:
-    inputs = _inputs(graph)
+    inputs = inputs_of(graph)
     _check(who, inputs, active, n_directions)
     still = set(range(len(inputs))) - set(active) if fixed is None else set(fixed)
     assemblies: list[Assembly] = []
@@ -94,27 +95,14 @@ def _found(
         if numbers:
             assemblies.append(_Recording(graph, numbers, active, still).assembly(n_directions, turned))
         emitted = assemblies[0].emitted if numbers else []
-        return [_array([values[i] for i in _outputs(graph)]), _array(emitted)]
+        return [_array([values[i] for i in outputs_of(graph)]), _array(emitted)]
 
     made = trace(record, np.zeros(len(inputs)))
-    made = dataclasses.replace(made, nodes=_renamed(made.nodes, [graph.nodes[i].name for i in inputs]))
+    made = dataclasses.replace(made, nodes=renamed(made.nodes, [graph.nodes[i].name for i in inputs]))
     outputs, emitted = (tuple(int(i) for i in index) for index in leaves(made.result))
     if assemblies:
         return assemblies[0].finish(made, outputs, emitted)
     return Linearised(made, outputs, 0, (), () if turned else (None,) * len(outputs), 0, 0)
-
-
-def _inputs(graph: Graph) -> list[int]:
-    return [i for i, node in enumerate(graph.nodes) if node.row is None and node.value is None]
-
-
-def _outputs(graph: Graph) -> list[int]:
-    return [int(i) for index in leaves(graph.result) for i in np.ravel(index)]
-
-
-def _renamed(nodes: Sequence[Node], names: Sequence[str]) -> tuple[Node, ...]:
-    """The nodes with other names for the inputs, which come first."""
-    return (*(dataclasses.replace(n, name=name) for n, name in zip(nodes, names, strict=False)), *nodes[len(names) :])
 
 
 def _check(who: str, inputs: Sequence[int], active: Sequence[int], n_directions: int) -> None:
@@ -130,7 +118,7 @@ class _Recording:
 
     def __init__(self, graph: Graph, x: Sequence[AnyNumber], active: Sequence[int], still: set[int]) -> None:
         self._x, self._active, self._still = x, active, still
-        values, outputs, inputs = graph.evaluate(x), _outputs(graph), _inputs(graph)
+        values, outputs, inputs = graph.evaluate(x), outputs_of(graph), inputs_of(graph)
         self._builder: Builder = x[0]._builder
         self._n_primal = len(self._builder.nodes)
         self._partials = Partials(graph, values, self._builder, [inputs[i] for i in active], outputs)
@@ -210,9 +198,9 @@ def tangent_graph(
         pushed = [program.push(values, list(d)) for d in directions]
         return [_array([values[i] for i in program.outputs]), *map(_array, pushed)]
 
-    flat = trace(run, np.zeros(len(_inputs(graph))), *[np.zeros(len(active))] * n_directions)
-    names = [graph.nodes[i].name for i in _inputs(graph)]
-    return dataclasses.replace(flat, nodes=_renamed(flat.nodes, names))
+    flat = trace(run, np.zeros(len(inputs_of(graph))), *[np.zeros(len(active))] * n_directions)
+    names = [graph.nodes[i].name for i in inputs_of(graph)]
+    return dataclasses.replace(flat, nodes=renamed(flat.nodes, names))
 
 
 def vjp_graph(graph: Graph, active: Sequence[int], *, fixed: Sequence[int] | None = None) -> Graph:
@@ -245,5 +233,5 @@ def vjp_graph(graph: Graph, active: Sequence[int], *, fixed: Sequence[int] | Non
         values = program.graph.evaluate(list(x))
         return [_array([values[i] for i in program.outputs]), _array(program.push(values, list(w)))]
 
-    flat = trace(run, np.zeros(len(_inputs(graph))), np.zeros(len(program.outputs)))
-    return dataclasses.replace(flat, nodes=_renamed(flat.nodes, [graph.nodes[i].name for i in _inputs(graph)]))
+    flat = trace(run, np.zeros(len(inputs_of(graph))), np.zeros(len(program.outputs)))
+    return dataclasses.replace(flat, nodes=renamed(flat.nodes, [graph.nodes[i].name for i in inputs_of(graph)]))

@@ -154,14 +154,14 @@ class Partials:
         constant = partial.constant()
         if constant is not None and math.isfinite(constant):
             return float(constant), ()
+        if (inner := partial.operands("negative")) is not None:
+            factor, atoms = self._read(inner[0])
+            return -factor, atoms
         if partial._index >= self._n_primal:
-            if (inner := partial.operands("negative")) is not None:
-                factor, atoms = self._read(inner[0])
-                return -factor, atoms
             if (inner := partial.operands("multiply")) is not None:
                 (f, x), (g, y) = self._read(inner[0]), self._read(inner[1])
                 return f * g, x + y
-            if (inner := partial.operands("divide")) is not None and inner[0].constant() != 1.0:
+            if (inner := partial.operands("divide")) is not None and inner[0].constant() is None:
                 factor, atoms = self._read(inner[0])
                 return factor, (*atoms, self._index(1.0 / inner[1]))
         return 1.0, (partial._index,)

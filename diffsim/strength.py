@@ -21,26 +21,20 @@ Common factors, ``c*x + c*y``, are left: with fused multiply-add, taking them ou
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import operator
 from collections import Counter
 from collections.abc import Callable, Collection
-from typing import Any, TypeAlias
-
-import numpy as np
+from dataclasses import dataclass
+from typing import Any, final
 
 from diffsim import ops
-from diffsim.graph import Graph, trace
-from diffsim.number import AnyNumber
+from diffsim.dataflow import fixed_nodes, is_row, rebuilt, uses_of
+from diffsim.graph import Graph
 from diffsim.primitive import Primitive, bind
-from diffsim.tracer import Node, Tracer
-from diffsim.tree import leaves, tree_map
+from diffsim.tracer import Tracer
 
-__all__ = ["addition_theorem", "machine_operations", "strengthen"]
-
-Test: TypeAlias = Callable[[Any], bool]
-Visit: TypeAlias = Callable[[int, Primitive, list[Any]], Any]
+__all__ = ["addition_theorem", "strengthen"]
 
 _LARGEST_POWER = 8.5
 
@@ -61,6 +55,7 @@ def strengthen(graph: Graph, *, fixed: Collection[int] = ()) -> Graph:
 
     Examples
     --------
+    >>> from diffsim.graph import trace
     >>> print(strengthen(trace(lambda x, y: (x / y**3, 2.0 / y**3), 1.0, 1.0)))
     inputs x, y
     v2 = square(y)
@@ -85,6 +80,7 @@ def addition_theorem(graph: Graph) -> Graph:
 
     Examples
     --------
+    >>> from diffsim.graph import trace
     >>> graph = trace(lambda a, b: ops.sin(a - b) * ops.sin(a) * ops.cos(b), 1.0, 1.0)
     >>> addition_theorem(graph).count() == {"sin": 2, "cos": 2, "multiply": 4, "subtract": 1}
     True
@@ -93,11 +89,11 @@ def addition_theorem(graph: Graph) -> Graph:
 
     def visit(i: int, row: Primitive, args: list[Any]) -> Any:
         inner = graph.nodes[graph.nodes[i].operands[0]]
-        apart = (_is(inner, "add") or _is(inner, "subtract")) and angles.issuperset(inner.operands)
+        apart = (is_row(inner, "add") or is_row(inner, "subtract")) and angles.issuperset(inner.operands)
         if row.name not in ("sin", "cos") or not apart:
             return bind(row, args)
         a, b = (values[j] for j in inner.operands)
-        plus = _is(inner, "add") is (row.name == "sin")
+        plus = is_row(inner, "add") is (row.name == "sin")
         if row.name == "sin":
             left, right = ops.sin(a) * ops.cos(b), ops.cos(a) * ops.sin(b)
         else:
@@ -108,98 +104,46 @@ def addition_theorem(graph: Graph) -> Graph:
     return rebuilt(graph, visit, values)
 
 
-def machine_operations(graph: Graph, *, fixed: Collection[int] = ()) -> Counter[str]:
-    """How many instructions and calls one evaluation takes on a processor with fused multiply-add.
-
-    A product that is used once, in a sum, is one ``fma`` with it, and the signs of its operands cost nothing; sin and
-    cos of the same number are one ``sincos``.  What depends on fixed inputs only is not counted.
-
-    Examples
-    --------
-    >>> graph = trace(lambda x, p: ops.sin(x) * ops.cos(x) + p * p, 1.0, 1.0)
-    >>> sorted(machine_operations(graph, fixed=[1]).items())
-    [('fma', 1), ('sincos', 1)]
-    """
-    resting, uses = _fixed_nodes(graph, fixed), _uses(graph)
-    found: Counter[str] = Counter()
-    circular: dict[int, set[str]] = {}
-    for node, still in zip(graph.nodes, resting, strict=True):
-        if node.row is None or still:
-            continue
-        name = node.row.name
-        if name in ("sin", "cos"):
-            circular.setdefault(node.operands[0], set()).add(name)
-            continue
-        found["multiply" if name == "square" else name] += 1
-        if name in ("add", "subtract"):
-            own = [j for j in node.operands if uses[j] == 1 and not resting[j]]
-            signs = [j for j in own if _is(graph.nodes[j], "negative")]
-            beneath = [graph.nodes[j].operands[0] if j in signs else j for j in own]
-            if any(_is_product(graph.nodes[j]) and uses[j] == 1 and not resting[j] for j in beneath):
-                found.subtract({name: 1, "multiply": 1, "negative": len(signs)})
-                found["fma"] += 1
-    found.update("sincos" if len(names) == 2 else next(iter(names)) for names in circular.values())
-    return +found
-
-
-def rebuilt(graph: Graph, visit: Visit, values: list[Any] | None = None) -> Graph:
-    """The graph with each operation recorded anew, by ``visit(node, row, operands)``; dead ones are dropped.
-
-    Parameters
-    ----------
-    visit : callable
-        Gets operands that are tracers or plain numbers and returns such a number.
-    values : list, optional
-        Filled with the new numbers, node by node, while they are made.
-    """
-    inputs = [node.name for node in graph.nodes if node.row is None and node.value is None]
-    outputs = [int(i) for index in leaves(graph.result) for i in np.ravel(index)]
-    values = [] if values is None else values
-
-    def run(x: AnyNumber) -> Any:
-        given = iter(x)
-        for i, node in enumerate(graph.nodes):
-            if node.row is not None:
-                values.append(visit(i, node.row, [values[j] for j in node.operands]))
-            else:
-                values.append(node.value if node.value is not None else next(given))
-        out = np.empty(len(outputs), dtype=object)
-        out[:] = [values[i] for i in outputs]
-        return out
-
-    made = trace(run, np.zeros(len(inputs)))
-    names = [dataclasses.replace(node, name=name) for node, name in zip(made.nodes, inputs, strict=False)]
-    found = iter(made.result.tolist())
-    result = tree_map(
-        lambda index: np.array([next(found) for _ in index.ravel()], np.intp).reshape(index.shape), graph.result
-    )
-    return Graph((*names, *made.nodes[len(names) :]), graph.form, result)
-
-
 # --- rules that look at one operation --------------------------------------------------------------------------------
 
 
 def _with_rules(graph: Graph, fixed: Collection[int]) -> Graph:
-    resting = _fixed_nodes(graph, fixed)
+    resting, uses = fixed_nodes(graph, fixed), uses_of(graph)
     values: list[Any] = []
-    known: set[int] = set()  # of the new nodes those that are fixed
-
-    def is_fixed(x: Any) -> bool:
-        return not isinstance(x, Tracer) or x.constant() is not None or x._index in known
+    known, shared = set[int](), set[int]()  # the new nodes that are fixed, and those that are used more than once
 
     def visit(i: int, row: Primitive, args: list[Any]) -> Any:
-        operands = zip(graph.nodes[i].operands, args, strict=True)
-        known.update(x._index for j, x in operands if resting[j] and isinstance(x, Tracer))
+        for j, x in zip(graph.nodes[i].operands, args, strict=True):
+            if isinstance(x, Tracer) and resting[j]:
+                known.add(x._index)
+            if isinstance(x, Tracer) and uses[j] > 1:
+                shared.add(x._index)
         rule = _RULES.get(row.name)
-        reduced = rule(is_fixed, *args) if rule is not None else None
+        reduced = rule(_Facts(known, shared), *args) if rule is not None else None
         return bind(row, args) if reduced is None else reduced
 
     return rebuilt(graph, visit, values)
 
 
-def _opposite(x: Any) -> Any:
+@final
+@dataclass(frozen=True)
+class _Facts:
+    """What the rules need to know of a number beside how it is made."""
+
+    known: Collection[int]
+    shared: Collection[int]
+
+    def fixed(self, x: Any) -> bool:
+        return not isinstance(x, Tracer) or x.constant() is not None or x._index in self.known
+
+    def opened(self, x: Any) -> Any:
+        """What x is the opposite of, if its sign had better move: it is neither free nor shared."""
+        return None if self.fixed(x) or x._index in self.shared else _opposite(x)
+
+
+def _opposite(x: Tracer) -> Any:
     """What x is the negative of, if it is one."""
-    inner = x.operands("negative") if isinstance(x, Tracer) else None
+    inner = x.operands("negative")
     return None if inner is None else inner[0]
 
 
@@ -207,7 +151,7 @@ def _constant(x: Any) -> Any:
     return x.constant() if isinstance(x, Tracer) else x
 
 
-def _power(is_fixed: Test, x: Any, y: Any) -> Any:
+def _power(facts: _Facts, x: Any, y: Any) -> Any:
     n = _constant(y)
     if _constant(x) is not None or not isinstance(n, float) or not (2.0 * n).is_integer() or abs(n) > _LARGEST_POWER:
         return None
@@ -229,33 +173,33 @@ def _chain(x: Any, n: int) -> Any:
     return x * half if n % 2 else half
 
 
-def _multiply(is_fixed: Test, x: Any, y: Any) -> Any:
+def _multiply(facts: _Facts, x: Any, y: Any) -> Any:
     for a, b in ((x, y), (y, x)):
-        inner = _opposite(a)
-        if inner is not None and not is_fixed(a):
-            return -b * inner if is_fixed(b) else -(inner * b)
+        inner = facts.opened(a)
+        if inner is not None:
+            return -b * inner if facts.fixed(b) else -(inner * b)
     return None
 
 
-def _divide(is_fixed: Test, x: Any, y: Any) -> Any:
-    if (inner := _opposite(x)) is not None and not is_fixed(x):
-        return inner / -y if is_fixed(y) else -(inner / y)
-    if (inner := _opposite(y)) is not None and not is_fixed(y):
-        return -x / inner if is_fixed(x) else -(x / inner)
+def _divide(facts: _Facts, x: Any, y: Any) -> Any:
+    if (inner := facts.opened(x)) is not None:
+        return inner / -y if facts.fixed(y) else -(inner / y)
+    if (inner := facts.opened(y)) is not None:
+        return -x / inner if facts.fixed(x) else -(x / inner)
     return None
 
 
-def _negative(is_fixed: Test, x: Any) -> Any:
-    if not isinstance(x, Tracer) or is_fixed(x):
+def _negative(facts: _Facts, x: Any) -> Any:
+    if not isinstance(x, Tracer) or facts.fixed(x):
         return None
     for k, a in enumerate(x.operands("multiply") or ()):
-        if is_fixed(a):
+        if facts.fixed(a):
             return -a * (x.operands("multiply") or ())[1 - k]
     if (quotient := x.operands("divide")) is not None:
         above, below = quotient
-        if is_fixed(above):
+        if facts.fixed(above):
             return -above / below
-        if is_fixed(below):
+        if facts.fixed(below):
             return above / -below
     return None
 
@@ -270,53 +214,21 @@ _RULES: dict[str, Callable[..., Any]] = {
 # --- passes that look at the whole graph -----------------------------------------------------------------------------
 
 
-def _uses(graph: Graph) -> Counter[int]:
-    """How often each node is used, as an operand or as a result."""
-    uses = Counter(j for node in graph.nodes for j in node.operands)
-    uses.update(int(i) for index in leaves(graph.result) for i in np.ravel(index))
-    return uses
-
-
-def _fixed_nodes(graph: Graph, fixed: Collection[int]) -> list[bool]:
-    """For each node whether it depends on constants and fixed inputs only."""
-    found: list[bool] = []
-    position = 0
-    for node in graph.nodes:
-        if node.row is not None:
-            found.append(all(found[j] for j in node.operands))
-        elif node.value is not None:
-            found.append(True)
-        else:
-            found.append(position in fixed)
-            position += 1
-    return found
-
-
-def _is_product(node: Node) -> bool:
-    return node.row is not None and node.row.name in ("multiply", "square")
-
-
-def _is(node: Node, name: str) -> bool:
-    return node.row is not None and node.row.name == name
-
-
 def _with_reciprocals(graph: Graph, fixed: Collection[int]) -> Graph:
     """One division for all quotients by the same number, and none in the loop by a fixed one."""
-    resting, uses = _fixed_nodes(graph, fixed), _uses(graph)
+    resting, uses = fixed_nodes(graph, fixed), uses_of(graph)
     quotients = Counter(
-        node.operands[1] for i, node in enumerate(graph.nodes) if _is(node, "divide") and not resting[i]
+        node.operands[1] for i, node in enumerate(graph.nodes) if is_row(node, "divide") and not resting[i]
     )
     values: list[Any] = []
 
     def alone(j: int) -> bool:
         """Whether node j is a reciprocal that is used once, and the only quotient by its divisor."""
         node = graph.nodes[j]
-        return (
-            _is(node, "divide")
-            and uses[j] == 1
-            and quotients[node.operands[1]] == 1
-            and values[node.operands[0]] == 1.0
-        )
+        if not is_row(node, "divide") or uses[j] > 1 or resting[j]:
+            return False
+        above, below = node.operands
+        return quotients[below] == 1 and isinstance(value := graph.nodes[above].value, float) and value == 1.0
 
     def visit(i: int, row: Primitive, args: list[Any]) -> Any:
         if row.name == "divide" and not resting[i]:
@@ -325,7 +237,7 @@ def _with_reciprocals(graph: Graph, fixed: Collection[int]) -> Graph:
                 return args[0] * (1.0 / args[1])
         if row.name == "multiply" and not resting[i]:
             for k, j in enumerate(graph.nodes[i].operands):
-                if alone(j) and not resting[j]:
+                if alone(j):
                     return args[1 - k] / values[graph.nodes[j].operands[1]]
         return bind(row, args)
 
@@ -334,8 +246,8 @@ def _with_reciprocals(graph: Graph, fixed: Collection[int]) -> Graph:
 
 def _with_fixed_factors_together(graph: Graph, fixed: Collection[int]) -> Graph:
     """Multiply the fixed factors of a product with each other, where none of the partial products is used twice."""
-    resting, uses = _fixed_nodes(graph, fixed), _uses(graph)
-    products = {i for i, node in enumerate(graph.nodes) if _is(node, "multiply") and not resting[i]}
+    resting, uses = fixed_nodes(graph, fixed), uses_of(graph)
+    products = {i for i, node in enumerate(graph.nodes) if is_row(node, "multiply") and not resting[i]}
     inner = {j for i in products for j in graph.nodes[i].operands if j in products and uses[j] == 1}
     outermost = products - inner
     values: list[Any] = []
@@ -365,7 +277,7 @@ def _without_opposite_sigmoids(graph: Graph) -> Graph:
     """Compute sigmoid(x) and sigmoid(-x), where both are there, from ``e = exp(-|x|)`` and ``r = 1 / (1 + e)``."""
     signs: dict[Any, set[bool]] = {}
     for node in graph.nodes:
-        if _is(node, "sigmoid"):
+        if is_row(node, "sigmoid"):
             base, negative = _signed(graph, node.operands[0])
             signs.setdefault(base, set()).add(negative)
 
@@ -385,9 +297,9 @@ def _without_opposite_sigmoids(graph: Graph) -> Graph:
 def _signed(graph: Graph, i: int) -> tuple[Any, bool]:
     """A key that a number shares with its opposite, and which of the two it is."""
     node = graph.nodes[i]
-    if _is(node, "negative"):
+    if is_row(node, "negative"):
         return node.operands[0], True
-    if _is(node, "multiply"):
+    if is_row(node, "multiply"):
         for k, j in enumerate(node.operands):
             c = graph.nodes[j].value
             if isinstance(c, float):

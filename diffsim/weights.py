@@ -99,6 +99,17 @@ class Algebra:
         factor, atoms = self.monomials[a]
         return self.monomial(-factor, atoms)
 
+    def apart(self, a: int) -> tuple[int, int] | None:
+        """A monomial that is a sum with a term 1 or -1: this term, and the rest; else None."""
+        factor, atoms = self.monomials[a]
+        if len(atoms) == 1 and atoms[0] >= self.n_nodes and abs(factor) == 1.0:
+            for m in self.terms[atoms[0] - self.n_nodes]:
+                if self.unit[m]:
+                    unit = self.times(self.monomial(factor, ()), m)
+                    rest = self.plus(a, self.negative(unit))
+                    return None if rest is None else (unit, rest)
+        return None
+
     def _added(self, a: int, b: int) -> int | None:
         (f, x), (g, y) = self.monomials[a], self.monomials[b]
         if x == y:
