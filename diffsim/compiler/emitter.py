@@ -90,6 +90,12 @@ class Emitter:
         self.used: set[str] = set()
         self._number = itertools.count()
 
+    def of_scalars(self) -> Emitter:
+        """Return an emitter of scalar code that writes into the same function."""
+        other = Emitter(Shape(1, self.shape.bits, self.shape.fma))
+        other.lines, other.used, other._number = self.lines, self.used, self._number
+        return other
+
     # --- constants -------------------------------------------------------------------------------------------------
 
     def constant(self, x: float) -> Value:
