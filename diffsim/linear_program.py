@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
+import numpy as np
+
 from diffsim.elimination import LinearGraph
 from diffsim.graph import Graph
 from diffsim.number import AnyNumber
 from diffsim.primitive import TABLE, bind
 from diffsim.tracer import Builder, Tracer
+from diffsim.tree import leaves
 from diffsim.weights import Plan
 
 __all__ = ["Assembly", "Choice", "Linearised", "Step", "Sum", "Term"]
@@ -89,6 +92,24 @@ class Linearised:
     results: tuple[int | None, ...]
     once: int
     each: int
+
+    def on(self, graph: Graph) -> Linearised:
+        """The same linearisation on another graph of the same form that computes the same numbers."""
+        before, after = (
+            [int(i) for index in leaves(g.result) for i in np.asarray(index).ravel()] for g in (self.graph, graph)
+        )
+        new = dict(zip(before, after, strict=True))
+
+        def moved(term: Term) -> Term:
+            return term if term.weight is None else dataclasses.replace(term, weight=new[term.weight])
+
+        steps: tuple[Step, ...] = tuple(
+            dataclasses.replace(step, mask=new[step.mask])
+            if isinstance(step, Choice)
+            else Sum(tuple(map(moved, step.terms)))
+            for step in self.steps
+        )
+        return dataclasses.replace(self, graph=graph, outputs=tuple(new[i] for i in self.outputs), steps=steps)
 
     def push(self, values: Sequence[AnyNumber], tangents: Sequence[AnyNumber]) -> list[AnyNumber]:
         """Tangents of the outputs in one direction (transposed: cotangents of the active inputs).

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from diffsim import array_ops
 from diffsim.compiler import engine
 from diffsim.errors import ArgumentError, InterpretedWarning, RunError, TraceError
+from diffsim.graph import Graph
 from diffsim.linearise import linearise
 from diffsim.number import Number, shape_of
+from diffsim.strength import strengthen
 from integrators._flow import Journey, finite, flow
 from integrators._kernel_forward import SOUND, Tangents
 from integrators._machine import Flown, fly
@@ -220,7 +222,14 @@ def _linearised(program: Program, chosen: tuple[int, ...], n_starts: int) -> Tan
     lead, n = program.n_leading, program.n
     active = [*range(lead, lead + n), *(lead + n + j for j in chosen)]
     directions = tuple((j, n_starts + d) for d, j in enumerate(chosen))
-    return Tangents(linearise(program.graph, active, k), k, directions)
+    linear = linearise(program.graph, active, k)
+    return Tangents(linear.on(strengthen(linear.graph, fixed=_fixed(linear.graph, program))), k, directions)
+
+
+def _fixed(graph: Graph, program: Program) -> list[int]:
+    """Return the nodes of the parameters in a graph that has the program's inputs."""
+    inputs = [i for i, node in enumerate(graph.nodes) if node.row is None and node.value is None]
+    return inputs[program.n_leading + program.n :]
 
 
 # --- what befell the lanes --------------------------------------------------------------------------------------------

@@ -44,7 +44,9 @@ def run_all(problem: Problem, selection: Selection, compiled: bool | str, memory
     """
     route = route_of(problem, compiled)
     if isinstance(route, TraceError):
-        run = run_interpreted(problem, selection, tick)  # NOTE: first, since it may have a better word for what is wrong
+        run = run_interpreted(
+            problem, selection, tick
+        )  # NOTE: first, since it may have a better word for what is wrong
         tell(route)
         return run
     if route is None or any(parameter.name not in route.names for parameter in selection.parameters):

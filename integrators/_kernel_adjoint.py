@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import final
 
 from diffsim.compiler.emitter import Shape, Value, hexadecimal
+from diffsim.strength import strengthen
 from diffsim.tree import leaves
 from integrators._kernel_frame import NUMBER, Frame, Inputs, row_address
 from integrators._plan import ASIDE, SAVE
@@ -38,10 +39,12 @@ class AdjointKernel:
     def __init__(self, program: Program, shape: Shape, active: tuple[int, ...], aside: bool) -> None:
         self.program, self.aside, self.active = program, aside, active
         self.frame = Frame(shape)
-        self.graph = program.graph.cotangents()
+        n, m, lead = program.n, program.n_parameters, program.n_leading
+        guarded = program.graph.cotangents()
+        first = [i for i, node in enumerate(guarded.nodes) if node.row is None and node.value is None]
+        self.graph = strengthen(guarded, fixed=first[lead + n : lead + n + m])
         nodes = self.graph.nodes
         self.inputs = [i for i, node in enumerate(nodes) if node.row is None and node.value is None]
-        n, m, lead = program.n, program.n_parameters, program.n_leading
         results = [int(i) for index in leaves(self.graph.result) for i in index.ravel()]
         self.values = results[:n]
         self.state_bars = results[n + lead : n + lead + n]

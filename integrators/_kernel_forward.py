@@ -63,6 +63,7 @@ class ForwardKernel:
     def __init__(
         self, program: Program, shape: Shape, groups: int, tangents: Tangents | None, aside: bool, dense: bool
     ) -> None:
+        program = program.reduced
         self.program, self.tangents, self.aside, self.dense = program, tangents, aside, dense
         self.frame = Frame(shape, groups)
         self.n_directions = 0 if tangents is None else tangents.n_directions
@@ -73,6 +74,12 @@ class ForwardKernel:
         self.outputs = list(program.outputs) if tangents is None else list(tangents.linear.outputs)
         wanted = self.outputs if tangents is None else self.outputs + wanted_nodes(tangents.linear)
         self.values = Inputs(self.frame, program, self.graph, self.inputs, wanted)
+        lowering = self.values.lowering
+        # PERF: sines of all groups first, then the rest: more independent work at any time (see docs/performance.md)
+        self.ahead = lowering.calls_ahead(self.values.moving) if groups > 1 and program.scheme else set()
+        late = self.values.moving - self.ahead
+        self.passed = [i for i in lowering.frontier(late, wanted) if i in self.ahead]
+        self.passed_slots = self.frame.slots(len(self.passed))
         self.y = self.frame.slots(self.width)
         self.rows = self._rows()
 
@@ -202,20 +209,33 @@ class ForwardKernel:
         source = self.rows[i] if scheme.rows[i] else self.y
         closing = k if i == scheme.rows[-1][-1][0] else None
 
+        def first_calls(group: Value) -> None:
+            known = self._known(leading, source)
+            self.values.lowering.write(b, known, self.ahead)
+            for slot, node in enumerate(self.passed):
+                self.frame.put(self.passed_slots + slot, known[node])
+
         def body(group: Value) -> None:
             new = self._derivatives(leading, source, shares)
             if closing is not None:
                 self._check(new, closing, group)
 
+        if self.ahead:
+            self.frame.each_group(first_calls)
         self.frame.each_group(body)
+
+    def _known(self, leading: Sequence[Value], source: int) -> dict[int, Value]:
+        """Write the loading of what the right-hand side depends on."""
+        state = [self.frame.get(source + c) for c in range(self.program.n)]
+        return self.values.known() | dict(zip(self.inputs, [*leading, *state], strict=False))
 
     def _derivatives(
         self, leading: Sequence[Value], source: int, shares: Sequence[tuple[int, int, Value]]
     ) -> list[Value]:
         """Write the right-hand side with its tangents and its shares; returns the new values of the last share."""
         b, n = self.frame.b, self.program.n
-        known = self.values.known()
-        known |= dict(zip(self.inputs, [*leading, *(self.frame.get(source + c) for c in range(n))], strict=False))
+        known = self._known(leading, source)
+        known |= {node: self.frame.get(self.passed_slots + slot) for slot, node in enumerate(self.passed)}
         self.values.lowering.write(b, known)
         new = [self._add_share(c, known[node], shares) for c, node in enumerate(self.outputs)]
         for d in range(self.n_directions):
@@ -245,8 +265,7 @@ class ForwardKernel:
     def _whole_step(self, leading: Sequence[Value], target: int, k: Value | None, group: Value) -> None:
         """Write a step that is one graph."""
         b, n = self.frame.b, self.program.n
-        known = self.values.known()
-        known |= dict(zip(self.inputs, [*leading, *(self.frame.get(self.y + c) for c in range(n))], strict=False))
+        known = self._known(leading, self.y)
         self.values.lowering.write(b, known)
         tangents = [self._tangent(d, self.y, known) for d in range(self.n_directions)]
         new = [known[node] for node in self.outputs]

@@ -140,7 +140,14 @@ class Pullback:
             for s in reversed(list(entries.slices(max(1, per_slice // count)))):
                 shift = 8 * s.first
                 pointers = (
-                    at_bar, at_given, at_store, at_seeds, counts + shift, deltas + shift, kinds + shift, at_sums
+                    at_bar,
+                    at_given,
+                    at_store,
+                    at_seeds,
+                    counts + shift,
+                    deltas + shift,
+                    kinds + shift,
+                    at_sums,
                 )
                 whole = (s.last - s.first, s.step + s.n_steps, plan.k_last, self.n_padded, s.save_end)
                 self.machine.kernel(Call(pointers, whole, real), first, count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 from diffsim import array_ops, derivatives
 from diffsim.graph import Graph, trace
 from diffsim.number import AnyNumber
+from diffsim.strength import strengthen
 from diffsim.tree import leaves
 
 __all__: list[str] = []
@@ -119,6 +121,11 @@ class Program:
 
         graph = trace(both, np.zeros(lead), np.zeros(2 * n), np.zeros(2 * m))
         return Program(graph, 2 * n, 2 * m, self.scheme)
+
+    @functools.cached_property
+    def reduced(self) -> Program:
+        """The same program for machine code: fewer and cheaper operations, a few units in the last place apart."""
+        return dataclasses.replace(self, graph=strengthen(self.graph, fixed=self.parameters))
 
     @property
     def n_operations(self) -> int:

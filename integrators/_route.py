@@ -84,9 +84,7 @@ def _captured(fun: Any, args: tuple[Any, ...]) -> tuple[Captured, tuple[Any, ...
     names = parameter_names(fun)
     captured = capture(with_parameters(fun, [1.0] * len(own)), ())
     given = dict(zip(names, own, strict=True))
-    return captured, tuple(
-        given.get(name, value) for name, value in zip(captured.names, captured.values, strict=True)
-    )
+    return captured, tuple(given.get(name, value) for name, value in zip(captured.names, captured.values, strict=True))
 
 
 @final

@@ -203,6 +203,21 @@ class Lowering:
         outside.update(i for i in results if i not in inner)
         return sorted(i for i in outside if self.nodes[i].row is not None)
 
+    def calls_ahead(self, inner: Collection[int]) -> set[int]:
+        """Return those of the inner nodes that lead to a first elementary function, and it: no other call before it."""
+        after_call: set[int] = set()
+        first: set[int] = set()
+        for i in self.order:
+            if not after_call.isdisjoint(self.nodes[i].operands):
+                after_call.add(i)
+            elif i in inner and _is_elementary(self._name(i)):
+                after_call.add(i)
+                first.add(i)
+        for i in reversed(self.order):
+            if i in first:
+                first.update(j for j in self.reads(i) if j in inner and self.nodes[j].row is not None)
+        return first
+
     @property
     def written(self) -> list[int]:
         """The nodes that have an instruction of their own, in order."""
