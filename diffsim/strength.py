@@ -195,7 +195,7 @@ def _negative(facts: _Facts, x: Any) -> Any:
     for k, a in enumerate(x.operands("multiply") or ()):
         if facts.fixed(a):
             return -a * (x.operands("multiply") or ())[1 - k]
-    if (quotient := x.operands("divide")) is not None:
+    if (quotient := x.operands("divide")) is not None and x._index not in facts.shared:
         above, below = quotient
         if facts.fixed(above):
             return -above / below
@@ -280,28 +280,32 @@ def _without_opposite_sigmoids(graph: Graph) -> Graph:
         if is_row(node, "sigmoid"):
             base, negative = _signed(graph, node.operands[0])
             signs.setdefault(base, set()).add(negative)
+    if all(len(found) == 1 for found in signs.values()):
+        return graph
+    values: list[Any] = []
 
     def visit(i: int, row: Primitive, args: list[Any]) -> Any:
         base, negative = _signed(graph, graph.nodes[i].operands[0])
-        if row.name != "sigmoid" or len(signs[base]) < 2:
+        if row.name != "sigmoid" or len(signs[base]) == 1:
             return bind(row, args)
-        x = -args[0] if negative else args[0]
+        factor, j = base
+        x = factor * values[j]
         e = ops.exp(-ops.abs(x))
         r = 1.0 / (1.0 + e)
         positive = ops.greater_equal(x, 0.0)
         return ops.where(positive, e * r, r) if negative else ops.where(positive, r, e * r)
 
-    return rebuilt(graph, visit)
+    return rebuilt(graph, visit, values)
 
 
-def _signed(graph: Graph, i: int) -> tuple[Any, bool]:
-    """A key that a number shares with its opposite, and which of the two it is."""
+def _signed(graph: Graph, i: int) -> tuple[tuple[float, int], bool]:
+    """A number as ``factor * node`` with factor > 0, which its opposite shares; and whether it is the opposite."""
     node = graph.nodes[i]
     if is_row(node, "negative"):
-        return node.operands[0], True
+        return (1.0, node.operands[0]), True
     if is_row(node, "multiply"):
         for k, j in enumerate(node.operands):
             c = graph.nodes[j].value
-            if isinstance(c, float):
+            if isinstance(c, float) and c:
                 return (abs(c), node.operands[1 - k]), c < 0.0
-    return i, False
+    return (1.0, i), False
