@@ -28,6 +28,7 @@ __all__ = ["UNFIT", "Form", "Given", "input_labels", "take_apart", "trace_form"]
 UNFIT: Any = type("Unfit", (), {})()
 """What `Form.at_once` answers for arguments of another form."""
 
+_FLOATS = {float}
 _STATIC = (str, bytes, bool, np.bool_, type(None), enum.Enum)  # compared, not traced
 
 
@@ -157,6 +158,7 @@ class Form:
     parts: tuple[tuple[int, int, tuple[int, ...], bool], ...]  # of the leaves: first, last + 1, shape, truth values?
     read: Callable[..., Any] | None  # reads the numbers that the function brings along; None: not twice
     simple: tuple[tuple[int, int, tuple[int, ...]], ...] | None  # of the arguments; None if some are trees
+    lone: bool  # whether the result is one array or number, and needs no work
 
     def at_once(self, f: Any, args: tuple[Any, ...]) -> Any:
         """Return the result for floats and float arrays of this form, `UNFIT` for anything else.
@@ -168,27 +170,30 @@ class Form:
         numbers = self.read(f, ())
         if numbers is None:
             return UNFIT
+        given = (*args, *numbers)
         desk = self.routine.borrow()
-        memory = desk.memory
-        fits = True
-        for x, (start, stop, shape) in zip(args, self.simple, strict=False):
-            if x.__class__ is float:
-                fits = fits and not shape
-                memory[start] = x
-            elif x.__class__ is np.ndarray and x.dtype.char == "d" and x.shape == shape:
-                desk.inputs[start:stop] = x.ravel()
-            else:
-                fits = False
-        at = len(memory) - len(numbers)
-        for x in numbers:
-            if x.__class__ is not float:
-                fits = False
-                break
-            memory[at] = x
-            at += 1
-        found = desk.run() if fits else None
+        if {*map(type, given)} == _FLOATS and len(given) == len(desk.inputs):
+            desk.pack(desk.memory, 0, *given)
+        elif not self._fill(desk.inputs, args, numbers):
+            self.routine.give_back(desk)
+            return UNFIT
+        found = desk.run()
         self.routine.give_back(desk)
-        return UNFIT if found is None else self.split(found)
+        return found if self.lone else self.split(found)
+
+    def _fill(self, inputs: Any, args: tuple[Any, ...], numbers: Sequence[Any]) -> bool:
+        """Copy floats, float arrays and numbers to the inputs; whether they fit."""
+        for x, (start, stop, shape) in zip(args, self.simple or (), strict=True):
+            if x.__class__ is float and not shape:
+                inputs[start] = x
+            elif x.__class__ is np.ndarray and x.dtype.char == "d" and x.shape == shape:
+                inputs[start:stop] = x.ravel()
+            else:
+                return False
+        if numbers and {*map(type, numbers)} != _FLOATS:
+            return False
+        inputs[len(inputs) - len(numbers) :] = numbers
+        return True
 
     def split(self, found: AnyNumber, lanes: tuple[int, ...] = ()) -> Tree:
         """Return the function's result from what the routine has computed, of one call or of many lanes."""
@@ -257,6 +262,7 @@ def trace_form(captured: Captured, given: Given, signature: Any, dtype: Any) -> 
         parts,
         captured._plan.read if captured.key is not None else None,
         tuple((a, a + math.prod(s), s) for a, s in zip(routine.starts, shapes, strict=False)) if whole else None,
+        graph.result.__class__ is np.ndarray and not parts[0][3],
     )
 
 
@@ -383,5 +389,4 @@ class _Content:
 
 @functools.lru_cache(maxsize=256)
 def _routine(content: _Content) -> Routine:
-    graph = content.graph
-    return derived(graph, content.shapes, content.shape, content.dtype, lambda: graph)
+    return derived(content.graph, content.shapes, content.shape, content.dtype)

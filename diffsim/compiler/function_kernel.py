@@ -30,7 +30,7 @@ STRIDE, LAST = range(2)  # whole numbers
 LARGEST_PART = 500
 """Operations of an internal function.
 
-PERF: LLVM takes 40 us an operation for parts of 500, and 3 times as long for one function of 20,000.
+PERF: LLVM takes about 80 us an operation; one function of thousands of operations takes longer the larger it is.
 """
 _INLINED = 24  # calls of elementary functions up to which they are written out
 _SIGNATURE = "ptr %inputs, ptr %steps, ptr %results, ptr %work, i64 %stride, i64 %lane"
@@ -69,6 +69,8 @@ class FunctionKernel:
         self._slots, self.n_work = self._assign()
         calls = sum(_is_library_call(graph.nodes[i]) for i in self._lowering.order)
         library, used = library_functions(elementary_functions([graph]), shape, calls <= _INLINED)
+        if calls > _INLINED:  # PERF: else LLVM inlines most of them nevertheless, and takes five times as long
+            library = library.replace(") nounwind {", ") nounwind noinline {")
         texts = [library]
         for k in range(len(self._parts)):
             text, declared = self._part(k)
