@@ -6,8 +6,9 @@ that program keeps is chosen by `diffsim.elimination`, how the weights are compu
 cotangents, `vjp_graph`, the linear program is transposed first.
 
 NOTE: what `Graph.tangents` guards, ``0 * inf``, is not guarded here: where a weight is infinite or NaN, so may be the
-tangent, also one that ought to be 0.  A finite tangent is right.  Who needs the guarded one computes it again, for that
-trajectory, with `Graph.tangents`.  `where` selects among tangents, so the branch that is not taken never matters.
+tangent, also one that ought to be 0.  A finite tangent is right (as far as no product of weights underflows).  Who
+needs the guarded one computes it again, for that trajectory, with `Graph.tangents`.  `where` selects among tangents, so
+the branch that is not taken never matters.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ Atoms: TypeAlias = tuple[int, ...]
 Monomial: TypeAlias = tuple[float, Atoms]
 Pair: TypeAlias = tuple[int, int]
 
-_LONGEST = 12  # factors of a monomial; a longer one becomes a node of its own, so that work stays linear
+_LONGEST = 12  # factors of a monomial, terms of a sum; longer ones are built of parts, so that work stays linear
 
 
 @final
@@ -133,10 +133,11 @@ class Algebra:
         return self.monomial(content, (*common, summed))
 
     def _flat(self, factor: float, atoms: Atoms) -> list[Monomial]:
-        """The terms of a monomial that is a sum and nothing else; else itself."""
+        """The terms of a monomial that is a short sum and nothing else; else itself."""
         if len(atoms) == 1 and atoms[0] >= self.n_nodes and abs(factor) == 1.0:
             terms = [self.monomials[m] for m in self.terms[atoms[0] - self.n_nodes]]
-            return [(factor * f, x) for f, x in terms]
+            if len(terms) < _LONGEST:
+                return [(factor * f, x) for f, x in terms]
         return [(factor, atoms)]
 
     def _sum(self, terms: tuple[int, ...]) -> int:

@@ -134,3 +134,16 @@ def test_inputs_that_do_not_matter_have_cotangent_zero() -> None:
 def test_results_without_active_input_have_no_cotangent() -> None:
     assert vjp_graph(trace(lambda x: 3.0 * x, 1.0), [])(np.array([1.0]), np.array([2.0]))[1].shape == (0,)
     assert vjp_graph(trace(lambda: 3.0), [])(np.zeros(0), np.array([2.0]))[0].tolist() == [3.0]
+
+
+def test_branch_too_large_to_search_is_masked_where_it_is_entered() -> None:
+    def f(x: Any) -> Any:
+        y = z = x
+        for _ in range(600):
+            y = ops.sin(y) * 1.1
+        return ops.where(x > 0.0, y, 3.0 * z)
+
+    graph = trace(f, 1.0)
+    for x in (-0.7, 0.7):
+        found = vjp_graph(graph, [0])(np.array([x]), np.array([2.0]))[1]
+        assert float(found[0]) == pytest.approx(float(graph.cotangents()([x], 2.0)[1][0]), rel=1e-11)
