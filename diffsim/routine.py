@@ -260,7 +260,7 @@ class Routine:
 def derived(
     graph: Graph, shapes: Sequence[Shape], shape: Shape, dtype: Any, plain: Callable[[], Graph] | None = None
 ) -> Routine:
-    """Return the routine of a graph after strength reduction; `plain` makes the graph that is meant, if not this one."""
+    """Return the routine of a graph after strength reduction; `plain` makes the graph that is meant, if another."""
     quick = strengthen(graph) if graph.n_operations <= _WORTH_REDUCING else graph
     if plain is None and (quick.nodes != graph.nodes or _outputs(quick) != _outputs(graph)):
         plain = functools.partial(_itself, graph)
