@@ -429,9 +429,7 @@ def test_gradient_of_a_sensitivity_is_the_second_derivative(names: Any, batch: A
 def test_nested_levels_are_not_confused() -> None:
     # d/dx [x * d/dy (x-dependent solve from y)] at y = x: the inner level must not see the outer one's tangent.
     def end(start: Any, rate: Any, compiled: bool) -> Any:
-        return solve_ivp(
-            lambda t, y: -rate * y * y, (0.0, 1.0), [start], "RK4", step=0.1, compiled=compiled
-        ).y[0, -1]
+        return solve_ivp(lambda t, y: -rate * y * y, (0.0, 1.0), [start], "RK4", step=0.1, compiled=compiled).y[0, -1]
 
     def outer(compiled: bool) -> Callable[..., Any]:
         return lambda x: x * grad(lambda y: end(y, x, compiled))(x)
