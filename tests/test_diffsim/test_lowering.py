@@ -1,4 +1,4 @@
-"""Every elementwise row of the table as machine code: the values, the special values, the derivatives, the same bits."""
+"""Every elementwise row of the table as machine code: values, special values, derivatives, and the same bits."""
 
 from __future__ import annotations
 
