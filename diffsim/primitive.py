@@ -43,6 +43,7 @@ Interval: TypeAlias = tuple[float, float]
 
 _NO_PARAMS: Params = {}
 _MASKS: Params = {"masks": True}  # of a `where` that sets a cotangent to 0 on the branch that was not taken
+_LARGEST = float(np.finfo(np.float64).max)
 _FLOAT_FAULTS = (ZeroDivisionError, OverflowError, ValueError)
 
 
@@ -71,11 +72,21 @@ def weigh(g: AnyNumber, partial: AnyNumber, singular: bool = True) -> AnyNumber:
     plain = raw(partial)
     if isinstance(plain, Number) or (isinstance(plain, np.ndarray) and plain.dtype == object):
         guarded = singular or _meets_infinity(plain, raw(g))
-        return TABLE["where"](TABLE["equal"](g, 0.0), 0.0, g * partial) if guarded else g * partial
+        return g * _finite_at_zero(g, partial) if guarded else g * partial
     if _is_finite(plain):
         return g * partial
     with np.errstate(all="ignore"):
         return TABLE["where"](raw(g) == 0.0, 0.0, g * partial)
+
+
+def _finite_at_zero(g: AnyNumber, partial: AnyNumber) -> AnyNumber:
+    """A traced partial derivative, but 0 where it is infinite or NaN and g is 0.
+
+    NOTE: the factor is chosen, not the product: where g is 0 and the partial finite, the product still has the
+    derivative ``partial * dg``.
+    """
+    unbounded = TABLE["logical_not"](TABLE["less_equal"](TABLE["abs"](partial), _LARGEST))
+    return TABLE["where"](TABLE["logical_and"](TABLE["equal"](g, 0.0), unbounded), 0.0, partial)
 
 
 def _meets_infinity(partial: AnyNumber, g: AnyNumber) -> bool:
