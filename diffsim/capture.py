@@ -30,6 +30,7 @@ from diffsim.number import Number
 from diffsim.protocols import is_system
 from diffsim.traced_array import as_plain, as_traced, holds_number
 from diffsim.tracer import Tracer
+from diffsim.tree import leaves
 
 __all__ = ["Captured", "Lifted", "WholeNumberNeeded", "capture", "explained", "trace_flow"]
 
@@ -115,7 +116,7 @@ class Captured:
         if not traced:
             return fun(*call_args, *args)
         found = fun(*(as_traced(x) if isinstance(x, np.ndarray) else x for x in call_args), *args)
-        changed = swap.changed()
+        changed = _lasting_change(found, swap)
         if changed is not None:
             raise TraceError(
                 f"trace: {self.label} changes {changed}, which outlives the call; compiled code would not. "
@@ -137,6 +138,27 @@ class Captured:
             shelf.keyed |= names
             shelf.plans = [plan for plan in shelf.plans if names.isdisjoint(plan.wholes.values())]
         return capture(self._fun, self._args)
+
+
+def _lasting_change(found: Any, swap: Swap) -> str | None:
+    """The name of something outside the function through which one call could reach another.
+
+    An array that a function fills anew each time is none: nothing that it returns or leaves behind depends on what
+    was there before.
+    """
+    changes = list(swap.changes())
+    if not changes:
+        return None
+    kept = [new for _, _, new, _ in changes]
+    reached: set[str] = set()
+    for x in leaves([found, kept]):
+        for item in x.flat if isinstance(x, np.ndarray) else [x]:
+            if isinstance(item, Tracer):
+                reached |= item.origins()
+    for name, old, _, room in changes:
+        if not (room and isinstance(old, Tracer) and reached.isdisjoint(old.origins())):
+            return name
+    return None
 
 
 def _holds_tracer(call_args: Sequence[Any]) -> bool:
@@ -267,6 +289,11 @@ def trace_flow(captured: Captured, n: int, *, column: bool = False, what: str = 
             "Draw random numbers beforehand and pass them as arguments."
         )
     for node in first.nodes:
+        if isinstance(node.value, complex):
+            raise TraceError(
+                f"{captured.label}: {what} cannot be traced: it uses complex numbers. Split them into real and "
+                "imaginary parts."
+            )
         if node.row is None and node.value is not None and not isinstance(node.value, float | bool):
             raise TraceError(
                 f"{captured.label}: {what} cannot be traced: it uses {shown(node.value)}, which could not be followed "

@@ -127,12 +127,35 @@ def _solve_transpose(i: int, g: AnyNumber, out: AnyNumber, args: Sequence[AnyNum
 
 
 def _solve_objects(a: AnyNumber, b: AnyNumber) -> AnyNumber:
-    """Cramer's rule by cofactors: no pivot has to be chosen, so traced numbers pass."""
+    """Cramer's rule by cofactors: no pivot has to be chosen, so traced numbers pass; beyond 4 unknowns elimination."""
     n = a.shape[-1]
-    if a.ndim > 2 or n > 4:
-        raise KindError(f"solve: traced or multiprecision systems may have at most 4 unknowns; got shape {a.shape}.")
+    if a.ndim > 2 or n > 12:
+        raise KindError(f"solve: traced or multiprecision systems may have at most 12 unknowns; got shape {a.shape}.")
+    if n > 4:
+        return _eliminated(a, b)
     cofactors = np.array([[_cofactor(a, i, j) for j in range(n)] for i in range(n)], dtype=object)
     return cofactors.T @ b / (a[0] @ cofactors[0])
+
+
+def _eliminated(a: AnyNumber, b: AnyNumber) -> AnyNumber:
+    """Gaussian elimination whose pivots are chosen by `where`: the larger of two rows moves up, one row at a time."""
+    n = a.shape[-1]
+    rows = np.concatenate([a, b], axis=1, dtype=object)
+    for k in range(n):
+        for i in range(k + 1, n):
+            swap = ops.greater(ops.abs(rows[i, k]), ops.abs(rows[k, k]))
+            rows[k, k:], rows[i, k:] = (
+                ops.where(swap, rows[i, k:], rows[k, k:]),
+                ops.where(swap, rows[k, k:], rows[i, k:]),
+            )
+        for i in range(k + 1, n):
+            rows[i, k:] = rows[i, k:] - rows[i, k] / rows[k, k] * rows[k, k:]
+    out = rows[:, n:]
+    for k in reversed(range(n)):
+        for i in range(k + 1, n):
+            out[k] = out[k] - rows[k, i] * out[i]
+        out[k] = out[k] / rows[k, k]
+    return out
 
 
 def _det_objects(a: AnyNumber) -> AnyNumber:

@@ -56,7 +56,20 @@ class _Function:
         return answer_function(self._real, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
+        found = getattr(self._real, name)
+        return _method(self._real, name) if name in _METHODS and isinstance(self._real, np.ufunc) else found
+
+
+_METHODS = {"reduce": ("axis", "dtype", "out", "keepdims", "initial"), "accumulate": ("axis", "dtype", "out")}
+
+
+def _method(ufunc: np.ufunc, method: str) -> Callable[..., Any]:
+    """``np.add.reduce`` and its kin, of lists too."""
+
+    def function(x: Any, *args: Any, **kwargs: Any) -> Any:
+        return answer_ufunc(ufunc, method, (x,), {**dict(zip(_METHODS[method], args, strict=False)), **kwargs})
+
+    return function
 
 
 @final
@@ -169,6 +182,11 @@ def _as_array(x: Any, dtype: Any = None, **kwargs: Any) -> Any:
     return _array(x, dtype, **{key: value for key, value in kwargs.items() if key == "order"})
 
 
+def _from_iterator(values: Any, dtype: Any = None, count: int = -1, **kwargs: Any) -> Any:
+    items = list(values)
+    return _array(items if count < 0 else items[:count], dtype, **kwargs)
+
+
 def _linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, **kwargs: Any) -> Any:
     if not holds_number((start, stop)):
         return _made(np.linspace)(start, stop, num, endpoint, **kwargs)
@@ -209,6 +227,7 @@ def _makers() -> dict[Any, Callable[..., Any]]:
         np.ascontiguousarray: _as_array,
         np.asfortranarray: _as_array,
         np.linspace: _linspace,
+        np.fromiter: _from_iterator,
         np.atleast_1d: _atleast(np.atleast_1d, 1),
         np.atleast_2d: _atleast(np.atleast_2d, 2),
     }

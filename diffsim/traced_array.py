@@ -201,6 +201,8 @@ def _call(ufunc: np.ufunc, inputs: Sequence[Any]) -> Any:
     if ufunc is np.divmod:
         return ops.floor_divide(*inputs), ops.remainder(*inputs)
     function = _further_ufuncs().get(ufunc) or numpy_bridge.function_of(ufunc)
+    if function is None and all(set(kind) <= {"O", "-", ">"} for kind in ufunc.types):
+        return ufunc(*inputs)  # a function of Python's that np.frompyfunc or np.vectorize calls for each element
     if function is None:
         raise TraceError(
             f"trace: numpy.{ufunc.__name__} cannot be traced: it has no row in diffsim's table. Use functions of "
@@ -432,6 +434,13 @@ def _cumulative(ufunc: np.ufunc) -> Callable[..., Any]:
     return function
 
 
+def _without_nan(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    largest = np.finfo(np.float64).max
+    out = ops.where(ops.equal(x, np.inf), largest if posinf is None else posinf, x)
+    out = ops.where(ops.equal(x, -np.inf), -largest if neginf is None else neginf, out)
+    return ops.where(ops.not_equal(x, x), nan, out)
+
+
 def _round(x: Any, decimals: int = 0, out: Any = None) -> Any:
     scale = 10.0**decimals
     return _rounded(x) if decimals == 0 else _rounded(x * scale) / scale
@@ -452,6 +461,8 @@ def _functions() -> dict[Any, Callable[..., Any]]:
         np.empty_like: _like(0.0),
         np.full_like: _full_like,
         np.where: _where,
+        np.nan_to_num: _without_nan,
+        np.ptp: lambda x, axis=None, **kwargs: array_ops.max(x, axis, **kwargs) - array_ops.min(x, axis, **kwargs),
         np.select: _select,
         np.piecewise: _piecewise,
         np.interp: _interp,

@@ -109,6 +109,10 @@ class Tracer(Operators):
         """A tracer is a scalar: ``()``."""
         return ()
 
+    def item(self) -> Tracer:
+        """The number itself, as of NumPy's scalars."""
+        return self
+
     def constant(self) -> Any:
         """The number, or None if it is not a constant."""
         return self._builder.nodes[self._index].value

@@ -117,7 +117,7 @@ class Scope(Slot):
             made = slot.build(value.get(name, ABSENT), swap)
             if made is not ABSENT:
                 twin[name] = made
-        swap.watch(lambda: dict(twin))
+        swap.watch(lambda: {name: x for name, x in twin.items() if not name.startswith("__")})
         return twin
 
     def settle(self, names: list[str]) -> Hashable:

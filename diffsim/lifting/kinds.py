@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import collections
 import datetime
 import decimal
 import enum
 import fractions
 import functools
+import inspect
 import operator
 import pathlib
 import re
@@ -17,12 +19,23 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CONSTANT", "UNCHANGING", "VALUES", "is_ours", "is_python", "is_trusted", "is_written", "made_of"]
+__all__ = [
+    "CONSTANT",
+    "CONTAINERS",
+    "UNCHANGING",
+    "VALUES",
+    "is_ours",
+    "is_python",
+    "is_trusted",
+    "is_written",
+    "made_of",
+]
 
 _OURS = {"diffsim", "integrators", "systems", "studies"}
 _TRUSTED = (
     _OURS | {"numpy", "scipy", "mpmath", "matplotlib", "tqdm", "llvmlite", "numba"} | set(sys.stdlib_module_names)
 )
+CONTAINERS = (list, tuple, dict, collections.OrderedDict, collections.defaultdict, collections.deque)
 CONSTANT = (int, bool, str, bytes, complex, type(None), type(Ellipsis), slice, range, np.integer, np.bool_, np.dtype)
 VALUES = (*CONSTANT, fractions.Fraction, decimal.Decimal, pathlib.PurePath, datetime.date, datetime.timedelta)
 UNCHANGING = (
@@ -74,7 +87,7 @@ def made_of(value: Any) -> tuple[Sequence[str], Callable[[Any], Any], Callable[.
     if isinstance(value, functools.cached_property):
         return ("",), lambda p: (p.func,), functools.cached_property
     for attribute in ("py_func", "__wrapped__"):  # numba's functions; functools.lru_cache's
-        inner = getattr(value, attribute, None)
+        inner = inspect.getattr_static(value, attribute, None)  # code of the object's is not run
         if isinstance(inner, types.FunctionType) and not isinstance(value, types.FunctionType):
             return ("",), _apart(attribute), lambda f: f
     return None

@@ -12,7 +12,7 @@ from diffsim import array_ops
 from diffsim.lifting.slot import Same, Slot, Swap
 from diffsim.number import Number, shape_of
 from diffsim.numpy_shim import shimmed
-from diffsim.traced_array import as_traced
+from diffsim.traced_array import as_plain, as_traced
 
 __all__ = ["LARGEST", "Array", "Constant", "Fixed", "Opaque", "Scalar", "Table", "is_whole", "kind_of"]
 
@@ -81,7 +81,7 @@ class Array(Slot):
                 twin = np.empty(self.size, dtype=object)
                 twin[:] = numbers
                 made = as_traced(twin.reshape(self.shape))
-                swap.watch(lambda: {f"{self.name}[{i}]": x for i, x in enumerate(made.flat)})
+                swap.watch(lambda: {f"{self.name}[{i}]": x for i, x in enumerate(made.flat)}, room=True)
             elif self.whole and all(x.__class__ is float for x in numbers) and numbers == value.ravel().tolist():
                 made = value
             else:
@@ -159,7 +159,14 @@ class Table(Slot):
         return bool(value == self.copy)
 
     def build(self, value: Any, swap: Swap) -> Any:
-        return as_traced(self.copy.copy()) if swap.traced else value
+        if not swap.traced:
+            return value
+        twin = self.copy.copy()
+        if isinstance(twin, np.ndarray):
+            twin = as_traced(twin)
+            before = self.copy.astype(twin.dtype)
+            swap.watch(lambda: {"a large array": None if np.array_equal(as_plain(twin), before) else twin})
+        return twin
 
     def settle(self, names: list[str]) -> Hashable:
         if isinstance(self.copy, np.ndarray):

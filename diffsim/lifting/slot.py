@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, final
 
 __all__ = ["ABSENT", "Again", "Same", "Shared", "Slot", "Swap", "bare"]
@@ -46,20 +46,23 @@ class Swap:
     def __init__(self, numbers: Sequence[Any], traced: bool) -> None:
         self.numbers, self.traced = numbers, traced
         self.twins: dict[int, Any] = {}
-        self._watched: list[tuple[Callable[[], Mapping[str, Any]], Mapping[str, Any]]] = []
+        self._watched: list[tuple[Callable[[], Mapping[str, Any]], Mapping[str, Any], bool]] = []
 
-    def watch(self, look: Callable[[], Mapping[str, Any]]) -> None:
-        """Remember what a twin holds now, by the names that a message would use."""
-        self._watched.append((look, look()))
+    def watch(self, look: Callable[[], Mapping[str, Any]], *, room: bool = False) -> None:
+        """Remember what a twin holds now, by the names that a message would use.
 
-    def changed(self) -> str | None:
-        """The name of something outside the function that it has changed."""
-        for look, before in self._watched:
+        `room` says that it is an array, in which a function may keep what it works with.
+        """
+        self._watched.append((look, look(), room))
+
+    def changes(self) -> Iterator[tuple[str, Any, Any, bool]]:
+        """What the function has changed outside itself: name, what it was, what it is, whether it is in an array."""
+        for look, before, room in self._watched:
             after = look()
             for name in {**before, **after}:
-                if after.get(name, ABSENT) is not before.get(name, ABSENT):
-                    return name
-        return None
+                old, new = before.get(name, ABSENT), after.get(name, ABSENT)
+                if old is not new:
+                    yield name, old, new, room
 
 
 class Slot(abc.ABC):

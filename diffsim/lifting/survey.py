@@ -13,7 +13,17 @@ from typing import Any, final
 import numpy as np
 
 from diffsim.lifting.code import Cell, Function, Group, Parts, Scope, contents
-from diffsim.lifting.kinds import CONSTANT, UNCHANGING, VALUES, is_ours, is_python, is_trusted, is_written, made_of
+from diffsim.lifting.kinds import (
+    CONSTANT,
+    CONTAINERS,
+    UNCHANGING,
+    VALUES,
+    is_ours,
+    is_python,
+    is_trusted,
+    is_written,
+    made_of,
+)
 from diffsim.lifting.leaves import LARGEST, Array, Constant, Fixed, Opaque, Scalar, Table, is_whole, kind_of
 from diffsim.lifting.objects import Class, Instance, Module, attributes
 from diffsim.lifting.slot import ABSENT, Again, Shared, Slot, Swap, bare
@@ -189,7 +199,7 @@ class _Walk:
             if is_trusted(value, self.home):
                 return Fixed(value)
             return self._shared(value, lambda: self._function(value))
-        if value.__class__ in (list, tuple, dict) or (isinstance(value, tuple) and hasattr(value, "_fields")):
+        if value.__class__ in CONTAINERS or (isinstance(value, tuple) and hasattr(value, "_fields")):
             return self._shared(value, lambda: self._group(value, name, whole))
         if value.__class__ in (set, frozenset):
             return Table(value) if value.__class__ is set else Constant(value)
@@ -223,7 +233,7 @@ class _Walk:
             if not all(isinstance(key, (*CONSTANT, float, enum.Enum)) for key in value):
                 return self._opaque()
             children = [self.visit(item, f"{name}[{key!r}]", whole) for key, item in value.items()]
-            return Group(dict, name, tuple(value), children)
+            return Group(type(value), name, tuple(value), children)
         fields = getattr(value, "_fields", None)
         labels = [f"[{i}]" for i in range(len(value))] if fields is None else [f".{field}" for field in fields]
         children = [self.visit(item, name + label, whole) for label, item in zip(labels, value, strict=True)]

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import math
 import types
-from collections import namedtuple
+from collections import OrderedDict, deque, namedtuple
 from collections.abc import Callable
 from math import sin as sine_of_math
 from typing import Any, ClassVar
@@ -26,6 +26,8 @@ from diffsim.derivatives import grad
 from diffsim.dual import dual
 from diffsim.errors import TraceError
 from diffsim.graph import Graph
+from diffsim.nn import MLP
+from diffsim.number import raw
 from diffsim.value import Value
 from systems import Lorenz63, System
 
@@ -47,6 +49,11 @@ def traced(captured: Captured, n: int = 2, column: bool = False) -> tuple[Captur
         except WholeNumberNeeded as needed:
             captured = needed.captured
     raise AssertionError("trace_flow asks again and again")
+
+
+def floats(x: Any) -> np.ndarray:
+    """Numbers of any kind as plain ones."""
+    return np.array([float(raw(v)) for v in x])
 
 
 def evaluated(fun: Any, args: tuple[Any, ...] = (), y: Any = Y) -> np.ndarray:
@@ -365,6 +372,9 @@ ROUTES: dict[str, tuple[Callable[[float], Any], str]] = {
     "dict": (_set_table, "TABLE['k']"),
     "array in a global": (_set_matrix, "MATRIX[1, 0]"),
     "module": (_set_module, "physics.rate"),
+    "ordered dict": (lambda p: _closure_over(OrderedDict(k=p), lambda o, y: o["k"] * y), "held['k']"),
+    "deque": (lambda p: _closure_over(deque([1.0, p]), lambda o, y: o[1] * y), "held[1]"),
+    "network": (lambda p: _closure_over(_network(p), lambda o, y: o([y[0], y[1]])), "held.layers[0].neurons[0].b"),
     "namespace": (lambda p: _closure_over(types.SimpleNamespace(p=p), lambda o, y: o.p * y), "held.p"),
     "dataclass": (lambda p: _closure_over(Settings(p), lambda o, y: o.p * y), "held.p"),
     "bound method": (lambda p: Plain(p).rhs, "self.p"),
@@ -393,6 +403,14 @@ ROUTES: dict[str, tuple[Callable[[float], Any], str]] = {
 }
 
 
+def _network(p: float) -> MLP:
+    network = MLP(2, [2])
+    for i, parameter in enumerate(network.parameters()):
+        parameter.data = 0.5 - 0.1 * i
+    network.layers[0].neurons[0].b.data = p
+    return network
+
+
 def _closure_over(held: Any, use: Callable[[Any, Any], Any]) -> Any:
     return lambda t, y: use(held, y)
 
@@ -410,14 +428,15 @@ def test_number_is_an_input_of_the_graph_and_has_its_derivative(route: str) -> N
     captured, graph = traced(capture(fun, args))
     assert name in captured.names
     j = captured.names.index(name)
-    assert captured.values[j] == pytest.approx(p, rel=1e-7)
+    values = floats(captured.values)
+    assert values[j] == pytest.approx(p, rel=1e-7)
     assert [node.name for node in graph.nodes[: 3 + len(captured.names)]] == ["t", "y[0]", "y[1]", *captured.names]
-    np.testing.assert_allclose(graph(T, Y, np.array(captured.values)), fun(T, Y.copy(), *args), rtol=1e-12)
-    derivative = graph.jacobian(2)(T, Y, np.array(captured.values))[:, j]
+    np.testing.assert_allclose(graph(T, Y, values), floats(fun(T, Y.copy(), *args)), rtol=1e-12)
+    derivative = graph.jacobian(2)(T, Y, values)[:, j]
     ends = []
     for moved in (p + h, p - h):
         fun, args = _made(make, moved)
-        ends.append(np.array(fun(T, Y.copy(), *args)))
+        ends.append(floats(fun(T, Y.copy(), *args)))
     difference = (ends[0] - ends[1]) / (2.0 * h)
     assert np.abs(difference).max() > 0.1
     np.testing.assert_allclose(derivative, difference, rtol=2e-2 if route == "single precision" else 1e-6, atol=1e-8)
@@ -433,8 +452,8 @@ def test_next_capture_sees_the_new_number_with_the_same_key(route: str) -> None:
     if route not in ("default of a class made inside",):  # each call makes another class
         assert second.key == first.key is not None
         assert hash(second.key) == hash(first.key)
-    assert second.values[second.names.index(name)] == -0.75
-    np.testing.assert_allclose(graph(T, Y, np.array(second.values)), fun(T, Y.copy(), *args), rtol=1e-12)
+    assert raw(second.values[second.names.index(name)]) == -0.75
+    np.testing.assert_allclose(graph(T, Y, floats(second.values)), floats(fun(T, Y.copy(), *args)), rtol=1e-12)
 
 
 @pytest.mark.parametrize("route", sorted(set(ROUTES) - {"default of a class made inside"}))
@@ -810,8 +829,17 @@ NUMPY: dict[str, Callable[[Any, Any], Any]] = {
     "matrix power": lambda t, y: np.linalg.matrix_power(np.diag(y), 2) @ y + np.linalg.multi_dot([A, A, y]),
     "isinstance": lambda t, y: y if isinstance(y, np.ndarray) and np.ndim(y) == 1 and np.size(y) == len(y) else -y,
     "table": lambda t, y: ops.where(ops.greater(y, 0.0), ops.sin(y), y) + ops.tanh(y[0]),
+    "solve of five": lambda t, y: np.linalg.solve(np.eye(6) * 0.1 + np.outer(*_six(y)), np.tile(y, 2))[::2],
+    "inverse of five": lambda t, y: (np.linalg.inv(np.diag(_six(y)[0], 0)[::-1] + np.ones((6, 6))) @ _six(y)[1])[:3],
+    "nan": lambda t, y: np.nan_to_num(np.log(y), nan=2.0) + np.ptp(y) + np.nan_to_num(y / 0.0, posinf=1.0, neginf=3.0),
+    "functions of lists": lambda t, y: np.maximum.reduce([y, np.zeros(3)]) + np.fromiter((2 * v for v in y), float),
+    "vectorize": lambda t, y: np.vectorize(lambda v: v * 2.0)(y) + y[0].item() + y.item(1),
     "scalar of the table": lambda t, y: np.where(ops.sin(y[0]) * y > 0, y, 0.0),
 }
+
+
+def _six(y: Any) -> tuple[Any, Any]:
+    return np.concatenate([y, 1.5 - y]), np.concatenate([y * y, [0.3, -2.0], y[:1]])
 
 
 def _added_at(y: Any) -> Any:
@@ -1037,6 +1065,34 @@ def test_function_that_counts_its_calls_is_detected() -> None:
         with pytest.raises(TraceError, match="outlives the call"):
             trace_flow(capture(fun), 2)
     assert (calls, record, total, COUNT) == ([0], {}, 0, 0)
+
+
+def test_array_that_is_filled_anew_each_time_is_room_to_work_in() -> None:
+    out, work = np.zeros(2), np.ones(2)
+
+    def f(t: Any, y: Any) -> Any:
+        np.multiply(y, 2.0, out=work)
+        out[0], out[1] = work[1], -work[0]
+        return out
+
+    np.testing.assert_allclose(evaluated(f), [2.0 * Y[1], -2.0 * Y[0]])
+    assert (out.tolist(), work.tolist()) == ([0.0, 0.0], [1.0, 1.0])
+
+
+def test_array_that_carries_something_to_the_next_call_is_detected() -> None:
+    held, calls = np.zeros(2), np.zeros(1)
+
+    def adds_up(t: Any, y: Any) -> Any:
+        held[:] += y
+        return held
+
+    def counts(t: Any, y: Any) -> Any:
+        calls[0] += 1.0
+        return y
+
+    for fun in (adds_up, counts):
+        with pytest.raises(TraceError, match="outlives the call"):
+            trace_flow(capture(fun), 2)
 
 
 def _counts_in_a_global(t: Any, y: Any) -> Any:
