@@ -1,4 +1,4 @@
-"""Numbers that a right-hand side brings along are run-time inputs: a new number needs no new code, and always counts."""
+"""Numbers that a right-hand side brings along are run-time inputs: another one needs no other code, and counts."""
 
 from __future__ import annotations
 
