@@ -13,6 +13,7 @@ import numpy as np
 
 from diffsim import array_ops
 from diffsim.capture import Captured, capture
+from diffsim.compiler import engine
 from diffsim.errors import ArgumentError, InterpretedWarning, KindError, RunError, TraceError, must, shown
 from diffsim.function_form import UNFIT, Form, Given, input_labels, take_apart, trace_form
 from diffsim.graph import Graph
@@ -228,9 +229,7 @@ class CompiledFunction:
     @property
     def assembly(self) -> str:
         """The machine code of a single call, as text."""
-        from diffsim.compiler.engine import compile_text
-
-        return compile_text(self.llvm_ir, assembly=True).decode()
+        return engine.compile_text(self.llvm_ir, assembly=True).decode()
 
     @property
     def _latest(self) -> Form:
@@ -316,8 +315,6 @@ def _positional(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
 
 
 def _can_compile() -> bool:
-    from diffsim.compiler import engine
-
     if engine.available():
         return True
     _tell_once()

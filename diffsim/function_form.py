@@ -14,6 +14,7 @@ import numpy as np
 
 from diffsim import array_ops
 from diffsim.capture import Captured, explained
+from diffsim.compiler.lowering import has_machine_rule
 from diffsim.errors import KindError, TraceError, shown
 from diffsim.graph import Graph, record
 from diffsim.number import AnyNumber, Number, new_level, raw, shape_of
@@ -321,7 +322,7 @@ def _check(captured: Captured, graph: Graph, again: Graph, culprit: Callable[[],
                 f"{head} cannot be traced: it uses {shown(node.value)}, which could not be followed to where it comes "
                 "from. Pass it as an argument."
             )
-        if node.row is not None and not _has_machine_rule(node.row):
+        if node.row is not None and not has_machine_rule(node.row.name):
             raise culprit()
     if graph.n_operations > LARGEST:
         raise TraceError(
@@ -330,17 +331,11 @@ def _check(captured: Captured, graph: Graph, again: Graph, culprit: Callable[[],
         )
 
 
-def _has_machine_rule(row: Primitive) -> bool:
-    from diffsim.compiler.lowering import has_machine_rule
-
-    return has_machine_rule(row.name)
-
-
 class _Strict(Builder):
     """A graph in which what cannot be compiled is refused on the spot, so that the traceback shows the line."""
 
     def apply(self, row: Primitive, operands: Sequence[Tracer]) -> AnyNumber:
-        if not _has_machine_rule(row):
+        if not has_machine_rule(row.name):
             raise TraceError(f"{row.name!r} has no machine rule, so this function cannot be compiled")
         return super().apply(row, operands)
 

@@ -22,7 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim import array_ops, derivatives
+from diffsim.compiler.function_code import FunctionCode
+from diffsim.compiler.kernel import Call, address
 from diffsim.graph import Graph, trace
+from diffsim.linearise import tangent_graph, vjp_graph
 from diffsim.number import AnyNumber, Number, Params, shape_of
 from diffsim.primitive import Structural, bind
 from diffsim.strength import strengthen
@@ -40,9 +43,6 @@ _WORTH_REDUCING = 20_000
 
 PERF: both take 0.2 ms an operation, more than LLVM.
 """
-_SLICE = 4e6  # operations between looks at Ctrl-C: some milliseconds
-_WORTH_A_THREAD = 2e6  # operations
-
 Shape = tuple[int, ...]
 
 
@@ -114,7 +114,6 @@ class Routine:
 
     def tangent(self, active: tuple[int, ...]) -> Routine:
         """Return the routine of the tangent in one direction, of the arguments and the tangents of the active ones."""
-        from diffsim.linearise import tangent_graph
 
         def make() -> Routine:
             moved = self.positions(active)
@@ -129,7 +128,6 @@ class Routine:
 
     def cotangent(self, active: tuple[int, ...]) -> Routine:
         """Return the routine of the active arguments' cotangents, in one vector; of the arguments and a cotangent."""
-        from diffsim.linearise import vjp_graph
 
         def make() -> Routine:
             moved = self.positions(active)
@@ -182,16 +180,14 @@ class Routine:
     # --- machine code ------------------------------------------------------------------------------------------------
 
     @functools.cached_property
-    def single(self) -> Code:
+    def single(self) -> FunctionCode:
         """The code for one set of arguments."""
-        return Code(self, 1)
+        return FunctionCode(self.quick, self.outputs, self.dtype, 1)
 
     @functools.cached_property
-    def wide(self) -> Code:
+    def wide(self) -> FunctionCode:
         """The code for as many as a register holds."""
-        from diffsim.compiler import engine
-
-        return Code(self, engine.host().shape(bits=self.dtype.itemsize * 8).lanes)
+        return FunctionCode(self.quick, self.outputs, self.dtype)
 
     def borrow(self) -> Desk:
         """Return buffers that nobody else uses; give them back to `give_back`."""
@@ -226,35 +222,8 @@ class Routine:
         return out.reshape(*self.shape, m)
 
     def _lanes(self, args: Sequence[Any], m: int, threads: int | None) -> NDArray[Any]:
-        from diffsim.compiler.kernel import Call, address, n_threads, run_blocks
-
-        out = np.empty((len(self.outputs), m), dtype=self.dtype)
         code = self.wide if m >= self.wide.lanes else self.single
-        rows: list[NDArray[Any]] = []
-        for x, shape in zip(args, self.shapes, strict=True):
-            width = m if x.ndim == len(shape) + 1 else code.lanes
-            full = x if x.ndim == len(shape) + 1 else np.broadcast_to(x[..., None], (*shape, width))
-            rows.extend(np.ascontiguousarray(full, dtype=self.dtype).reshape(math.prod(shape), width))
-        size = self.dtype.itemsize
-        inputs = np.array([address(row) for row in rows], dtype=np.uint64)
-        shared = [x.ndim == len(s) for x, s in zip(args, self.shapes, strict=True)]
-        per_input = [
-            0 if s else size for s, shape in zip(shared, self.shapes, strict=True) for _ in range(math.prod(shape))
-        ]
-        steps = np.array(per_input, dtype=np.int64)
-        n_blocks = -(-m // code.lanes)
-        slice_ = max(1, int(_SLICE / max(code.n_operations * code.lanes, 1)))
-
-        def work(first: int, count: int) -> Any:
-            room = np.empty(max(code.n_work, 1) * code.lanes, dtype=self.dtype)
-            call = Call([*map(address, (inputs, steps, out, room))], [m * size, max(m - code.lanes, 0)], [])
-            for at in range(first, first + count, slice_):
-                code.kernel(call, at, min(slice_, first + count - at))
-                yield 1.0
-
-        workers = 1 if code.n_operations * m < _WORTH_A_THREAD else n_threads(threads)
-        run_blocks(work, n_blocks, max(1, -(-n_blocks // (4 * workers))), workers)
-        return out
+        return code.run(args, self.shapes, m, threads)
 
 
 def derived(
@@ -291,30 +260,6 @@ def _outputs(graph: Graph) -> tuple[int, ...]:
 
 
 @final
-class Code:
-    """A routine's machine code for a number of lanes.
-
-    Attributes
-    ----------
-    kernel : Kernel
-    lanes : int
-    n_work : int
-        Registers that are passed on between its parts.
-    n_operations : int
-    """
-
-    def __init__(self, routine: Routine, lanes: int) -> None:
-        from diffsim.compiler import engine
-        from diffsim.compiler.function_kernel import FunctionKernel
-        from diffsim.compiler.kernel import Kernel
-
-        shape = engine.host().shape(lanes, routine.dtype.itemsize * 8)
-        made = FunctionKernel(routine.quick, routine.outputs, shape)
-        self.kernel, self.lanes, self.n_work = Kernel(made.text), lanes, made.n_work
-        self.n_operations = routine.quick.n_operations
-
-
-@final
 class Desk:
     """Buffers for one call at a time.
 
@@ -328,8 +273,6 @@ class Desk:
     """
 
     def __init__(self, routine: Routine) -> None:
-        from diffsim.compiler.kernel import Call, address
-
         code, size = routine.single, routine.dtype.itemsize
         self.inputs = np.zeros(routine.starts[-1], dtype=routine.dtype)
         self.results = np.zeros(len(routine.outputs), dtype=routine.dtype)

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from diffsim import ops
 from diffsim.compiler import engine
+from diffsim.compiler.function_code import FunctionCode
 from diffsim.compiler.lowering import has_machine_rule
 from diffsim.derivatives import grad
 from diffsim.graph import Graph, trace
 from diffsim.primitive import TABLE, Elementwise, Select
-from diffsim.routine import Code, Routine
+from diffsim.routine import Routine
 from diffsim.testing import expressions
 
 pytestmark = pytest.mark.skipif(not engine.available(), reason="there is no compiler")
@@ -74,7 +75,7 @@ def same_bits(a: NDArray[Any], b: NDArray[Any]) -> bool:
 
 def with_lanes(routine: Routine, lanes: int) -> Routine:
     made = Routine(routine.quick, routine.shapes, routine.shape, routine.dtype)
-    made.__dict__["wide"] = Code(made, lanes)
+    made.__dict__["wide"] = FunctionCode(made.quick, made.outputs, made.dtype, lanes)
     made.__dict__["single"] = routine.single
     return made
 
