@@ -23,10 +23,11 @@ from typing import Any, final
 
 import numpy as np
 
+from diffsim import array_ops
 from diffsim.errors import DiffsimError, TraceError, shown
 from diffsim.graph import Graph, record
 from diffsim.lifting import Plan, Swap, survey
-from diffsim.number import Number
+from diffsim.number import Number, raw
 from diffsim.protocols import is_system
 from diffsim.traced_array import as_plain, as_traced, holds_number
 from diffsim.tracer import Tracer
@@ -240,7 +241,14 @@ def capture(fun: Any, args: Sequence[Any] = ()) -> Captured:
 # --- tracing ---------------------------------------------------------------------------------------------------------
 
 
-def trace_flow(captured: Captured, n: int, *, column: bool = False, what: str = "the right-hand side") -> Graph:
+def trace_flow(
+    captured: Captured,
+    n: int,
+    *,
+    column: bool = False,
+    what: str = "the right-hand side",
+    at: tuple[float, Any] | None = None,
+) -> Graph:
     """Record ``fun(t, y, *args)`` as a graph.
 
     Parameters
@@ -252,6 +260,9 @@ def trace_flow(captured: Captured, n: int, *, column: bool = False, what: str = 
         Whether `fun` is called with ``y`` of shape (n, 1), as SciPy does for ``vectorized=True``; else it is (n,).
     what : str
         What messages call it.
+    at : (t, y), optional
+        A time and a state at which the graph is compared with the function itself: a function may tell a traced
+        number from a float in ways that nobody sees (``type(y[0]) is ...``, an exception that it catches).
 
     Returns
     -------
@@ -288,7 +299,15 @@ def trace_flow(captured: Captured, n: int, *, column: bool = False, what: str = 
             f"{captured.label}: {what} cannot be traced: it is impure or random, for two traces of it differ. "
             "Draw random numbers beforehand and pass them as arguments."
         )
-    for node in first.nodes:
+    _check_constants(captured, first, what)
+    if at is not None:
+        _check_value(captured, first, at, column, what)
+    return first
+
+
+def _check_constants(captured: Captured, graph: Graph, what: str) -> None:
+    """Raise unless all constants of the graph are plain real numbers."""
+    for node in graph.nodes:
         if isinstance(node.value, complex):
             raise TraceError(
                 f"{captured.label}: {what} cannot be traced: it uses complex numbers. Split them into real and "
@@ -299,7 +318,24 @@ def trace_flow(captured: Captured, n: int, *, column: bool = False, what: str = 
                 f"{captured.label}: {what} cannot be traced: it uses {shown(node.value)}, which could not be followed "
                 "to where it comes from. Pass it in args."
             )
-    return first
+
+
+def _check_value(captured: Captured, graph: Graph, at: tuple[float, Any], column: bool, what: str) -> None:
+    """Raise unless the graph and the function agree at a state."""
+    t, y = at[0], np.array(at[1], dtype=np.float64)
+    numbers = np.array([float(raw(x)) for x in captured.values])
+    with np.errstate(all="ignore"):
+        found = captured._fun(t, y[:, None].copy() if column else y.copy(), *captured._args)
+        want = np.array([float(raw(x)) for x in np.asarray(array_ops.array(raw(found)), dtype=object).ravel()])
+        got = np.asarray(graph(t, y, numbers), dtype=np.float64)
+    finite = np.isfinite(want)
+    scale = np.max(np.abs(want[finite]), initial=0.0)
+    if not np.allclose(got[finite], want[finite], rtol=1e-6, atol=1e-6 * scale):
+        raise TraceError(
+            f"{captured.label}: {what} cannot be traced: with traced numbers it computes something else than with "
+            f"floats; at t={t!r} it gives {shown(want.tolist())} and its graph {shown(got.tolist())}. "
+            "Does it ask for types, or catch exceptions?"
+        )
 
 
 def _listing(graph: Graph) -> list[Any]:

@@ -194,6 +194,8 @@ def record(
         builder.wholes = wholes
         traced = [_inputs(builder, names, shape.shape) for names, shape in zip(names, leaves(form), strict=True)]
         out = f(*rebuild(form, iter(traced)))
+    if builder.refused is not None:
+        raise builder.refused
     result = tree_map(lambda y: _indices(builder, y), out)
     return _pruned(builder.nodes, form, result)
 

@@ -84,9 +84,9 @@ class _MathFunction:
             name = self.__name__
             other = _NUMPY_NAMES.get(name, name)
             mend = f"Use numpy.{other} instead." if hasattr(np, other) else "Use numpy's or diffsim's functions."
-            error = TraceError(f"trace: {self._real.__module__}.{name} takes plain numbers, not traced ones. {mend}")
-            error.origins = frozenset().union(*(x.origins() for x in args if isinstance(x, Tracer)))
-            raise error
+            message = f"trace: {self._real.__module__}.{name} takes plain numbers, not traced ones. {mend}"
+            given = [x for x in args if isinstance(x, Tracer)]
+            raise given[0].refusal(message) if given else TraceError(message)
         return self._real(*args)
 
 

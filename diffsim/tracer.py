@@ -41,6 +41,7 @@ class Builder:
         self.nodes: list[Node] = []
         self._known: dict[Any, int] = {}
         self.wholes: frozenset[str] = frozenset()  # names of inputs that stand for whole numbers
+        self.refused: TraceError | None = None  # what a tracer has raised, even if the function went on
         self.masked: set[int] = set()  # nodes made from a cotangent that `where` sets to 0 on the branch not taken
         self.infinite: set[int] = set()  # nodes made with a singular row, or from an infinity
 
@@ -210,19 +211,22 @@ class Tracer(Operators):
         if origins and origins <= self._builder.wholes:
             self._refuse(wanted)
 
+    def refusal(self, message: str) -> TraceError:
+        """The error to raise; the trace fails even if the function under trace catches it."""
+        error = TraceError(message)
+        error.origins = self.origins()
+        self._builder.refused = self._builder.refused or error
+        return error
+
     def __bool__(self) -> bool:
-        error = TraceError(
+        raise self.refusal(
             "trace: a branch or loop on a traced number would freeze one branch. Use diffsim.where(condition, a, b), "
             "join conditions with & | ~, compare whole arrays with diffsim.greater(x, 0) and its kin (NumPy's x > 0 "
             "asks for plain truth values)."
         )
-        error.origins = self.origins()
-        raise error
 
     def _refuse(self, wanted: str) -> NoReturn:
-        error = TraceError(f"trace: {wanted} of a traced number has no value yet. Use numpy's or diffsim's functions.")
-        error.origins = self.origins()
-        raise error
+        raise self.refusal(f"trace: {wanted} of a traced number has no value yet. Use numpy's or diffsim's functions.")
 
     def __repr__(self) -> str:
         return f"<tracer v{self._index}>"

@@ -1034,6 +1034,28 @@ def test_refusal_of_a_missing_return_and_of_a_wrong_shape() -> None:
         trace_flow(capture(lambda t, y: 1j * y), 2)
 
 
+def test_refusal_that_the_function_catches_is_a_refusal_all_the_same() -> None:
+    def f(t: Any, y: Any) -> Any:
+        try:
+            return y if y[0] > 0 else -y
+        except TypeError:
+            return y
+
+    with pytest.raises(TraceError, match="branch or loop"):
+        trace_flow(capture(f), 2)
+
+
+def test_function_that_tells_traced_numbers_from_floats_is_found_out_at_a_state() -> None:
+    def f(t: Any, y: Any) -> Any:
+        return 2.0 * y if type(y[0]) is np.float64 else y
+
+    trace_flow(capture(f), 2)
+    with pytest.raises(TraceError, match="something else than with floats"):
+        trace_flow(capture(f), 2, at=(T, Y))
+    for fun in (_closure(2.0), lambda t, y: [np.inf, y[0]], lambda t, y: y / 0.0):
+        trace_flow(capture(fun), 2, at=(T, Y))
+
+
 def _random(t: Any, y: Any) -> Any:
     return y * np.random.default_rng().normal()
 
