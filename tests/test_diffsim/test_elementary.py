@@ -425,6 +425,12 @@ def test_even_functions_are_even_to_the_last_bit(name: str) -> None:
     assert same_bits(f(-x), f(x))
 
 
+@pytest.mark.parametrize("name", ["sin", "cos", "tanh", "erf", "sigmoid"])
+def test_results_stay_within_one(name: str) -> None:
+    x = points_of(name, 40_000)
+    assert np.max(np.abs(compiled(name, widest())(x))) <= 1.0
+
+
 @pytest.mark.parametrize("name", ["exp2", "log2", "log10", "cbrt", "power", "hypot"])
 def test_whole_results_are_exact(name: str) -> None:
     k = np.arange(-20.0, 21.0)

@@ -4,6 +4,24 @@ Every function is an internal function of the module, ``<8 x double> @ds.sin.v8f
 the same bits whatever the width and whatever its neighbours hold.  Rare arguments are served by a separate slow
 function, and only their lanes take its result.  A module that holds these functions must define the metadata ``!0``
 (`Emitter.rarely`).
+
+The C library is asked, lane by lane, in two rare cases alone: ``power`` where the base or the result is not a normal
+number (``pow``), ``remainder`` where the quotient is above 2**52 or the processor has no fma (``fmod``).
+
+Largest error seen at about 40 million points for each function, over all doubles and with and without fma, in units in
+the last place of the exact result.  Promised, and tested, are 1 for sin, cos, exp and log, 2 for the others.
+
+=========  =====  =========  =====  =========  =====  =========  =====
+function   error  function   error  function   error  function   error
+=========  =====  =========  =====  =========  =====  =========  =====
+sin, cos    0.93  log         0.85  tanh        1.00  atan        1.43
+tan         1.23  log2        0.75  asinh       1.20  atan2       1.51
+exp         0.92  log10       0.69  acosh       0.84  erf         1.33
+exp2        0.91  log1p       0.82  atanh       1.00  sigmoid     1.47
+expm1       1.27  sinh        1.38  asin        1.15  softplus    1.61
+cbrt        0.50  cosh        1.32  acos        1.10  hypot       1.19
+power       0.90  remainder   0
+=========  =====  =========  =====  =========  =====  =========  =====
 """
 
 from __future__ import annotations
@@ -26,6 +44,9 @@ FUNCTIONS: MappingProxyType[str, tuple[int, int]] = MappingProxyType(
     {name: (row.arity, row.n_results) for name, row in _ROWS.items() if not row.slow}
 )
 """The functions there are: name to number of arguments and of results."""
+
+# PERF: `optnone` brings the slow way of sincos from 24 to 9 of some 30 ms of compilation; it still runs at 4 ns a number.
+_SLOW = "noinline cold nounwind optnone"
 
 
 def definitions(names: Iterable[str], shape: Shape, inline: bool = True) -> tuple[str, set[str]]:
@@ -77,7 +98,7 @@ def _define(name: str, shape: Shape, fast: str, texts: dict[str, str], used: set
     b = Emitter(shape)
     parameters = ["%x", "%y"][: row.arity]
     results = row.body(b, *parameters)
-    attributes = "noinline cold nounwind" if row.slow else fast
+    attributes = _SLOW if row.slow else fast
     texts[name] = b.define(symbol(name, shape), parameters, results, attributes)
     used |= b.used
 
