@@ -11,6 +11,7 @@ Loops keep the structure of the graph: no sum is reordered.  What occurs only on
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim.graph import Graph
+from diffsim.strength import strengthen
 from diffsim.tracer import Node
 from diffsim.tree import leaves
 
@@ -32,6 +34,8 @@ SHORTEST_RUN = 8
 
 _MOST_RUNS = 8  # kinds of progressions in one loop; the rest is read through tables
 _LARGEST_CONE = 200  # operations of a template; larger expressions are cut
+_OF_A_CALL = 30  # operations of a function of the library
+_ARITHMETIC = ("add", "subtract", "multiply", "divide", "negative", "square", "sqrt", "where")
 _CHEAP = frozenset({"add", "subtract", "multiply", "negative", "square"})
 
 
@@ -105,6 +109,18 @@ class Loop:
         return tuple(i for i, node in enumerate(self.graph.nodes) if node.row is None and node.value is None)
 
     @functools.cached_property
+    def shared(self) -> tuple[int, ...]:
+        """The reads that are the same place for all of several members."""
+        if self.count == 1:
+            return ()
+        return tuple(k for k, read in enumerate(self.reads) if (read.index == read.index[0]).all())
+
+    def reduced(self) -> Loop:
+        """Return the same loop for machine code: fewer and cheaper operations, a few units in the last place apart."""
+        graph = strengthen(self.graph, fixed=[self.inputs[k] for k in self.shared])
+        return dataclasses.replace(self, graph=graph)
+
+    @functools.cached_property
     def runs(self) -> tuple[Run, ...]:
         """Progressions of at least `SHORTEST_RUN` members, in the order of the members as far as may be."""
         return self._split[0]
@@ -140,8 +156,10 @@ class Loop:
 
     @property
     def n_written(self) -> int:
-        """Operations in the loop's code."""
-        return (self.graph.n_operations + 1) * (len(self.runs) + bool(len(self.rest)))
+        """Operations in the loop's code; a function of the library counts as many."""
+        names = self.graph.count()
+        calls = names.total() - sum(names[name] for name in _ARITHMETIC)
+        return (names.total() + _OF_A_CALL * calls + 1) * (2 * len(self.runs) + bool(len(self.rest)))
 
 
 def _progressions(places: Indices) -> list[tuple[int, int]]:

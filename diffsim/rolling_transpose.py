@@ -300,7 +300,8 @@ class _Transposer:
             computed |= {(number, m): (_PLUS, place) for m, place in zip(distinct, places.tolist(), strict=True)}
         made = [(sorted((computed.get(term, term) for term in found), key=_sign), place) for found, place in sums]
         while any(len(found) > _MOST_TERMS for found, _ in made):
-            parts, shorter = [], []
+            parts: list[tuple[list[tuple[int, int]], int]] = []
+            shorter: list[tuple[list[tuple[int, int]], int]] = []
             for found, place in made:
                 pieces = [found[i : i + _MOST_TERMS] for i in range(0, len(found), _MOST_TERMS)]
                 if len(pieces) > 1:

@@ -82,12 +82,15 @@ class Emitter:
         The instructions so far.
     used : set of str
         Declarations that the module needs, as text.
+    at_latches : str
+        Metadata at the end of each loop: what LLVM may not do to it, say.
     """
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self.lines: list[str] = []
         self.used: set[str] = set()
+        self.at_latches = ""
         self._number = itertools.count()
 
     def of_scalars(self) -> Emitter:
@@ -324,7 +327,7 @@ class Emitter:
         self.lines += [f"br i1 {inside}, label %body{k}, label %done{k}", f"body{k}:"]
         yield index
         self.lines += [f"br label %latch{k}", f"latch{k}:", f"%next{k} = add i64 {index}, 1"]
-        self.lines += [f"br label %loop{k}", f"done{k}:"]
+        self.lines += [f"br label %loop{k}{self.at_latches}", f"done{k}:"]
 
     @contextmanager
     def when(self, condition: Value) -> Iterator[None]:

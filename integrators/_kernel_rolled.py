@@ -1,0 +1,452 @@
+"""The forward kernel of a large program: loops over components instead of straight-line code.
+
+The right-hand side is rolled (`diffsim.rolling`), and each of its results goes into the rows of the scheme in the loop
+that computes it.  For a single trajectory the lanes of a register are components that lie side by side; for many, each
+lane is a trajectory.  Called as the other kernels are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, final
+
+from diffsim.compiler.emitter import Emitter, Shape, Value, hexadecimal
+from diffsim.compiler.loops import Cursor, Finish, LoopWriter, Place, constants_text
+from diffsim.compiler.lowering import elementary_functions, library_functions, module_text
+from diffsim.graph import Graph
+from diffsim.rolling import Loop, Rolled, roll
+from integrators._kernel_forward import (
+    COUNTS,
+    DELTAS,
+    FAILED,
+    H_LAST,
+    K_FIRST,
+    K_LAST,
+    KINDS,
+    N_ENTRIES,
+    OUT,
+    PARAMETERS,
+    SNAPSHOT,
+    SOUND,
+    STATE,
+    STORE,
+    STRIDE,
+    T0,
+    H,
+)
+from integrators._kernel_frame import NUMBER, SIGNATURE
+from integrators._plan import ASIDE, SAVE
+from integrators._program import Program
+
+__all__: list[str] = []
+
+_INLINED = 120
+"""Operations of a stage that are written out for every stage; more become functions that each stage calls."""
+
+_LARGEST_PART = 500
+"""Operations of such a function, about."""
+
+_CALLS_INLINED = 40
+"""Calls of elementary functions that are written out in their place."""
+
+
+# PERF: unrolling by LLVM doubles the time of compilation and gains nothing: the loops wait for memory
+_AT_LATCHES = ", !llvm.loop !1"
+_ROLLED = '!1 = distinct !{!1, !2}\n!2 = !{!"llvm.loop.unroll.disable"}'
+
+
+class Block(NamedTuple):
+    """What the machine asks of a kernel's frame.
+
+    Attributes
+    ----------
+    block : int
+        Trajectories of a block.
+    """
+
+    block: int
+
+
+SMALLEST = 120
+"""Operations of a right-hand side that are worth loops; below, a step is straight-line code."""
+
+
+@functools.lru_cache(maxsize=1024)
+def is_large(program: Program) -> bool:
+    """Whether a program is written as loops."""
+    return program.graph.n_operations >= SMALLEST
+
+
+@functools.lru_cache(maxsize=64)
+def as_loops(program: Program) -> Rolled:
+    """Return the program's graph as loops; made once."""
+    leading = {"time": 1} if program.scheme is not None else {"time": 1, "step": 1}
+    sizes = leading | {"state": program.n, "parameter": program.n_parameters}
+    return roll(program.graph, sizes, ["parameter"])
+
+
+@functools.lru_cache(maxsize=64)
+def rolled(program: Program) -> Rolled:
+    """Return the same with templates reduced in strength, for machine code; made once."""
+    plain = as_loops(program)
+    held, loops = (tuple(loop.reduced() for loop in loops) for loops in (plain.held, plain.loops))
+    return dataclasses.replace(plain, held=held, loops=loops)
+
+
+@final
+class Room:
+    """A kernel made of loops, while it is written: its arrays, its functions, its text.
+
+    Parameters
+    ----------
+    shape : Shape
+    along : bool
+        Whether lanes are components of one trajectory.
+    """
+
+    def __init__(self, shape: Shape, along: bool) -> None:
+        self.shape, self.along = shape, along
+        self.b = self._emitter()
+        self.writer = LoopWriter(self.b, along)
+        self.number = NUMBER if along else NUMBER * shape.lanes
+        self.graphs: list[Graph] = []
+        self._bytes = 0
+        self._arrays: list[str] = []
+        self._functions: list[str] = []
+        self._known: dict[tuple[int, ...], list[str]] = {}
+
+    def _emitter(self) -> Emitter:
+        b = Emitter(self.shape)
+        b.at_latches = _AT_LATCHES
+        return b
+
+    @property
+    def block(self) -> int:
+        """Trajectories of a block."""
+        return 1 if self.along else self.shape.lanes
+
+    def array(self, n: int) -> Place:
+        """Set an array of n numbers aside."""
+        name = f"%array{len(self._arrays)}"
+        self._arrays.append(f"{name} = getelementptr i8, ptr %work, i64 {self._bytes}")
+        size = -(-max(n, 1) * self.number // 64) * 64
+        # PERF: arrays a multiple of 4096 bytes apart get in each other's way in the first-level cache
+        self._bytes += size + (320 if size % 4096 < 256 else 64)
+        return Place(name, self.number)
+
+    def constants(self, rolled: Rolled) -> dict[str, Place]:
+        """Return the place of the constants of loops, if there are any."""
+        if not len(rolled.constants):
+            return {}
+        self.writer.globals.append(constants_text("@constants", rolled.constants))
+        return {"constant": Place("@constants", NUMBER, shared=True)}
+
+    def row(self, base: Value, stride: Value, offset: Value) -> Place:
+        """Return the place of numbers outside: `stride` bytes apart, `offset` bytes beyond an address."""
+        return Place(self.b.pointer(base, offset), NUMBER if self.along else stride)
+
+    # --- loops, written here or in functions ------------------------------------------------------------------------
+
+    def write(
+        self,
+        loops: Sequence[Loop],
+        places: Mapping[str, Place],
+        scalars: Mapping[str, Value],
+        finish: Mapping[str, Finish] | None = None,
+    ) -> None:
+        """Write loops in their order."""
+        self.graphs.extend(loop.graph for loop in loops)
+        for loop in loops:
+            self.writer.write(loop, places, scalars, finish)
+
+    def call(self, loops: Sequence[Loop], places: Mapping[str, Place], scalars: Mapping[str, Value]) -> None:
+        """Write loops as functions, made once, and their calls."""
+        key = tuple(map(id, loops))
+        spaces = sorted(space for space, place in places.items() if not place.shared)
+        if key not in self._known:
+            self._known[key] = [self._function(part, spaces, places, sorted(scalars)) for part in _parts(loops)]
+        given = [f"ptr {places[s].base}, i64 {places[s].row}" for s in spaces]
+        given += [f"double {scalars[s]}" for s in sorted(scalars)]
+        self.b.lines += [f"call void {name}({', '.join(given)})" for name in self._known[key]]
+
+    def _function(
+        self, loops: Sequence[Loop], spaces: Sequence[str], places: Mapping[str, Place], scalars: Sequence[str]
+    ) -> str:
+        """Write one function; returns its name."""
+        outer, self.b = self.b, self._emitter()
+        writer, self.writer = self.writer, LoopWriter(self.b, self.along)
+        self.writer.globals, self.writer._tables = writer.globals, writer._tables
+        name = f"@part{len(self._functions)}"
+        takes = [f"ptr %base{i}, i64 %row{i}" for i in range(len(spaces))] + [
+            f"double %s{i}" for i in range(len(scalars))
+        ]
+        inside = {space: place for space, place in places.items() if place.shared}
+        for i, space in enumerate(spaces):
+            # NOTE: the same function serves arrays of the kernel and arrays outside, whose rows lie further apart
+            inside[space] = Place(f"%base{i}", NUMBER if self.along else f"%row{i}")
+        self._functions.append("")
+        self.write(loops, inside, {s: f"%s{i}" for i, s in enumerate(scalars)})
+        body = [f"define internal void {name}({', '.join(takes)}) noinline nounwind {{", "entry:", *self.writer.rooms]
+        self._functions[int(name[5:])] = "\n".join([*body, *self.b.lines, "ret void", "}"])
+        outer.used |= self.b.used
+        self.b, self.writer = outer, writer
+        return name
+
+    def text(self) -> str:
+        """Return the module."""
+        calls = sum(g.count()[name] for g in self.graphs for name in elementary_functions([g]) if name in g.count())
+        inline = calls <= _CALLS_INLINED
+        names = elementary_functions(self.graphs)
+        library, declared = library_functions(names, self.shape, inline)
+        libraries = [library]
+        if self.along:
+            text, more = library_functions(names, Shape(1, self.shape.bits, self.shape.fma), inline)
+            libraries.append(text)
+            declared |= more
+        head = [
+            f"define {SIGNATURE} {{",
+            "entry:",
+            f"%memory = call ptr @malloc(i64 {self._bytes + 64})",
+            "%numeric = ptrtoint ptr %memory to i64",
+            "%raised = add i64 %numeric, 63",
+            "%aligned = and i64 %raised, -64",
+            "%work = inttoptr i64 %aligned to ptr",
+            *self._arrays,
+            *self.writer.rooms,
+        ]
+        kernel = "\n".join([*head, *self.b.lines, "call void @free(ptr %memory)", "ret void", "}"])
+        declared |= self.b.used | {"declare ptr @malloc(i64)", "declare void @free(ptr)"}
+        return module_text([*self.writer.globals, *libraries, *self._functions, kernel, _ROLLED], declared)
+
+
+def _parts(loops: Sequence[Loop]) -> list[list[Loop]]:
+    """Cut loops into stretches of about `_LARGEST_PART` operations."""
+    parts: list[list[Loop]] = []
+    size = _LARGEST_PART + 1
+    for loop in loops:
+        if size > _LARGEST_PART:
+            parts.append([])
+            size = 0
+        parts[-1].append(loop)
+        size += loop.n_written
+    return parts
+
+
+def writes_to(loops: Sequence[Loop], space: str) -> list[Loop]:
+    """Return the loops that write a space."""
+    return [loop for loop in loops if any(access.space == space for access in loop.writes)]
+
+
+@final
+class RolledForwardKernel:
+    """Writes the forward kernel of a program as loops.
+
+    Parameters
+    ----------
+    program : Program
+    shape : Shape
+        Of the host: several lanes.
+    along : bool
+        Whether lanes are components of a single trajectory.
+    aside : bool
+        Whether there will be save times between the nodes.
+    dense : bool
+        Whether the state after every step is stored, for an adjoint.
+    """
+
+    n_directions = 0
+
+    def __init__(self, program: Program, shape: Shape, along: bool, aside: bool, dense: bool) -> None:
+        self.program, self.aside, self.dense = program, aside, dense
+        self.room = Room(shape, along)
+        self.rolled = rolled(program)
+        self.frame = Block(self.room.block)
+        room, sizes = self.room, self.rolled.sizes
+        self.y = room.array(program.n)
+        self.rows = self._rows()
+        self.inner = {name: room.array(sizes[name]) for name in ("temporary", "held")}
+        self.inner |= room.constants(self.rolled)
+        self.called = self.rolled.n_written > _INLINED
+        self.k = room.array(program.n if self.called else 0)
+        if not along:
+            self.sound = room.array(1)
+
+    def _rows(self) -> list[Place]:
+        """Set arrays aside for the rows of the scheme; rows that do not live at the same time share them.
+
+        A row lives from the first stage that adds to it to the one that starts from it, which reads it to its end.
+        """
+        scheme, n = self.program.scheme, self.program.n
+        if scheme is None:
+            return [self.room.array(n)]
+        rows: list[Place] = []
+        ends: dict[Place, int] = {}
+        for r, row in enumerate(scheme.rows):
+            if not row:
+                rows.append(self.y)
+                continue
+            free = [place for place, end in ends.items() if end < row[0][0]]
+            place = free[0] if free else self.room.array(n)
+            rows.append(place)
+            ends[place] = r
+        return rows
+
+    def text(self) -> str:
+        """Return the module's text."""
+        b = self.room.b
+        self.p = [b.pointer_at("%pointers", i) for i in range(9)]
+        n_entries, k_first, self.k_last, stride = (
+            b.whole_at("%whole", i) for i in (N_ENTRIES, K_FIRST, K_LAST, STRIDE)
+        )
+        self.times = [b.double_at("%real", i) for i in range(3)]
+        self.stride = b.line(f"mul i64 {stride}, {NUMBER}")
+        self.row_bytes = b.line(f"mul i64 {self.stride}, {self.program.n}")
+        self.room.writer.rooms += ["%step_number = alloca i64", "%place = alloca ptr", "%stored = alloca ptr"]
+        with b.loop("%count") as block:
+            here = b.line(f"add i64 %first, {block}")
+            self.offset = b.line(f"mul i64 {here}, {self.room.block * NUMBER}")
+            b.lines += [f"store i64 {k_first}, ptr %step_number", f"store ptr {self.p[OUT]}, ptr %place"]
+            b.lines.append(f"store ptr {self.p[STORE]}, ptr %stored")
+            state = self._outside(self.p[STATE])
+            self.room.writer.copy(self.program.n, state, self.y)
+            self.places = self.inner | {"parameter": self._outside(self.p[PARAMETERS])}
+            self._write(self.rolled.held, {}, {})
+            with b.loop(n_entries) as entry:
+                self._entry(entry)
+            self.room.writer.copy(self.program.n, self.y, state)
+        return self.room.text()
+
+    def _outside(self, base: Value) -> Place:
+        return self.room.row(base, self.stride, self.offset)
+
+    def _write(self, loops: Sequence[Loop], more: Mapping[str, Place], scalars: Mapping[str, Value]) -> None:
+        (self.room.call if self.called else self.room.write)(loops, self.places | dict(more), scalars)
+
+    def _entry(self, entry: Value) -> None:
+        """Write one entry of the plan: some steps, and what is saved after them."""
+        b = self.room.b
+        with b.loop(b.whole_at(self.p[COUNTS], entry)):
+            k = b.line("load i64, ptr %step_number")
+            last = b.line(f"icmp eq i64 {k}, {self.k_last}")
+            h = b.line(f"select i1 {last}, double {self.times[H_LAST]}, double {self.times[H]}")
+            self._step(self._time(k), h, self.y)
+            self._check(k)
+            b.lines.append(f"store i64 {b.line(f'add i64 {k}, 1')}, ptr %step_number")
+            if self.dense:
+                self._save(self.y, "%stored")
+        kind = b.whole_at(self.p[KINDS], entry)
+        with b.when(b.line(f"icmp eq i64 {kind}, {SAVE}")):
+            self._save(self.y, "%place")
+        if self.aside:
+            with b.when(b.line(f"icmp eq i64 {kind}, {ASIDE}")):
+                k = b.line("load i64, ptr %step_number")
+                self._step(self._time(k), b.double_at(self.p[DELTAS], entry), self.rows[-1])
+                self._save(self.rows[-1], "%place")
+
+    def _time(self, k: Value) -> Value:
+        return time_of(self.room.b, self.times, k)
+
+    def _save(self, source: Place, place: Value) -> None:
+        b = self.room.b
+        target = b.line(f"load ptr, ptr {place}")
+        self.room.writer.copy(self.program.n, source, self._outside(target))
+        b.lines.append(f"store ptr {b.pointer(target, self.row_bytes)}, ptr {place}")
+
+    # --- one step -----------------------------------------------------------------------------------------------------
+
+    def _step(self, t: Value, h: Value, target: Place) -> None:
+        """Write one step from the state to an array."""
+        scheme, writer = self.program.scheme, self.room.writer
+        last = self.rows[-1]
+        if scheme is None:
+            self._write(self.rolled.loops, {"state": self.y, "result": last}, {"time": t, "step": h})
+        else:
+            if self.rows[scheme.n_stages - 1] != self.y:
+                last = target  # the last stage reads no state, so the new one can be written at once
+            for i in range(scheme.n_stages):
+                self._stage(i, t, h, last)
+        if last != target:
+            writer.copy(self.program.n, last, target)
+
+    def _stage(self, i: int, t: Value, h: Value, target: Place) -> None:
+        b, scheme = self.room.b, self.program.scheme
+        if scheme is None:
+            return
+        shares = []  # array that this stage adds to, array that it writes, weight
+        for r, row in enumerate(scheme.rows):
+            members = [j for j, _ in row]
+            if i in members:
+                weight = b.line(f"fmul double {h}, {hexadecimal(dict(row)[i])}")
+                done = r == scheme.n_stages and i == members[-1]
+                shares.append((self.y if i == members[0] else self.rows[r], target if done else self.rows[r], weight))
+        scalars = {"time": stage_time(b, t, h, scheme.nodes[i])}
+        state = {"state": self.rows[i] if scheme.rows[i] else self.y}
+        add = adding(shares)
+        if not self.called:
+            self.room.write(self.rolled.loops, self.places | state, scalars, {"result": add})
+            return
+        self._write(self.rolled.loops, state | {"result": self.k}, scalars)
+        self.room.writer.components(self.program.n, lambda cursor: add(cursor, 0, cursor.get(0, self.k)))
+
+    # --- what befalls a trajectory ------------------------------------------------------------------------------------
+
+    def _check(self, k: Value) -> None:
+        """Write the check that the state is finite; the first step at which it is not is noted, with the state."""
+        b, lanes = self.room.b, self.room.shape.lanes
+        kind = b.shape.real
+        room = f"%room{len(self.room.writer.rooms)}"
+        self.room.writer.rooms.append(f"{room} = alloca {kind}, align 64")
+        b.store(b.constant(0.0), room)
+
+        def body(cursor: Cursor) -> None:
+            zero = cursor.b.constant(0.0)
+            cursor.b.store(cursor.b.fma(cursor.get(0, self.y), zero, cursor.b.load(room)), room)
+
+        self.room.writer.components(self.program.n, body)
+        total = b.load(room)
+        lost = b.compare("uno", total, total)
+        with b.when(b.any(lost)):
+            address = b.pointer(self.p[FAILED], self.offset)
+            if self.room.along:
+                unset = b.line(f"icmp eq i64 {b.line(f'load i64, ptr {address}, align 8')}, {SOUND}")
+                with b.when(unset):
+                    b.lines.append(f"store i64 {k}, ptr {address}, align 8")
+                    self.room.writer.copy(self.program.n, self.y, self._outside(self.p[SNAPSHOT]))
+                return
+            whole = b.shape.wide("i64")
+            before = b.line(f"load {whole}, ptr {address}, align 8")
+            fresh = b.both(lost, b.line(f"icmp eq {whole} {before}, splat (i64 {SOUND})"))
+            first = b.line(f"insertelement {whole} poison, i64 {k}, i32 0")
+            zeros = f"<{lanes} x i32> zeroinitializer"
+            step = b.line(f"shufflevector {whole} {first}, {whole} poison, {zeros}")
+            after = b.line(f"select {b.shape.mask} {fresh}, {whole} {step}, {whole} {before}")
+            b.lines.append(f"store {whole} {after}, ptr {address}, align 8")
+            snapshot = self._outside(self.p[SNAPSHOT])
+
+            def keep(cursor: Cursor) -> None:
+                cursor.put(0, snapshot, b.select(fresh, cursor.get(0, self.y), cursor.get(0, snapshot)))
+
+            self.room.writer.components(self.program.n, keep)
+
+
+def adding(shares: Sequence[tuple[Place, Place, Value]]) -> Finish:
+    """Return what adds a derivative's share to some arrays: (array before, array after, weight) each."""
+
+    def add(cursor: Cursor, access: int, k: Value) -> None:
+        for before, after, weight in shares:
+            cursor.put(access, after, cursor.b.fma(cursor.b.splat(weight), k, cursor.get(access, before)))
+
+    return add
+
+
+def time_of(b: Emitter, times: Sequence[Value], k: Value) -> Value:
+    """Return t0 + k h: one double."""
+    product = b.line(f"fmul double {b.line(f'sitofp i64 {k} to double')}, {times[H]}")
+    return b.line(f"fadd double {times[T0]}, {product}")
+
+
+def stage_time(b: Emitter, t: Value, h: Value, node: float) -> Value:
+    """Return the time of a stage: one double."""
+    return b.line(f"fadd double {t}, {b.line(f'fmul double {h}, {hexadecimal(node)}')}") if node else t
