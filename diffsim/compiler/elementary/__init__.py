@@ -45,7 +45,7 @@ FUNCTIONS: MappingProxyType[str, tuple[int, int]] = MappingProxyType(
 )
 """The functions there are: name to number of arguments and of results."""
 
-# PERF: `optnone` brings the slow way of sincos from 24 to 9 of some 30 ms of compilation; it still runs at 4 ns a number.
+# PERF: `optnone` brings the slow way of sincos from 24 to 9 of some 30 ms of compilation; it still runs at 4 ns each.
 _SLOW = "noinline cold nounwind optnone"
 
 
