@@ -274,10 +274,17 @@ def _runner(captured: Captured, given: Given) -> Callable[..., Any]:
     here = [place in taken for place in paths(given.args)]
 
     def run(*traced: Any) -> Any:
+        arrays = [(x, list(x.flat)) for x in traced if isinstance(x, np.ndarray)]
         moving = iter([as_traced(x) for x in traced])
         numbers = traced[len(given.numbers)] if captured.names else ()
         filled = [next(moving) if moves else x for x, moves in zip(held, here, strict=True)]
-        return captured(list(numbers), *rebuild(given.args, iter(filled)))
+        found = captured(list(numbers), *rebuild(given.args, iter(filled)))
+        if any(a is not b for x, before in arrays for a, b in zip(x.flat, before, strict=True)):
+            raise TraceError(
+                f"trace: {captured.label} assigns to an array that it was given; compiled code would not change the "
+                "caller's. Let it work on a copy: x = x.copy()."
+            )
+        return found
 
     return run
 

@@ -38,7 +38,7 @@ LARGEST = 200_000
 
 PERF: tracing and LLVM together take about 0.1 ms an operation.
 """
-_WORTH_REDUCING = 20_000
+_WORTH_REDUCING = 5_000
 """Operations beyond which graphs are neither reduced in strength nor searched for the cheapest derivative.
 
 PERF: both take 0.2 ms an operation, more than LLVM.

@@ -146,6 +146,18 @@ def test_text_and_truth_values_choose_the_form() -> None:
     assert f(0.5, "sine", twice=True) == pytest.approx(2 * math.sin(0.5), rel=1e-15)
 
 
+def test_a_copy_of_an_argument_may_be_assigned_to() -> None:
+    def f(x: Any) -> Any:
+        x = x.copy()
+        x[0] = x[1] ** 2
+        return x
+
+    given = np.array([1.0, 3.0])
+    assert ds.jit(f)(given).tolist() == [9.0, 3.0]
+    assert given.tolist() == [1.0, 3.0]
+    assert ds.jacobian(ds.jit(f))(given).tolist() == [[0.0, 6.0], [0.0, 1.0]]
+
+
 def test_empty_arrays_and_constant_results_pass() -> None:
     assert ds.jit(lambda x: np.sum(x) + 1.0)(np.zeros(0)) == 1.0
     assert ds.jit(lambda x: (2.0, x))(3.0) == (2.0, 3.0)
@@ -371,6 +383,11 @@ def impure(x: Any, seen: list[int] = [0]) -> Any:  # noqa: B006  # that is the p
     return x * seen[0]
 
 
+def assigns(x: Any) -> Any:
+    x[0] = 1.0
+    return np.sum(x)
+
+
 def with_sort(x: Any) -> Any:
     return np.sort(x)[0]
 
@@ -381,6 +398,7 @@ def with_sort(x: Any) -> Any:
         (branches, 1.0, r"branches cannot be traced: .*where.*test_jit.py, line \d+: \"if x > 0.0:\"\)"),
         (foreign, 1.0, r"foreign cannot be traced: math.sin takes plain numbers.*Use numpy.sin instead.*line \d+"),
         (impure, 1.0, r"impure cannot be traced: .*(changes|impure)"),
+        (assigns, np.ones(2), "assigns cannot be traced: .*assigns to an array that it was given.*x.copy"),
         (with_sort, np.array([2.0, 1.0]), r"with_sort cannot be traced: .*sort.*line \d+"),
         (lambda x: None, 1.0, r"cannot be traced: .*return"),
         (lambda x: np.random.default_rng().normal() * x, 1.0, r"cannot be traced: .*"),
