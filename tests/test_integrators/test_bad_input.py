@@ -162,7 +162,7 @@ CASES: dict[str, tuple[Callable[[], Any], type[DiffsimError], str]] = {
     "dense output": (call(dense_output=True), ArgumentError, "dense_output must be False.*t_eval"),
     "events": (call(events=lambda t, y: y[0]), ArgumentError, "events must be None: there are no events yet"),
     "jac": (call(jac=lambda t, y: y), ArgumentError, "jac must be None"),
-    "compiled": (call(compiled=True), ArgumentError, "compiled must be 'auto' or False: there is no compiled core yet"),
+    "compiled": (call(compiled=True), ArgumentError, "compiled=True is for fixed steps; got an adaptive method"),
     "compiled text": (call(compiled="yes"), ArgumentError, "compiled must be 'auto', True or False"),
     "threads": (call(threads=0), ArgumentError, "threads must be >= 1"),
     "unknown option": (call(stp=0.1), ArgumentError, "unknown option 'stp'; .*Did you mean 'step'"),

@@ -37,7 +37,7 @@ def test_blow_up_ends_with_a_status_a_time_and_a_component(more: dict[str, Any])
 @pytest.mark.parametrize("more", BOTH)
 def test_nan_from_the_right_hand_side_later_on_is_no_success(more: dict[str, Any]) -> None:
     # scipy/scipy#17846, jax-ml/jax#14612, patrick-kidger/diffrax#143: an endless loop, or success with NaN.
-    sol = solve_ivp(lambda t, y: -y if t < 0.5 else y * np.nan, (0.0, 2.0), [1.0, 2.0], **more)
+    sol = solve_ivp(lambda t, y: -y if t < 0.5 else y * np.nan, (0.0, 2.0), [1.0, 2.0], compiled=False, **more)
     assert sol.status == -1
     assert "NaN or infinite: y[0] at t=0.5" in sol.message
     assert np.isfinite(sol.y).all()
@@ -104,7 +104,7 @@ def test_lane_whose_start_is_beyond_the_domain_has_a_status_not_an_error(more: d
     def f(t: Any, y: Any) -> Any:
         return -np.sqrt(y) + 0.0 * y if y[0] >= 0 else y * np.nan
 
-    sol = solve_ivp(f, (0.0, 1.0), np.array([[4.0, -1.0, 9.0]]), **more)
+    sol = solve_ivp(f, (0.0, 1.0), np.array([[4.0, -1.0, 9.0]]), compiled=False, **more)
     assert sol.status.tolist() == [0, -1, 0]
     assert "NaN or infinite: y[0]" in sol.message[1]
 
@@ -122,7 +122,8 @@ def test_batch_in_which_all_fall_early_ends_early() -> None:
         calls.append(t)
         return y * y
 
-    sol = solve_ivp(f, (0.0, 1000.0), np.full((1, 3), 5.0), "RK4", step=0.01, vectorized=True, t_eval=[500.0, 1000.0])
+    more: dict[str, Any] = {"vectorized": True, "t_eval": [500.0, 1000.0], "compiled": False}
+    sol = solve_ivp(f, (0.0, 1000.0), np.full((1, 3), 5.0), "RK4", step=0.01, **more)
     assert (sol.status == -1).all()
     assert np.isnan(sol.y).all()
     assert sol.n_times.tolist() == [0, 0, 0]
