@@ -116,7 +116,8 @@ class CompiledFunction:
             raise must("jit", "threads", "must be >= 1", threads)
         functools.update_wrapper(self, f, updated=())
         self.__wrapped__ = _as_function(f)  # NOTE: who captures this object looks through it at the function
-        self._f, self._dtype, self._threads = f, kind, threads
+        ours = (getattr(f, "__module__", None) or "").partition(".")[0] == "diffsim"
+        self._f, self._dtype, self._threads = (_apart(f) if ours else f), kind, threads
         self._forms: dict[Hashable, Form] = {}
         self._static: frozenset[str] = frozenset()
         self._last: Form | None = None
@@ -297,6 +298,11 @@ def _as_function(f: Any) -> Callable[..., Any]:
         return f(*args)
 
     return functools.update_wrapper(call, f, updated=())
+
+
+def _apart(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of diffsim's own inside another one, as a user would hold it: it brings no numbers along."""
+    return lambda *args: f(*args)
 
 
 def _positional(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:

@@ -158,6 +158,12 @@ def test_a_copy_of_an_argument_may_be_assigned_to() -> None:
     assert ds.jacobian(ds.jit(f))(given).tolist() == [[0.0, 6.0], [0.0, 1.0]]
 
 
+@pytest.mark.parametrize("f", [ds.sin, np.sin, ds.grad(ds.sin), ds.softplus], ids=["ds", "numpy", "grad", "softplus"])
+def test_functions_of_libraries_are_compiled(f: Any) -> None:
+    assert ds.jit(f)(0.5) == pytest.approx(f(0.5), rel=1e-15)
+    assert ds.grad(ds.jit(f))(0.5) == pytest.approx(ds.grad(f)(0.5), rel=1e-14)
+
+
 def test_empty_arrays_and_constant_results_pass() -> None:
     assert ds.jit(lambda x: np.sum(x) + 1.0)(np.zeros(0)) == 1.0
     assert ds.jit(lambda x: (2.0, x))(3.0) == (2.0, 3.0)
