@@ -203,9 +203,11 @@ class Routine:
     def run(self, args: Sequence[Any]) -> Any:
         """Return the result for plain numbers."""
         desk = self.borrow()
-        for start, x in zip(self.starts, args, strict=False):
-            size = math.prod(shape_of(x))
-            desk.inputs[start : start + size] = np.reshape(x, -1)
+        for x, start, stop in zip(args, self.starts, self.starts[1:], strict=False):
+            if x.__class__ is float:
+                desk.inputs[start] = x
+            else:
+                desk.inputs[start:stop] = np.reshape(x, -1)
         out = desk.run()
         self.give_back(desk)
         return out

@@ -14,6 +14,7 @@ import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import diffsim as ds
@@ -259,6 +260,16 @@ def test_the_branch_not_taken_contributes_nothing() -> None:
         assert ds.grad(ds.grad(compiled))(at) == pytest.approx(ds.grad(ds.grad(root))(at), rel=1e-14)
     logs = ds.jit(lambda x: ds.where(x > 0.0, np.log(x) * x, 0.0))
     np.testing.assert_array_equal(ds.grad(lambda x: logs.map(x).sum())(np.array([-1.0, 0.0, 1.0])), [0.0, 0.0, 1.0])
+
+
+@settings(max_examples=25)
+@given(expressions(max_inputs=1, max_steps=6), st.sampled_from([0.0, -0.0, -1.0, -5e-324, -1e200, -710.0]))
+def test_whatever_the_branch_not_taken_computes_it_contributes_nothing(e: Any, x: float) -> None:
+    compiled = ds.jit(lambda x: ds.where(x > 0.0, e(x), 3.0 * x))
+    assert compiled(x) == 3.0 * x
+    assert ds.grad(compiled)(x) == 3.0
+    assert ds.jvp(compiled, (x,), (1.0,))[1] == 3.0
+    assert ds.grad(lambda x: ds.sum(compiled.map(x)))(np.full(9, x)).tolist() == [3.0] * 9
 
 
 def test_a_zero_cotangent_stops_an_infinite_slope() -> None:
