@@ -25,7 +25,7 @@ from diffsim.strength import strengthen
 from diffsim.tracer import Node
 from diffsim.tree import leaves
 
-__all__ = ["Access", "Loop", "Rolled", "Run", "roll", "run_loops"]
+__all__ = ["Access", "Loop", "Rolled", "Run", "is_arithmetic", "roll", "run_loops"]
 
 Indices: TypeAlias = NDArray[np.intp]
 
@@ -35,7 +35,33 @@ SHORTEST_RUN = 8
 _MOST_RUNS = 8  # kinds of progressions in one loop; the rest is read through tables
 _LARGEST_CONE = 200  # operations of a template; larger expressions are cut
 _OF_A_CALL = 30  # operations of a function of the library
-_ARITHMETIC = ("add", "subtract", "multiply", "divide", "negative", "square", "sqrt", "where")
+_ARITHMETIC = frozenset(
+    [
+        "add",
+        "subtract",
+        "multiply",
+        "divide",
+        "negative",
+        "square",
+        "sqrt",
+        "abs",
+        "sign",
+        "floor",
+        "maximum",
+        "minimum",
+        "relu",
+        "where",
+        "less",
+        "less_equal",
+        "greater",
+        "greater_equal",
+        "equal",
+        "not_equal",
+        "logical_and",
+        "logical_or",
+        "logical_not",
+    ]
+)
 _CHEAP = frozenset({"add", "subtract", "multiply", "negative", "square"})
 
 
@@ -158,7 +184,7 @@ class Loop:
     def n_written(self) -> int:
         """Operations in the loop's code; a function of the library counts as many."""
         names = self.graph.count()
-        calls = names.total() - sum(names[name] for name in _ARITHMETIC)
+        calls = sum(n for name, n in names.items() if not is_arithmetic(name))
         return (names.total() + _OF_A_CALL * calls + 1) * (2 * len(self.runs) + bool(len(self.rest)))
 
 
@@ -247,6 +273,11 @@ def run_loops(loops: Iterable[Loop], spaces: Mapping[str, NDArray[Any]]) -> None
         for access, node in zip(loop.writes, loop.results, strict=True):
             value = np.asarray(values[node])
             spaces[access.space][access.index] = value.sum(axis=0) if loop.total else value
+
+
+def is_arithmetic(name: str) -> bool:
+    """Whether a primitive is an instruction or two, not a function of the library."""
+    return name in _ARITHMETIC
 
 
 # --- finding families ----------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from diffsim.compiler.emitter import Emitter, Shape, Value, hexadecimal
 from diffsim.compiler.loops import Cursor, Finish, LoopWriter, Place, constants_text
 from diffsim.compiler.lowering import elementary_functions, library_functions, module_text
 from diffsim.graph import Graph
-from diffsim.rolling import Loop, Rolled, roll
+from diffsim.rolling import Loop, Rolled, is_arithmetic, roll
 from integrators._kernel_forward import (
     COUNTS,
     DELTAS,
@@ -69,14 +69,21 @@ class Block(NamedTuple):
     block: int
 
 
-SMALLEST = 120
-"""Operations of a right-hand side that are worth loops; below, a step is straight-line code."""
+SMALLEST = 140
+"""Operations of a right-hand side that are worth loops, a function of the library counted as eight; below, a step is
+straight-line code.
+
+PERF: at this size loops take as long as straight-line code for one trajectory and for many, and compile in a third of
+the time: Lorenz-96 with 32 components, a chain of 10 pendulums; see docs/performance.md.
+"""
+_OF_A_CALL = 8
 
 
 @functools.lru_cache(maxsize=1024)
 def is_large(program: Program) -> bool:
     """Whether a program is written as loops."""
-    return program.graph.n_operations >= SMALLEST
+    calls = sum(not is_arithmetic(name) for name in program.graph.count().elements())
+    return program.graph.n_operations + (_OF_A_CALL - 1) * calls >= SMALLEST
 
 
 @functools.lru_cache(maxsize=64)
