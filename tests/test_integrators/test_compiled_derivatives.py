@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from diffsim import array_ops
 from diffsim.compiler import engine
@@ -319,6 +321,48 @@ def test_second_derivative_does_not_depend_on_the_memory() -> None:
     found = [hessian(loss_of(memory=memory, **more))(START) for memory in BUDGETS]
     for one in found:
         np.testing.assert_array_equal(one, found[0])
+
+
+@settings(max_examples=40)
+@given(
+    t0=st.floats(-10, 10),
+    span=st.floats(1e-3, 3.0),
+    backwards=st.booleans(),
+    n_steps=st.floats(1.0, 60.0),
+    places=st.lists(st.floats(0.0, 1.0), max_size=12),
+    near=st.lists(st.tuples(st.integers(0, 60), st.sampled_from([0.0, 1e-15, -1e-15, 1e-9, 0.999999])), max_size=6),
+    every=st.booleans(),
+    size=st.sampled_from([0, 1, 3, 9]),
+    memory=st.sampled_from([10.0, 500.0, 5e3, 1e9]),
+)
+def test_any_plan_of_steps_and_save_times_gives_the_interpreted_states_and_gradient(
+    t0: float,
+    span: float,
+    backwards: bool,
+    n_steps: float,
+    places: list[float],
+    near: list[tuple[int, float]],
+    every: bool,
+    size: int,
+    memory: float,
+) -> None:
+    t1 = t0 - span if backwards else t0 + span
+    h = abs(t1 - t0) / n_steps
+    times = [t0 + x * (t1 - t0) for x in places] + [t0 + (k + x) * np.sign(t1 - t0) * h for k, x in near]
+    kept = sorted({float(x) for x in times if min(t0, t1) <= x <= max(t0, t1)}, reverse=backwards)
+    y0 = np.array([0.9, 0.2]) if size == 0 else np.linspace(-1.0, 1.0, 2 * size).reshape(2, size)
+
+    def states(y0: Any, strength: Any, compiled: bool) -> Any:
+        more: dict[str, Any] = {"t_eval": None if every else kept, "step": h, "compiled": compiled, "memory": memory}
+        return solve_ivp(driven, (t0, t1), y0, "RK4", args=(strength, 1.9), **more).y
+
+    value, pullback = vjp(lambda y, a: states(y, a, True), y0, 0.7)
+    reference, recorded = vjp(lambda y, a: states(y, a, False), y0, 0.7)
+    assert value.shape == reference.shape
+    np.testing.assert_allclose(value, reference, rtol=1e-12, atol=1e-12)
+    g = np.cos(np.arange(value.size)).reshape(value.shape)
+    for a, b in zip(pullback(g), recorded(g), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11)
 
 
 # -- higher orders ---------------------------------------------------------------------------------------------------
