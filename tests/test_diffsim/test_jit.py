@@ -463,7 +463,7 @@ def test_a_function_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch
 
 def long(x: Any) -> Any:
     a, b, c = x[0], x[1], x[2]
-    for _ in range(150):
+    for _ in range(400):
         a, b, c = a + 0.01 * np.sin(b) * c, b - 0.02 * a * b, c + ds.where(a > b, 0.1 * a, 0.2 * c)
     return np.array([a, b, c])
 
