@@ -35,34 +35,10 @@ SHORTEST_RUN = 8
 _MOST_RUNS = 8  # kinds of progressions in one loop; the rest is read through tables
 _LARGEST_CONE = 200  # operations of a template; larger expressions are cut
 _OF_A_CALL = 30  # operations of a function of the library
-_ARITHMETIC = frozenset(
-    [
-        "add",
-        "subtract",
-        "multiply",
-        "divide",
-        "negative",
-        "square",
-        "sqrt",
-        "abs",
-        "sign",
-        "floor",
-        "maximum",
-        "minimum",
-        "relu",
-        "where",
-        "less",
-        "less_equal",
-        "greater",
-        "greater_equal",
-        "equal",
-        "not_equal",
-        "logical_and",
-        "logical_or",
-        "logical_not",
-    ]
-)
 _CHEAP = frozenset({"add", "subtract", "multiply", "negative", "square"})
+_COMPARISONS = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"})
+_CHOICES = frozenset({"where", "logical_and", "logical_or", "logical_not", "maximum", "minimum", "relu", "sign", "abs"})
+_ARITHMETIC = _CHEAP | _COMPARISONS | _CHOICES | {"divide", "sqrt", "floor"}
 
 
 @final

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
+from diffsim import ops
 from diffsim.graph import Graph, trace
 from diffsim.rolling import Access, Loop
 from diffsim.tree import leaves
@@ -155,6 +156,9 @@ class _Transposer:
     ) -> None:
         self._seeded = seeded
         self._given, self._weights, self._targets, self._wanted = loops, weights, targets, wanted
+        rows = [(loop, node.row) for loop in loops for node in loop.graph.nodes if node.row is not None]
+        singular = any(row.singular for loop, row in rows if loop.writes[0].space in targets)
+        self._guarded = singular and (bool(seeded) or any(row.name == "where" for _, row in rows))
         self._n_sent = 0
         self._made: list[Loop] = []
         self._kinds = [_Kind(_IDENTITY, 0, (_everywhere("sent"),), negative) for negative in (False, True)]
@@ -186,6 +190,8 @@ class _Transposer:
         if not active:
             return
         graph = loop.graph.cotangents()
+        if self._guarded and loop.writes[0].space in self._targets:
+            graph = _with_guard(graph, len(loop.reads))
         bars = [int(index) for index in leaves(graph.result)][len(loop.writes) :]
         reads = (*loop.reads, *(Access(self._weights[access.space], access.index) for access in loop.writes))
         apart: dict[bool, list[tuple[int, _Kind]]] = {False: [], True: []}
@@ -321,6 +327,20 @@ def _sign(term: tuple[int, int]) -> int:
 def _everywhere(space: str) -> Access:
     """Return an access whose members are the places themselves."""
     return Access(space, np.zeros(0, dtype=np.intp))
+
+
+def _with_guard(graph: Graph, n_reads: int) -> Graph:
+    """Return a template's cotangents with 0 wherever its only weight is 0.
+
+    NOTE: a weight of a branch that `where` has not taken is 0, and must not meet an infinite partial there.
+    """
+    value, *bars = (int(index) for index in leaves(graph.result))
+
+    def run(*x: Any) -> Any:
+        values = graph.evaluate(list(x))
+        return [[values[value]], [ops.where(ops.equal(x[n_reads], 0.0), 0.0, values[bar]) for bar in bars]]
+
+    return trace(run, *[0.0] * (n_reads + 1))
 
 
 def _traced(run: Any, n: int) -> Graph:

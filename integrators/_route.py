@@ -15,15 +15,17 @@ from diffsim.graph import Graph, trace
 from diffsim.number import AnyNumber, shape_of
 from diffsim.protocols import is_system, parameter_names, parameter_values, with_parameters
 from integrators._integrator import Integrator
+from integrators._kernel_rolled import as_loops, is_large
 from integrators._program import Program, Scheme
 from integrators._runge_kutta import NamedRungeKutta, RungeKutta
 
 __all__: list[str] = []
 
 LARGEST = 20_000
-"""Operations of a step beyond which it is not unrolled into machine code.
+"""Operations of a right-hand side, rolled into loops, beyond which it is not compiled.
 
-PERF: LLVM takes about 25 us an operation; see docs/performance.md.
+PERF: the forward loop takes about 0.1 s to compile for each thousand, its adjoint three times that; what can be rolled
+has some tens of operations, whatever the number of components.
 """
 
 
@@ -138,9 +140,11 @@ def _program(content: _Content, method: Integrator) -> Program:
         program = Program(content.graph, content.n, content.n_parameters, scheme)
     else:
         program = Program(_whole_step(flow, method), content.n, content.n_parameters, None)
-    if program.n_operations > LARGEST:
+    size = as_loops(program).n_written if is_large(program) else 0
+    if size > LARGEST:
         raise TraceError(
-            f"solve_ivp: a step of {program.n_operations} operations is too large to be compiled (limit {LARGEST})."
+            f"solve_ivp: a right-hand side of {size} operations, rolled into loops, is too large to be compiled (limit "
+            f"{LARGEST}; a function such as sin counts as 30)."
         )
     return program
 
@@ -158,5 +162,5 @@ def _whole_step(flow: Program, method: Integrator) -> Graph:
 
     try:
         return trace(step, np.zeros(2), np.zeros(flow.n), np.zeros(flow.n_parameters))
-    except Exception as error:  # noqa: BLE001  # whatever the method's code raises on traced numbers
+    except Exception as error:  # whatever the method's code raises on traced numbers
         raise explained(error, f"{type(method).__name__}: its step cannot be traced") from error
