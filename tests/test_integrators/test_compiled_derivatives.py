@@ -541,3 +541,55 @@ def test_gradient_of_a_method_of_one_s_own_does_not_depend_on_the_memory() -> No
     for one in found:
         assert np.isfinite(one).all()
         np.testing.assert_array_equal(one, found[0])
+
+
+DEGENERATE: dict[str, Callable[..., Any]] = {
+    "the state itself": lambda t, y, a: y,
+    "swapped": lambda t, y, a: [y[1], y[0]],
+    "one component twice": lambda t, y, a: [y[0], y[0]],
+    "constants": lambda t, y, a: [1.0, -2.0],
+    "zeros": lambda t, y, a: np.zeros(2),
+    "the time": lambda t, y, a: [t, 1.0],
+    "a parameter": lambda t, y, a: [a, y[1]],
+    "parameter and time": lambda t, y, a: [a * t, a],
+    "a component that feeds nothing": lambda t, y, a: [a * y[0], 0.0 * y[1]],
+    "powers of parameters": lambda t, y, a: [np.exp(a) * y[0] ** a, np.sqrt(a) / (1.0 + y[1] ** 2)],
+    "selection by a parameter": lambda t, y, a: [np.where(a > 0.5, y[1], a * y[0]), -y[1]],
+    "selection by the time": lambda t, y, a: [np.where(t < 0.33, a, -a) * y[0], np.where(t < 0.33, 1.0, y[1])],
+    "steps and kinks": lambda t, y, a: [np.floor(3.0 * y[0]) * a, np.abs(y[0] - a) + np.sign(y[1])],
+    "whole numbers and truths": lambda t, y, a: [(y[0] > a) * 2 + y[1], np.maximum(y[0], a) // 1],
+}
+
+
+def _twice_reverse(f: Callable[..., Any]) -> Callable[..., Any]:
+    return grad(grad(f))
+
+
+def _reverse_over_forward(f: Callable[..., Any]) -> Callable[..., Any]:
+    return grad(lambda a: jvp(f, (a,), (1.0,))[1])
+
+
+@pytest.mark.parametrize("name", DEGENERATE)
+@pytest.mark.parametrize("method", ["RK4", pytest.param(Verlet, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [0, 5])
+def test_field_with_little_in_it_has_the_interpreted_states_and_derivatives(name: str, method: Any, size: int) -> None:
+    fun = DEGENERATE[name]
+    y0 = np.linspace(0.1, 1.9, 2 * size).reshape(2, size) if size else np.array([0.9, 0.2])
+
+    def states(y0: Any, a: Any, compiled: bool) -> Any:
+        more: dict[str, Any] = {"step": 0.1, "t_eval": [0.0, 0.25, 0.6, 0.62], "compiled": compiled}
+        return solve_ivp(fun, (0.0, 0.62), y0, method, args=(a,), **more).y
+
+    value, pullback = vjp(lambda y, a: states(y, a, True), y0, 0.7)
+    reference, recorded = vjp(lambda y, a: states(y, a, False), y0, 0.7)
+    np.testing.assert_allclose(value, reference, rtol=1e-13, atol=1e-14)
+    g = np.cos(np.arange(value.size)).reshape(value.shape)
+    for a, b in zip(pullback(g), recorded(g), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+    more = {"step": 0.1, "t_eval": [0.25, 0.62], "sensitivities": ("y0", "args[0]"), "args": (0.7,)}
+    machine, plain = (solve_ivp(fun, (0.0, 0.62), y0, method, compiled=mode, **more) for mode in MODES)
+    np.testing.assert_allclose(machine.dy_dy0, plain.dy_dy0, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(machine.dy_dparams, plain.dy_dparams, rtol=1e-12, atol=1e-13)
+    for twice in (_twice_reverse, _reverse_over_forward):
+        found, wanted = (twice(lambda a, mode=mode: weighted(states(y0, a, mode)))(0.7) for mode in MODES)
+        assert found == pytest.approx(wanted, rel=1e-11, abs=1e-12)
