@@ -19,9 +19,10 @@ from diffsim.graph import Graph
 from diffsim.linearise import linearise
 from diffsim.number import Number, shape_of
 from diffsim.strength import strengthen
-from integrators._flow import Journey, finite, flow
+from integrators._directions import are_apart, fly_directions
+from integrators._flow import Journey, flow
 from integrators._kernel_forward import SOUND, Tangents
-from integrators._machine import Flown, fly
+from integrators._machine import Flown, finite, fly
 from integrators._plan import Plan, plan_of
 from integrators._problem import Problem
 from integrators._program import Program
@@ -123,22 +124,48 @@ def run_compiled(problem: Problem, route: Route, selection: Selection, memory: f
     if isinstance(y0, Number) or any(recording):
         return _recorded(problem, route, plan, selection, memory, tick, y0, values)
     start = np.asarray(y0[:, None] if y0.ndim == 1 else y0, dtype=np.float64)
-    tangents, seeds = _tangents(route, selection, start) if selection else (None, None)
+    k = selection.n_directions
+    apart = k > 0 and are_apart(route.program, k)
+    tangents, seeds = _tangents(route, selection, start) if selection and not apart else (None, None)
     flown = fly(route.program, start, values, plan, tangents=tangents, seeds=seeds, threads=problem.threads, tick=tick)
     run = _outcome(problem, plan, flown, (n, start.shape[1]))
     if not selection:
         return run
-    m, k = start.shape[1], selection.n_directions
-    dy = flown.out[:, n:, :m].reshape(len(flown.out), n, k, m)
+    m = start.shape[1]
+    chosen = [route.names.index(parameter.name) for parameter in selection.parameters]
+
+    def guarded(lanes: NDArray[np.intp]) -> NDArray[np.float64]:
+        own = [x[lanes] if shape_of(x) else x for x in values]
+        parts = selection.components, chosen
+        return fly_directions(route.program, start[:, lanes], own, plan, *parts, problem.threads)
+
+    if apart:
+        dy = guarded(np.arange(m))
+    else:
+        dy = flown.out[:, n:, :m].reshape(len(flown.out), n, k, m)
+        lost = _careful(dy, flown.out[:, :n, :m])
+        if len(lost):
+            dy[..., lost] = guarded(lost)
     dy = np.moveaxis(dy, 0, -1)  # (n, k, m, n_times)
-    dy = dy[:, :, 0, : run.y.shape[-1]] if y0.ndim == 1 else dy
-    return dataclasses.replace(run, dy=_masked(run, dy))
+    return dataclasses.replace(run, dy=_fitted(run, dy[:, :, 0] if y0.ndim == 1 else dy))
 
 
-def _masked(run: Run, dy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return tangents with NaN where the state has none."""
-    gone = ~np.isfinite(np.add.reduce(run.y, axis=None))
-    return np.where(np.isnan(run.y).all(axis=0), np.nan, dy) if gone else dy
+def _careful(dy: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the lanes whose tangents are not finite though their states are: ``0 * inf`` may be 0 with guards."""
+    if finite(dy):
+        return np.zeros(0, dtype=np.intp)
+    lost = ~np.isfinite(dy).all(axis=(1, 2)) & np.isfinite(y).all(axis=1)
+    return np.flatnonzero(lost.any(axis=0))
+
+
+def _fitted(run: Run, dy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return tangents for the times that the states have, with NaN where a state has none."""
+    n_times = run.y.shape[-1]
+    if dy.shape[-1] > n_times:
+        dy = dy[..., :n_times]
+    elif dy.shape[-1] < n_times:
+        dy = np.concatenate([dy, np.full((*dy.shape[:-1], n_times - dy.shape[-1]), np.nan)], axis=-1)
+    return dy if finite(run.y) else np.where(np.isnan(run.y).all(axis=0), np.nan, dy)
 
 
 def _recorded(
@@ -222,7 +249,8 @@ def _linearised(program: Program, chosen: tuple[int, ...], n_starts: int) -> Tan
     lead, n = program.n_leading, program.n
     active = [*range(lead, lead + n), *(lead + n + j for j in chosen)]
     directions = tuple((j, n_starts + d) for d, j in enumerate(chosen))
-    linear = linearise(program.graph, active, k)
+    fixed = range(lead + n, lead + n + program.n_parameters)
+    linear = linearise(program.graph, active, k, fixed=fixed)
     return Tangents(linear.on(strengthen(linear.graph, fixed=_fixed(linear.graph, program))), k, directions)
 
 
@@ -288,12 +316,13 @@ def _check_aside(plan: Plan, out: NDArray[np.float64], failed: NDArray[np.int64]
 
 def _fall(problem: Problem, plan: Plan, flown: Flown, out: NDArray[np.float64], lanes: Lanes, j: int, k: int) -> int:
     """Note what befell lane j, which left the finite numbers in step k; returns the number of sound saves."""
-    sound = np.isfinite(out[:, :, j]).all(axis=1)
-    kept = int(np.argmin(sound & (plan.nodes <= k))) if not (sound & (plan.nodes <= k)).all() else plan.n_saves
-    if flown.failed[j] == k:
-        state, when = flown.snapshot[:, j], plan.time(k + 1)
-    else:
+    beside = plan.aside & (plan.nodes <= k) & ~np.isfinite(out[:, :, j]).all(axis=1)
+    if beside.any():  # a step aside fell, before the step itself
+        kept = int(np.argmax(beside))
         state, when = out[kept, :, j], float(plan.times[kept])
+    else:
+        kept = int((plan.nodes <= k).sum())
+        state, when = flown.snapshot[:, j], plan.time(k + 1)
     if k == 0 and problem.batch == ():
         first_value(problem.right_hand_side(column=problem.vectorized), plan.t0, problem.y0, problem.names, True)
     i = int(np.argmin(np.isfinite(state)))
@@ -301,11 +330,3 @@ def _fall(problem: Problem, plan: Plan, flown: Flown, out: NDArray[np.float64], 
     lanes.alive[j] = False
     lanes.all_alive = False
     return kept
-
-
-def careful(run: Run, single: bool) -> NDArray[np.intp]:
-    """Return the lanes whose tangents are not finite though their states are: to be done again with guards."""
-    if run.dy is None or finite(run.dy):
-        return np.zeros(0, dtype=np.intp)
-    lost = ~np.isfinite(run.dy).all(axis=(0, 1)) & np.isfinite(run.y).all(axis=0)
-    return np.flatnonzero(lost.any(axis=-1)) if not single else np.arange(int(lost.any()))

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
 from diffsim.errors import TraceError
-from diffsim.number import Number, shape_of
-from diffsim.protocols import is_system, with_parameters
+from diffsim.number import Number
 from integrators._batch import run_interpreted, shaped
-from integrators._compiled import careful, route_of, run_compiled, tell
+from integrators._compiled import route_of, run_compiled, tell
 from integrators._problem import Problem
 from integrators._run import Run, Tick
 from integrators._sensitivity import Selection, checked_derivatives
@@ -53,28 +46,5 @@ def run_all(problem: Problem, selection: Selection, compiled: bool | str, memory
         return run_interpreted(problem, selection, tick)
     run = run_compiled(problem, route, selection, memory, tick)
     if selection and not isinstance(run.y, Number):
-        run = checked_derivatives(_again_with_care(problem, selection, run))
+        run = checked_derivatives(run)
     return run if problem.batch == () else shaped(run, problem.batch)
-
-
-def _again_with_care(problem: Problem, selection: Selection, run: Run) -> Run:
-    """Integrate lanes again whose tangents met ``0 * inf``: interpreted code counts that as 0, compiled code as NaN."""
-    lanes = careful(run, problem.batch == ())
-    if not len(lanes):
-        return run
-    if problem.batch == ():
-        return run_interpreted(problem, selection, None)
-    again = run_interpreted(_of_lanes(problem, lanes), selection, None)
-    dy = np.array(run.dy)
-    dy[:, :, lanes] = again.dy
-    return dataclasses.replace(run, dy=dy)
-
-
-def _of_lanes(problem: Problem, lanes: NDArray[np.intp]) -> Problem:
-    """Return the problem of some of the lanes."""
-    n = problem.y0.shape[0]
-    fun: Any = problem.fun
-    if is_system(fun):
-        own = {name: value[lanes] for name, value in problem.lane_parameters().items() if shape_of(value)}
-        fun = with_parameters(fun, own) if own else fun
-    return dataclasses.replace(problem, fun=fun, y0=np.asarray(problem.y0).reshape(n, -1)[:, lanes])

@@ -12,7 +12,6 @@ of A's value, <u, A(x, g)> = <phi(x; u), g>.  So all compositions of the two mod
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -21,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim import array_ops
-from diffsim.number import AnyNumber, Params, shape_of
+from diffsim.errors import RunError
+from diffsim.number import AnyNumber, Params, raw, shape_of
 from diffsim.primitive import Structural, bind
-from integrators._machine import Flown, fly
+from integrators._kernel_forward import SOUND
+from integrators._machine import Flown, finite, fly
 from integrators._machine_adjoint import Pullback
 from integrators._plan import Plan
 from integrators._program import Program
@@ -60,6 +61,7 @@ class Journey:
     flown: Flown | None = None
     _kept: Any = None
     _last: Any = None
+    _fallen: Any = ()
 
     @functools.cached_property
     def tangent(self) -> Journey:
@@ -78,23 +80,47 @@ class Journey:
         if store is not None:
             store[0] = lanes[:, :1] if store.shape[2] == 1 else np.pad(lanes, self._padding(lanes), mode="edge")
         self._kept = (y0, parameters, store)
+        self._fallen = np.flatnonzero(self.flown.failed[: lanes.shape[1]] != SOUND)
+        for j in self._fallen:
+            self.flown.out[self.plan.nodes > self.flown.failed[j], :, j] = np.nan
         out = self.flown.out[:, :, : lanes.shape[1]].transpose(1, 2, 0)
         return out[:, 0] if y0.ndim == 1 else out
 
     def pull(self, y0: Any, parameters: Any, g: Any) -> Any:
         """Return cotangents of start and parameters, (n + n_parameters, n_lanes) or without lanes for a single one."""
-        lanes = _lanes(y0)
+        lanes, given = _lanes(y0), list(np.asarray(parameters))
         weights = (g[:, None] if y0.ndim == 1 else g).transpose(2, 0, 1)
-        store = None
-        if self._kept is not None and self._kept[0] is y0 and self._kept[1] is parameters:
-            store = self._kept[2]
+        if self._kept is None or self._kept[0] is not y0 or self._kept[1] is not parameters:
+            self.run(y0, parameters)
+        sound = np.ones(lanes.shape[1], dtype=bool)
+        sound[self._fallen] = False
+        out = self._pull_lanes(self.plan, lanes, given, np.where(sound, weights, 0.0), self._kept[2])
+        for j in self._fallen:
+            out[:, j] = self._pull_fallen(int(j), lanes, given, weights)
+        if y0.ndim == 1 and not finite(out) and finite(g):
+            raise RunError(
+                "solve_ivp: the gradient overflowed on the way back: the trajectory is too sensitive for so long a "
+                "span. Shorten t_span."
+            )
+        return out[:, 0] if y0.ndim == 1 else out
+
+    def _pull_lanes(self, plan: Plan, lanes: Any, given: list[Any], weights: Any, store: Any) -> NDArray[np.float64]:
         active = tuple(j for j, wanted in enumerate(self.active) if wanted)
-        given = list(np.asarray(parameters))
-        back = Pullback(self.program, lanes, given, self.plan, active, self.memory, self.threads)(weights, store)
+        back = Pullback(self.program, lanes, given, plan, active, self.memory, self.threads)(weights, store)
         out = np.zeros((len(lanes) + self.program.n_parameters, lanes.shape[1]))
         out[: len(lanes)] = back.start
         out[[len(lanes) + j for j in active]] = back.parameters
-        return out[:, 0] if y0.ndim == 1 else out
+        return out
+
+    def _pull_fallen(self, j: int, lanes: Any, given: list[Any], weights: Any) -> Any:
+        """Return the cotangents of a lane that left the finite numbers: of the saves before; NaN if later ones count."""
+        if self.flown is None:
+            raise RunError("solve_ivp: a way back must have a way forth.")
+        plan = self.plan.until(int(self.flown.failed[j]))
+        if weights[plan.n_saves :, :, j].any():
+            return np.nan
+        own = [x[j : j + 1] if np.ndim(x) else x for x in given]
+        return self._pull_lanes(plan, lanes[:, j : j + 1], own, weights[: plan.n_saves, :, j : j + 1], None)[:, 0]
 
     def pulled(self, g: Any, args: Sequence[Any]) -> Any:
         """Return `ADJOINT` of g, remembering the last one: start and parameters ask for it one after the other."""
@@ -168,7 +194,13 @@ def _flow_push(
 ) -> AnyNumber:
     n = shape_of(args[0])[0]
     y0, parameters = _wide(args, tangents)
-    return flow(params["journey"].tangent, y0, parameters)[n:]
+    moved = flow(params["journey"].tangent, y0, parameters)[n:]
+    if len(shape_of(args[0])) == 1 and not finite(raw(moved)) and finite(raw(out)):
+        raise RunError(
+            "solve_ivp: the derivative overflowed on the way: the trajectory is too sensitive for so long a span. "
+            "Shorten t_span."
+        )
+    return moved
 
 
 def _wide(args: Sequence[AnyNumber], tangents: Mapping[int, AnyNumber]) -> tuple[AnyNumber, AnyNumber]:
@@ -213,9 +245,3 @@ FLOW = Structural("flow", lambda y0, p, journey: journey.run(y0, p), _flow_trans
 ADJOINT = Structural(
     "flow_adjoint", lambda y0, p, g, journey: journey.pull(y0, p, g), _adjoint_transpose, push=_adjoint_push
 )
-
-
-def finite(x: Any) -> bool:
-    """Whether all numbers of a plain array are finite."""
-    with np.errstate(all="ignore"):
-        return math.isfinite(float(np.add.reduce(x, axis=None)))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import final
 
 from diffsim.compiler.emitter import Shape, Value, hexadecimal
+from diffsim.linearise import vjp_graph
 from diffsim.strength import strengthen
 from diffsim.tree import leaves
 from integrators._kernel_frame import NUMBER, Frame, Inputs, row_address
@@ -34,22 +35,27 @@ class AdjointKernel:
         Parameters whose cotangents are wanted.
     aside : bool
         Whether there are save times between the nodes.
+    guarded : bool
+        Whether ``0 * inf`` counts as 0 (see `diffsim.linearise.vjp_graph`), which takes about twice the operations.
     """
 
-    def __init__(self, program: Program, shape: Shape, active: tuple[int, ...], aside: bool) -> None:
+    def __init__(
+        self, program: Program, shape: Shape, active: tuple[int, ...], aside: bool, guarded: bool = False
+    ) -> None:
         self.program, self.aside, self.active = program, aside, active
         self.frame = Frame(shape)
         n, m, lead = program.n, program.n_parameters, program.n_leading
-        guarded = program.graph.cotangents()
-        first = [i for i, node in enumerate(guarded.nodes) if node.row is None and node.value is None]
-        self.graph = strengthen(guarded, fixed=first[lead + n : lead + n + m])
-        nodes = self.graph.nodes
-        self.inputs = [i for i, node in enumerate(nodes) if node.row is None and node.value is None]
+        fixed = range(lead + n, lead + n + m)
+        moving = [*range(lead, lead + n), *(lead + n + j for j in active)]
+        graph = program.graph.cotangents() if guarded else vjp_graph(program.graph, moving, fixed=fixed)
+        inputs = [i for i, node in enumerate(graph.nodes) if node.row is None and node.value is None]
+        self.graph = strengthen(graph, fixed=[inputs[j] for j in fixed])
+        self.inputs = [i for i, node in enumerate(self.graph.nodes) if node.row is None and node.value is None]
         results = [int(i) for index in leaves(self.graph.result) for i in index.ravel()]
-        self.values = results[:n]
-        self.state_bars = results[n + lead : n + lead + n]
-        parameter_bars = results[n + lead + n : n + lead + n + m]
-        self.parameter_bars = [parameter_bars[j] for j in active]
+        self.values, bars = results[:n], results[n:]
+        if guarded:  # cotangents of all inputs
+            bars = [bars[j] for j in moving]
+        self.state_bars, self.parameter_bars = bars[:n], bars[n:]
         self.weights = self.inputs[lead + n + m :]
         wanted = [*self.values, *self.state_bars, *self.parameter_bars]
         self.prepared = Inputs(self.frame, program, self.graph, self.inputs, wanted)

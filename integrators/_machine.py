@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from diffsim.compiler import engine
 from diffsim.compiler.kernel import Call, Kernel, address, n_threads, run_blocks
 from integrators._kernel_forward import SOUND, ForwardKernel, Tangents
+from integrators._kernel_rolled import RolledForwardKernel, is_large
 from integrators._plan import Plan
 from integrators._program import Program
 from integrators._run import Tick, allocate
@@ -71,6 +73,9 @@ def forward_machine(
     program: Program, lanes: int, groups: int, tangents: Tangents | None, aside: bool, dense: bool
 ) -> Machine:
     """Return the machine code of the forward loop; made once."""
+    if tangents is None and is_large(program):
+        loops = RolledForwardKernel(program, engine.host().shape(), lanes == 1, aside, dense)
+        return Machine(Kernel(loops.text()), loops.frame.block, operation_seconds(program.n_operations))
     writer = ForwardKernel(program, engine.host().shape(lanes), groups, tangents, aside, dense)
     cost = operation_seconds(program.n_operations * (1 + writer.n_directions) * groups)
     return Machine(Kernel(writer.text()), writer.frame.block, cost)
@@ -173,7 +178,7 @@ def fly(
                 )
                 call = Call(pointers, (s.last - s.first, s.step, plan.k_last, n_padded), real)
                 machine.kernel(call, first, count)
-                yield float(s.n_steps * min(count * machine.block, n_lanes))
+                yield float(s.n_steps * min(count * machine.block, n_lanes - first * machine.block))
 
         used = n_threads(threads)
         run_blocks(work, n_blocks, chunk_of_blocks(machine.cost, plan.n_steps, n_blocks, used), used, tick)
@@ -209,3 +214,9 @@ def pack(parameters: Sequence[Any], n_padded: int) -> NDArray[np.float64]:
         else:
             out[j] = value
     return out
+
+
+def finite(x: Any) -> bool:
+    """Whether all numbers of a plain array are finite."""
+    with np.errstate(all="ignore"):
+        return math.isfinite(float(np.add.reduce(x, axis=None)))

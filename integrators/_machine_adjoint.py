@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from diffsim.compiler import engine
 from diffsim.compiler.kernel import Call, Kernel, address, n_threads, run_blocks
 from integrators._kernel_adjoint import AdjointKernel
-from integrators._machine import Machine, chunk_of_blocks, fly, operation_seconds, pack, pad
+from integrators._kernel_rolled import is_large
+from integrators._kernel_rolled_adjoint import RolledAdjointKernel
+from integrators._machine import Machine, chunk_of_blocks, finite, fly, operation_seconds, pack, pad
 from integrators._plan import Plan
 from integrators._program import Program
 
@@ -25,9 +27,14 @@ _FEW = 4
 
 
 @functools.lru_cache(maxsize=128)
-def adjoint_machine(program: Program, lanes: int, active: tuple[int, ...], aside: bool) -> Machine:
+def adjoint_machine(
+    program: Program, lanes: int, active: tuple[int, ...], aside: bool, guarded: bool = False
+) -> Machine:
     """Return the machine code of the adjoint loop; made once."""
-    writer = AdjointKernel(program, engine.host().shape(lanes), active, aside)
+    if is_large(program):
+        loops = RolledAdjointKernel(program, engine.host().shape(), lanes == 1, active, aside)
+        return Machine(Kernel(loops.text()), loops.frame.block, operation_seconds(loops.n_operations))
+    writer = AdjointKernel(program, engine.host().shape(lanes), active, aside, guarded)
     n_stages = 1 if program.scheme is None else program.scheme.n_stages
     return Machine(Kernel(writer.text()), writer.frame.block, operation_seconds(writer.graph.n_operations * n_stages))
 
@@ -78,8 +85,8 @@ class Pullback:
     ) -> None:
         self.program, self.plan, self.active, self.threads = program, plan, active, threads
         n_lanes = y0.shape[1]
-        lanes = 1 if n_lanes == 1 else engine.host().lanes
-        self.machine = adjoint_machine(program, lanes, active, plan.has_aside)
+        self._width = 1 if n_lanes == 1 else engine.host().lanes
+        self.machine = adjoint_machine(program, self._width, active, plan.has_aside)
         self.n_lanes, self.y0, self.parameters = n_lanes, y0, parameters
         self.n_blocks = -(-n_lanes // self.machine.block)
         self.n_padded = self.n_blocks * self.machine.block
@@ -98,6 +105,15 @@ class Pullback:
         n, lanes = self.program.n, self.n_lanes
         self._seeds = np.zeros((len(seeds), n, self.n_padded))
         self._seeds[:, :, :lanes] = seeds
+        pulled = self._pulled(store)
+        if (finite(pulled.start) and finite(pulled.parameters)) or is_large(self.program) or not finite(seeds):
+            return pulled
+        # NOTE: 0 * inf is NaN in the fast loop; where a guarded one has better to say, it is the answer
+        self.machine = adjoint_machine(self.program, self._width, self.active, self.plan.has_aside, True)
+        return self._pulled(store)
+
+    def _pulled(self, store: NDArray[np.float64] | None) -> Pulled:
+        n, lanes = self.program.n, self.n_lanes
         self._bar, self._sums = np.zeros((n, self.n_padded)), np.zeros((max(len(self.active), 1), self.n_padded))
         if lanes and store is not None and store.shape[2] == self.n_padded:
             self._sweep(self.plan, store)

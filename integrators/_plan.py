@@ -143,8 +143,6 @@ class Plan:
         """Return the plan of a grid whose ends are plain numbers; `max_steps` cuts it short."""
         n_steps = grid.n_steps if max_steps is None else min(grid.n_steps, max_steps)
         kept = grid.nodes <= n_steps
-        if n_steps < grid.n_steps:
-            kept &= ~(grid.aside & (grid.nodes == n_steps))
         k_last = grid.n_steps - 1
         h_last = grid.h if grid.whole or k_last < 0 else float(grid.step(k_last))
         return cls(float(grid.t0), grid.h, h_last, k_last, 0, n_steps, grid.nodes[kept], grid.aside[kept], grid.t[kept])
@@ -184,6 +182,13 @@ class Plan:
         kinds = np.append(np.where(self.aside, ASIDE, SAVE), PASS).astype(np.int64)
         deltas = np.append(np.where(self.aside, self.times - (self.t0 + self.nodes * self.h), 0.0), 0.0)
         return Entries(counts, kinds, deltas, self.first, self.first_save)
+
+    def until(self, n_steps: int) -> Plan:
+        """Return the first steps of the same plan, with the saves up to them."""
+        kept = self.nodes <= n_steps
+        return dataclasses.replace(
+            self, n_steps=n_steps, nodes=self.nodes[kept], aside=self.aside[kept], times=self.times[kept]
+        )
 
     def stretches(self, n: int) -> list[Plan]:
         """Return the same plan in n stretches of about equal length, in order."""

@@ -91,15 +91,13 @@ class Problem:
         return abs(float(raw(self.ends[1])) - float(raw(self.ends[0])))
 
     def parameter(self, key: Any, changes: Mapping[Any, Any]) -> Any:
-        """Return the value of a parameter: by name for a System, by position in `args` for a function."""
+        """Return the value of a parameter, by name."""
         if key in changes:
             return changes[key]
         if is_system(self.fun):
             return getattr(self.fun, key)
-        if isinstance(key, str):
-            captured = capture(self.fun, self.args)
-            return captured.values[captured.names.index(key)]
-        return self.args[key]
+        captured = capture(self.fun, self.args)
+        return captured.values[captured.names.index(key)]
 
     def right_hand_side(self, changes: Mapping[Any, Any] | None = None, *, column: bool = False) -> RightHandSide:
         """Return the right-hand side, with some parameters replaced.
@@ -107,8 +105,7 @@ class Problem:
         Parameters
         ----------
         changes : mapping, optional
-            For a System from names, for a function from positions in `args` or names of what it brings along, to
-            numbers of any kind.
+            From names of parameters to numbers of any kind.
         column : bool
             See `RightHandSide`.
         """
@@ -116,12 +113,10 @@ class Problem:
             fun = with_parameters(self.fun, dict(changes)) if changes else self.fun
             return RightHandSide(fun, fresh=True)
         turned = self.batch[-1] if self.batch else -1
-        args = tuple((changes or {}).get(i, arg) for i, arg in enumerate(self.args))
-        brought = {key: x for key, x in (changes or {}).items() if isinstance(key, str)}
-        if not brought:
-            return RightHandSide(self.fun, args, column=column, turned=turned)
-        captured = capture(self.fun, args)
-        numbers = [brought.get(name, x) for name, x in zip(captured.names, captured.values, strict=True)]
+        if not changes:
+            return RightHandSide(self.fun, self.args, column=column, turned=turned)
+        captured = capture(self.fun, self.args)
+        numbers = [changes.get(name, x) for name, x in zip(captured.names, captured.values, strict=True)]
         return RightHandSide(functools.partial(captured, numbers), column=column, turned=turned)
 
     def run(

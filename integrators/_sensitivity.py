@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,20 +22,13 @@ from integrators._run import Run, Tick
 
 @dataclasses.dataclass(frozen=True)
 class Parameter:
-    """One parameter to differentiate by: a field of a System, or one number of an entry of ``args``.
+    """One parameter to differentiate by: a field of a System, or one number that a function brings along.
 
     Attributes
     ----------
-    key : str or int
-        Name of the field, position in ``args``, or name of a number that a function brings along.
-    index : tuple of int
-        Which number of an array argument; ``()`` for a scalar.
     name : str
-        What the result calls it.
     """
 
-    key: Any
-    index: tuple[int, ...]
     name: str
 
 
@@ -112,28 +106,18 @@ def _asked(sensitivities: Any) -> tuple[str, ...]:
 
 
 def _parameters(fun: Any, args: Sequence[Any]) -> dict[str, list[Parameter]]:
-    """Return every parameter there is, by the name under which it can be asked for."""
-    if is_system(fun):
-        return {name: [Parameter(name, (), name)] for name in parameter_names(fun)}
-    found = _arguments(args)
-    for name in capture(fun, args).names:
-        if not name.startswith("args["):
-            found.setdefault(name, []).append(Parameter(name, (), name))
-            if "[" in name:  # a number of an array: by the array's name, too
-                found.setdefault(name.split("[")[0], []).append(Parameter(name, (), name))
+    """Return every parameter there is, by the names under which it can be asked for: its own, and that of its whole."""
+    names = parameter_names(fun) if is_system(fun) else capture(fun, args).names
+    found: dict[str, list[Parameter]] = {}
+    for name in names:
+        whole = _WHOLE.match(name)
+        for asked in dict.fromkeys((name, whole.group() if whole else name)):
+            found.setdefault(asked, []).append(Parameter(name))
     return found
 
 
-def _arguments(args: Sequence[Any]) -> dict[str, list[Parameter]]:
-    """Return the numbers of ``args`` as parameters."""
-    found = {}
-    for i, arg in enumerate(args):
-        if not isinstance(arg, Number) and np.asarray(arg).dtype.kind not in "fiu":
-            continue  # no number: nothing to differentiate by
-        spots = list(np.ndindex(*shape_of(arg)))
-        labels = [f"args[{i}]" + (str(list(spot)) if spot else "") for spot in spots]
-        found[f"args[{i}]"] = [Parameter(i, spot, text) for spot, text in zip(spots, labels, strict=True)]
-    return found
+# ``args[0]`` of ``args[0][1]``, ``A`` of ``A[0, 1]``, ``self`` of ``self.stiffness``
+_WHOLE = re.compile(r"args\[\d+\]|[^.\[]+")
 
 
 def run_block(
@@ -168,7 +152,7 @@ def run_block(
         return problem.run(y0, changes=changes, column=column, strict=strict, tick=tick, out=out)
     from diffsim.derivatives import pushforward  # not needed by a plain solve, which should start fast
 
-    keys = list(dict.fromkeys(parameter.key for parameter in selection.parameters))
+    keys = list(dict.fromkeys(parameter.name for parameter in selection.parameters))
     values = [_as_float(problem.parameter(key, changes)) for key in keys]
     runs: list[Run] = []
 
@@ -201,8 +185,8 @@ def _seeds(selection: Selection, y0: Any, keys: Sequence[Any], values: Sequence[
     start[range(n_starts), list(selection.components)] = 1.0
     seeds = [start] + [np.zeros((n_directions, *shape_of(value))) for value in values]
     for j, parameter in enumerate(selection.parameters):
-        seed = seeds[1 + keys.index(parameter.key)]
-        seed[(n_starts + j, *parameter.index)] = 1.0
+        seed = seeds[1 + keys.index(parameter.name)]
+        seed[n_starts + j] = 1.0
     return tuple(seeds)
 
 
