@@ -163,7 +163,8 @@ def _lasting_change(found: Any, swap: Swap) -> str | None:
 
 
 def _holds_tracer(call_args: Sequence[Any]) -> bool:
-    return any(holds_number(x) for x in call_args)
+    # Tracers are scalars: an array of them is an array of objects, unlike the arrays of Values and Duals
+    return any(isinstance(x, Tracer) or (not isinstance(x, Number) and holds_number(x)) for x in call_args)
 
 
 # --- plans that are kept ---------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def _run_lanes(problem: Problem, selection: Selection, changes: dict[str, Any], 
         runs.append(run_block(problem, selection, y0[:, lanes], block, tick=tick, out=target))
     if out is None or problem.grid is None:
         return _join(problem, selection, runs)
-    bare = _join(problem, selection, [dataclasses.replace(run, y=run.y[..., :0]) for run in runs])
+    bare = _join(problem, selection, [dataclasses.replace(run, y=run.y[..., :0]) for run in runs], bare=True)
     return dataclasses.replace(bare, t=problem.grid.t, y=np.moveaxis(out, 0, -1))
 
 
@@ -98,10 +98,10 @@ def chunks(n_lanes: int, numbers_per_lane: int) -> Iterator[slice]:
     yield from (slice(low, high) for low, high in itertools.pairwise(edges))
 
 
-def _join(problem: Problem, selection: Selection, runs: Sequence[Run]) -> Run:
+def _join(problem: Problem, selection: Selection, runs: Sequence[Run], bare: bool = False) -> Run:
     """Return blocks (n, m_i, n_times_i) side by side; what ended early is padded with NaN.
 
-    Without common times each lane has its own, and ``t`` is ``(m, n_times)``.
+    Without common times each lane has its own, and ``t`` is ``(m, n_times)``.  `bare` blocks have their states elsewhere.
     """
     t, n = problem.common_times, problem.y0.shape[0]
     n_times = len(t) if t is not None else max((run.y.shape[-1] for run in runs), default=0)
@@ -110,7 +110,7 @@ def _join(problem: Problem, selection: Selection, runs: Sequence[Run]) -> Run:
         dy = np.zeros((n, selection.n_directions, 0, n_times)) if selection else None
         times = t if t is not None else np.zeros((0, n_times))
         return Run(times, np.zeros((n, 0, n_times)), nothing, nothing.astype(object), nothing, nothing, dy)
-    if runs[0].y.shape[-1] == 0 and not selection:
+    if bare:
         n_times = 0
     return Run(
         t if t is not None else np.concatenate([_padded(run.t, n_times) for run in runs]),
