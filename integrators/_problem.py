@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,9 @@ from integrators._integrator import Integrator
 from integrators._lanes import run_lanes
 from integrators._right_hand_side import RightHandSide, label
 from integrators._run import Run, Tick
+
+
+_ARGUMENT = re.compile(r"args\[\d+\]")
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,9 @@ class Problem:
         turned = self.batch[-1] if self.batch else -1
         if not changes:
             return RightHandSide(self.fun, self.args, column=column, turned=turned)
+        if all(_ARGUMENT.fullmatch(name) for name in changes):
+            args = tuple(changes.get(f"args[{i}]", arg) for i, arg in enumerate(self.args))
+            return RightHandSide(self.fun, args, column=column, turned=turned)
         captured = capture(self.fun, self.args)
         numbers = [changes.get(name, x) for name, x in zip(captured.names, captured.values, strict=True)]
         return RightHandSide(functools.partial(captured, numbers), column=column, turned=turned)
