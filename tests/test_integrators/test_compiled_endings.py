@@ -414,7 +414,7 @@ print("ready", flush=True)
 try:
     work(2e6 / max(m, 1) if m else 2e6)
 except KeyboardInterrupt:
-    print("stopped", flush=True)
+    print(time.time(), flush=True)
 """
 
 
@@ -438,14 +438,13 @@ def test_interrupt_ends_a_long_solve_within_a_second(threads: int, m: int, kind:
         time.sleep(0.4)
         assert child.poll() is None
         child.send_signal(signal.SIGINT)
-        begin = time.perf_counter()
+        sent = time.time()
         out, err = child.communicate(timeout=20)
-        took = time.perf_counter() - begin
     finally:
         child.kill()
         child.wait()
-    assert out.strip() == "stopped", err
-    assert took < 1.5  # one second, and the interpreter's own end on a loaded machine
+    assert out.strip(), err
+    assert float(out) - sent < 1.0
 
 
 def test_progress_of_a_compiled_solve_is_all_reported(monkeypatch: pytest.MonkeyPatch) -> None:
