@@ -13,8 +13,6 @@ carries the capture to continue with).
 from __future__ import annotations
 
 import functools
-import linecache
-import os
 import threading
 import types
 from collections.abc import Hashable, Sequence
@@ -24,7 +22,8 @@ from typing import Any, final
 import numpy as np
 
 from diffsim import array_ops
-from diffsim.errors import DiffsimError, TraceError, shown
+from diffsim.errors import TraceError, shown
+from diffsim.explanations import explained
 from diffsim.graph import Graph, record
 from diffsim.lifting import Plan, Swap, survey
 from diffsim.number import Number, raw
@@ -367,56 +366,3 @@ def _nested(x: Any) -> Any:
     if isinstance(x, list | tuple):
         return [_nested(item) for item in x]
     return as_plain(x).tolist() if isinstance(x, np.ndarray) else x
-
-
-# --- messages --------------------------------------------------------------------------------------------------------
-
-
-def explained(error: BaseException, head: str) -> TraceError:
-    """The error of a trace as one that names the reason and the line of the user's code.
-
-    Parameters
-    ----------
-    error : exception
-        As it was raised, with its traceback.
-    head : str
-        How the message begins.
-    """
-    if isinstance(error, DiffsimError):
-        reason = str(error).removeprefix("trace: ")
-    else:
-        reason = f"it raised {type(error).__name__}: {shown(str(error), 200)[1:-1]}"
-    made = TraceError(f"{head}: {reason.rstrip()}{_place(error)}")
-    made.origins = error.origins if isinstance(error, TraceError) else frozenset()
-    return made
-
-
-def _place(error: BaseException) -> str:
-    """``(model.py, line 12: "if y[0] > 0:")`` for the innermost line of the user's code; empty if there is none."""
-    found = None
-    walk = error.__traceback__
-    while walk is not None:
-        if not _is_library(walk.tb_frame.f_code.co_filename):
-            found = walk
-        walk = walk.tb_next
-    if found is None:
-        return ""
-    path, number = found.tb_frame.f_code.co_filename, found.tb_lineno
-    line = linecache.getline(path, number).strip()
-    text = f': "{line}"' if line else ""
-    return f" ({os.path.basename(path)}, line {number}{text})"
-
-
-@functools.cache
-def _library_folders() -> tuple[str, ...]:
-    own = os.path.dirname(__file__)
-    wings = [os.path.join(os.path.dirname(own), name) for name in ("integrators", "systems", "studies")]
-    return tuple(os.path.join(folder, "") for folder in (own, *wings, os.path.dirname(np.__file__)))
-
-
-def _is_library(path: str) -> bool:
-    """Whether a file is diffsim's, NumPy's or the standard library's own."""
-    standard = os.path.join(os.path.dirname(functools.__file__), "")
-    if path.startswith(standard) and "site-packages" not in path.removeprefix(standard):
-        return True
-    return path.startswith((*_library_folders(), "<frozen", "<__array_function__"))

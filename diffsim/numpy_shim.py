@@ -237,7 +237,13 @@ def _makers() -> dict[Any, Callable[..., Any]]:
 
 
 def _import(name: str, *args: Any, **kwargs: Any) -> Any:
-    return shimmed(builtins.__import__(name, *args, **kwargs))
+    """``import`` inside a function under trace."""
+    from diffsim.lifting.kinds import is_trusted  # which needs this module
+
+    found = builtins.__import__(name, *args, **kwargs)
+    if not is_trusted(found, ""):
+        raise TraceError(f"trace: {name} is imported inside, so its numbers cannot be followed. Import it at the top.")
+    return shimmed(found)
 
 
 def _extreme(name: str, real: Callable[..., Any], better: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ import types
 from collections import OrderedDict, deque, namedtuple
 from collections.abc import Callable
 from math import sin as sine_of_math
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -1129,11 +1130,17 @@ class Counting(Plain):
         return y
 
 
-def test_module_imported_inside_is_refused_where_it_may_hold_numbers() -> None:
+def test_module_imported_inside_is_refused_where_it_may_hold_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "physics_of_a_user.py").write_text("k = 2.0\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+
     def f(t: Any, y: Any) -> Any:
-        import conftest_of_nobody_holds_numbers  # type: ignore[import-not-found]
+        import physics_of_a_user  # type: ignore[import-not-found]
 
-        return conftest_of_nobody_holds_numbers.k * y
+        return physics_of_a_user.k * y
 
-    with pytest.raises(TraceError, match="conftest_of_nobody"):
+    assert f(T, Y)[0] == 2.0 * Y[0]
+    with pytest.raises(TraceError, match=r"physics_of_a_user is imported inside.*Import it at the top"):
         trace_flow(capture(f), 2)
