@@ -3,6 +3,8 @@
 A *value* is a string: the name of an SSA register or the text of a constant.  Every floating-point value holds
 `lanes` numbers of one type, one trajectory a lane; `lanes` = 1 is plain scalar code.  Nothing is contracted or
 reassociated: a lane computes the same bits whatever the width.
+
+The file is long because it is one vocabulary: every instruction that the other files use has its line here.
 """
 
 from __future__ import annotations
