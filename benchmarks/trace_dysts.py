@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from diffsim.capture import capture, trace_flow
+from diffsim.capture import settle, trace_flow
 from diffsim.errors import TraceError
 
 
@@ -65,7 +65,7 @@ def examined(name: str, cls: Any) -> Row:
         return system.rhs(y, t)
 
     try:
-        captured = capture(flow)
+        captured = settle(flow, (), len(y0))
         graph = trace_flow(captured, len(y0))
     except TraceError as error:
         return Row(name, len(y0), 0, 0, np.nan, str(error).partition("cannot be traced: ")[2] or str(error))

@@ -7,7 +7,10 @@ the rest, in a few microseconds; equal keys mean that the graph still holds.
 
 Whole numbers in ``args`` are numbers of physics as well (a derivative by them may be asked for), until a trace needs
 their values, for an index or a branch: then they go into the key (`trace_flow` raises `WholeNumberNeeded`, which
-carries the capture to continue with).
+carries the capture to continue with).  Whole numbers elsewhere go into the key, unless `settle` has found that they are
+physics.
+
+The file is longer than its neighbours: reading, tracing and the decision about whole numbers ask each other.
 """
 
 from __future__ import annotations
@@ -27,12 +30,13 @@ from diffsim.explanations import explained
 from diffsim.graph import Graph, record
 from diffsim.lifting import Plan, Swap, survey
 from diffsim.number import Number, raw
+from diffsim.primitive import TABLE
 from diffsim.protocols import is_system
 from diffsim.traced_array import as_plain, as_traced, holds_number
 from diffsim.tracer import Tracer
 from diffsim.tree import leaves
 
-__all__ = ["Captured", "Lifted", "WholeNumberNeeded", "capture", "explained", "trace_flow"]
+__all__ = ["Captured", "Lifted", "WholeNumberNeeded", "capture", "explained", "settle", "trace_flow"]
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,12 @@ class Captured:
             )
         return found
 
+    def exponents(self, graph: Graph) -> frozenset[str]:
+        """Variables outside ``args`` that hold whole exponents: ``y**3`` is cheaper than ``y**p``."""
+        used = {graph.nodes[node.operands[1]].name for node in graph.nodes if node.row is TABLE["power"]}
+        wholes = self._plan.wholes
+        return frozenset(wholes[name] for name in used if name in wholes and not name.startswith("args["))
+
     def asked_for(self, error: BaseException) -> frozenset[str]:
         """Which lifted whole numbers a failed trace asked the values of; all of them where the error does not say."""
         wholes = self._plan.wholes
@@ -178,6 +188,8 @@ class _Shelf:
     def __init__(self) -> None:
         self.plans: list[Plan] = []
         self.keyed: frozenset[str] = frozenset()
+        self.everywhere = False
+        self.settled = False
         self.lock = threading.Lock()
 
 
@@ -228,7 +240,7 @@ def capture(fun: Any, args: Sequence[Any] = ()) -> Captured:
                 with shelf.lock:
                     shelf.plans = [plan, *(other for other in shelf.plans if other is not plan)]
             return Captured(fun, given, plan, values)
-    plan = survey(fun, given, shelf.keyed)
+    plan = survey(fun, given, shelf.keyed, everywhere=shelf.everywhere)
     values = plan.read(fun, given)
     if values is None:
         raise TraceError(f"capture: {getattr(fun, '__name__', fun)!r} changes while it is looked at.")
@@ -236,6 +248,45 @@ def capture(fun: Any, args: Sequence[Any] = ()) -> Captured:
         with shelf.lock:
             shelf.plans = [plan, *shelf.plans][:_PLANS_KEPT]
     return Captured(fun, given, plan, values)
+
+
+def settle(fun: Any, args: Sequence[Any], n: int, *, column: bool = False) -> Captured:
+    """As `capture`, for a right-hand side; whole numbers outside ``args`` are lifted where they are physics.
+
+    ``sigma = 10`` in a global is a parameter as much as ``sigma = 10.0``; ``n = 10`` that counts a loop is not, nor is
+    an exponent.  The first call for a piece of code finds out by tracing it; later ones, and `capture`, remember.
+
+    Parameters
+    ----------
+    fun, args
+        See `capture`.
+    n, column
+        See `trace_flow`.
+    """
+    shelf = _shelf(_anchor(fun))
+    if not shelf.settled:
+        shelf.everywhere, shelf.plans = True, []
+        captured, fits = capture(fun, args), False
+        for _ in range(_ROUNDS):
+            try:
+                graph = trace_flow(captured, n, column=column)
+            except WholeNumberNeeded as needed:
+                captured = needed.captured
+            except TraceError:  # it will run interpreted: its whole numbers stay what they are
+                break
+            else:
+                exponents = captured.exponents(graph)
+                fits = not exponents
+                if fits:
+                    break
+                captured = captured.without(exponents)
+        if not fits:
+            shelf.everywhere, shelf.plans = False, []
+        shelf.settled = True
+    return capture(fun, args)
+
+
+_ROUNDS = 12  # traces after which all whole numbers outside `args` are compared
 
 
 # --- tracing ---------------------------------------------------------------------------------------------------------
@@ -294,15 +345,20 @@ def trace_flow(
             needed.captured = captured.without(asked)
             raise needed from error
         raise explained(error, f"{captured.label}: {what} cannot be traced") from error
+    _check_constants(captured, first, what)
+    _check_equal(captured, first, second, what)
+    if at is not None:
+        _check_value(captured, first, at, column, what)
+    return first
+
+
+def _check_equal(captured: Captured, first: Graph, second: Graph, what: str) -> None:
+    """Raise unless two traces have given the same graph."""
     if _listing(first) != _listing(second):
         raise TraceError(
             f"{captured.label}: {what} cannot be traced: it is impure or random, for two traces of it differ. "
             "Draw random numbers beforehand and pass them as arguments."
         )
-    _check_constants(captured, first, what)
-    if at is not None:
-        _check_value(captured, first, at, column, what)
-    return first
 
 
 def _check_constants(captured: Captured, graph: Graph, what: str) -> None:

@@ -10,7 +10,8 @@ truth values, text, shapes, code, classes, large arrays.  What is kept as it is:
 diffsim itself.  What cannot be understood (an open file, a random generator) makes the plan unfit for reuse.
 """
 
+from diffsim.lifting.plan import Plan
 from diffsim.lifting.slot import Swap
-from diffsim.lifting.survey import Plan, survey
+from diffsim.lifting.survey import survey
 
 __all__ = ["Plan", "Swap", "survey"]

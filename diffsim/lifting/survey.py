@@ -5,7 +5,6 @@ from __future__ import annotations
 import dis
 import enum
 import functools
-import threading
 import types
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, final
@@ -26,11 +25,12 @@ from diffsim.lifting.kinds import (
 )
 from diffsim.lifting.leaves import LARGEST, Array, Constant, Fixed, Opaque, Scalar, Table, is_whole, kind_of
 from diffsim.lifting.objects import Class, Instance, Module, attributes
-from diffsim.lifting.slot import ABSENT, Again, Shared, Slot, Swap, bare
+from diffsim.lifting.plan import Plan, variable
+from diffsim.lifting.slot import ABSENT, Again, Shared, Slot
 from diffsim.number import shape_of
 from diffsim.protocols import is_system, parameter_names
 
-__all__ = ["Plan", "survey"]
+__all__ = ["survey"]
 
 _BLAND = frozenset({"builtins", "abc", "typing", "collections.abc"})  # bases that call no methods of a right-hand side
 _BY_TEXT = frozenset({"getattr", "attrgetter", "methodcaller", "__getattribute__"})
@@ -40,70 +40,7 @@ _SILENT = frozenset(  # methods that no right-hand side runs on an object that i
 )
 
 
-@final
-class Plan:
-    """How to read what one function brings along, and how to rebuild it.
-
-    Attributes
-    ----------
-    names : tuple of str
-        Names of the lifted numbers, in the order in which they are read.
-    key : Hashable or None
-        Equal for functions of equal code and structure; None where something was met that cannot be understood.
-    wholes : mapping of str to str
-        Names of the lifted numbers that may be whole numbers, and the name of the array that each belongs to.
-    """
-
-    def __init__(self, fun: Slot, args: Slot, understood: bool, wholes: Sequence[Scalar | Array]) -> None:
-        found: list[str] = []
-        self._fun, self._args, self._lock = bare(fun), bare(args), threading.Lock()
-        signature = (self._fun.settle(found), self._args.settle(found))
-        self.names = _distinct(found)
-        self.key = Key(signature) if understood else None
-        self.wholes = {self.names[i]: slot.name for slot in wholes for i in range(slot.at, slot.at + slot.size)}
-
-    def read(self, fun: Any, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        """The numbers as they are now; None where the plan does not fit any more."""
-        out: list[Any] = []
-        with self._lock:  # of what is reached twice, the slots remember where they were
-            fits = self._fun.read(fun, out) and self._args.read(args, out)
-        return tuple(out) if fits else None
-
-    def build(self, fun: Any, args: tuple[Any, ...], swap: Swap) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """The function and its arguments around other numbers."""
-        return self._fun.build(fun, swap), self._args.build(args, swap)
-
-
-@final
-class Key:
-    """A signature whose hash is computed once."""
-
-    __slots__ = ("_hash", "_signature")
-
-    def __init__(self, signature: Hashable) -> None:
-        self._signature, self._hash = signature, hash(signature)
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (isinstance(other, Key) and self._signature == other._signature)
-
-    def __repr__(self) -> str:
-        return f"<key {self._hash & 0xFFFFFFFF:08x}>"
-
-
-def _distinct(names: Sequence[str]) -> tuple[str, ...]:
-    """Names of which none occurs twice."""
-    taken: dict[str, int] = {}
-    out = []
-    for name in names:
-        taken[name] = taken.get(name, 0) + 1
-        out.append(name if taken[name] == 1 else f"{name} #{taken[name]}")
-    return tuple(out)
-
-
-def survey(fun: Any, args: tuple[Any, ...], keyed: frozenset[str] = frozenset()) -> Plan:
+def survey(fun: Any, args: tuple[Any, ...], keyed: frozenset[str] = frozenset(), *, everywhere: bool = False) -> Plan:
     """Walk through what a function can see.
 
     Parameters
@@ -112,15 +49,19 @@ def survey(fun: Any, args: tuple[Any, ...], keyed: frozenset[str] = frozenset())
     args : tuple
         Further arguments; whole numbers among them are lifted too.
     keyed : frozenset of str
-        Names of whole numbers that are compared nevertheless, since a trace needed their values.
+        Names of whole numbers that are compared nevertheless, since a trace needed their values; of those outside
+        `args` the name of the variable.
+    everywhere : bool
+        Whether single whole numbers outside `args` are lifted as well.
     """
-    walk = _Walk(getattr(getattr(fun, "__func__", fun), "__module__", None) or "", keyed)
+    walk = _Walk(getattr(getattr(fun, "__func__", fun), "__module__", None) or "", keyed, everywhere)
     root = walk.visit(fun, "self")
     arguments = walk.visit_args(args)
     walk.finish()
     return Plan(root, arguments, walk.understood, walk.wholes)
 
 
+_EXACT = 2**53  # beyond, a whole number is no double
 _MOST = 20_000  # objects that are looked at: what reaches further is not understood
 
 
@@ -143,8 +84,8 @@ def _loaded(code: types.CodeType) -> tuple[tuple[str, ...], frozenset[str]]:
 class _Walk:
     """One survey: what was met so far, and what is still to be looked at."""
 
-    def __init__(self, home: str, keyed: frozenset[str]) -> None:
-        self.home, self.keyed = home, keyed
+    def __init__(self, home: str, keyed: frozenset[str], everywhere: bool) -> None:
+        self.home, self.keyed, self.everywhere = home, keyed, everywhere
         self.understood = True
         self.wholes: list[Scalar | Array] = []
         self._met: dict[int, tuple[Any, Shared]] = {}
@@ -159,7 +100,7 @@ class _Walk:
 
     def visit(self, value: Any, name: str, whole: bool = False) -> Slot:
         """The slot for a value; `whole` says whether whole numbers in it are lifted."""
-        kind = kind_of(value, whole and name not in self.keyed)
+        kind = kind_of(value, self._lifts_wholes(value, name, whole))
         if kind == "scalar":
             return self._lifted(Scalar(name, is_whole(value)))
         if kind == "array":
@@ -171,6 +112,13 @@ class _Walk:
         if isinstance(value, VALUES):
             return Constant(value)
         return self._visit_object(value, name, whole)
+
+    def _lifts_wholes(self, value: Any, name: str, whole: bool) -> bool:
+        """Whether a whole number, or an array of them, is lifted."""
+        if whole:
+            return name not in self.keyed
+        single = self.everywhere and isinstance(value, int | np.integer) and abs(int(value)) <= _EXACT
+        return single and variable(name) not in self.keyed
 
     def _lifted(self, slot: Scalar | Array) -> Slot:
         if slot.whole:

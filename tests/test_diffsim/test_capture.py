@@ -22,7 +22,7 @@ from numpy import cos, zeros
 
 from diffsim import capture as capture_module
 from diffsim import ops
-from diffsim.capture import Captured, WholeNumberNeeded, capture, trace_flow
+from diffsim.capture import Captured, WholeNumberNeeded, capture, settle, trace_flow
 from diffsim.derivatives import grad
 from diffsim.dual import dual
 from diffsim.errors import TraceError
@@ -39,6 +39,7 @@ MATRIX = np.zeros((2, 2))
 COUNT = 0
 MODULE = types.ModuleType("physics")
 T, Y = 0.3, np.array([0.4, -0.7])
+Y3 = np.array([0.4, -0.7, 1.9])
 Point = namedtuple("Point", ["a", "b"])
 
 
@@ -718,10 +719,43 @@ def test_whole_number_that_a_branch_asks_for_moves_to_the_key() -> None:
     np.testing.assert_allclose(graph(T, Y, np.array([2.0])), -other_graph(T, Y, np.array([2.0])))
 
 
+def _lorenz(sigma: Any, rho: Any, size: int, power: int) -> Any:
+    neighbours = [1, 2, 0]
+
+    def f(t: Any, y: Any) -> Any:
+        dy = np.zeros(size)
+        for i in range(size):
+            dy[i] = sigma * y[neighbours[i]] ** power - rho * y[i]
+        return dy
+
+    return f
+
+
+def test_whole_numbers_outside_args_are_physics_where_a_trace_does_not_need_them() -> None:
+    fun = _lorenz(10, 28, 3, 2)
+    captured = settle(fun, (), 3)
+    assert captured.names == ("rho", "sigma")
+    assert captured.values == (28.0, 10.0)
+    graph = trace_flow(captured, 3)
+    np.testing.assert_allclose(graph(T, Y3, np.array(captured.values)), fun(T, Y3), rtol=1e-14)
+    assert "power" not in graph.count()
+    again = capture(_lorenz(11, 27.5, 3, 2))
+    assert (again.key, again.values) == (captured.key, (27.5, 11.0))
+    assert capture(_lorenz(10, 28, 3, 3)).key != captured.key
+    np.testing.assert_allclose(captured(captured.values, T, Y3), fun(T, Y3), rtol=1e-14)
+
+
+def test_whole_numbers_stay_compared_where_nothing_can_be_traced() -> None:
+    def make(k: int) -> Any:
+        return lambda t, y: k * y if y[0] > 0 else y
+
+    assert settle(make(2), (), 2).names == ()
+    assert capture(make(2)).key != capture(make(3)).key
+
+
 # --- NumPy as people write it ----------------------------------------------------------------------------------------
 
 A = np.array([[2.0, 0.3, 0.1], [0.2, 1.5, -0.4], [0.0, 0.6, 3.0]])
-Y3 = np.array([0.4, -0.7, 1.9])
 
 
 def _assign(t: Any, y: Any) -> Any:
