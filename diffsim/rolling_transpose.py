@@ -12,21 +12,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, final
+from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diffsim import ops
+from diffsim.families import CHEAP, Access, Indices, Loop
 from diffsim.graph import Graph, trace
-from diffsim.rolling import Access, Loop
 from diffsim.tree import leaves
 
 __all__ = ["Transposed", "transpose_loops"]
 
-Indices: TypeAlias = NDArray[np.intp]
-
-_CHEAP = frozenset({"add", "subtract", "multiply", "negative", "square"})
 _DEAREST = 3  # operations of a term that is computed where it is gathered
 _MOST_TERMS = 8  # terms of one sum
 _MOST_FORMS = 24  # loops that gather into one space, before terms are computed apart
@@ -81,7 +77,7 @@ class _Kind:
     def is_cheap(self) -> bool:
         """Whether it is computed where it is gathered."""
         rows = [row for i in _cone(self.graph, self.node) if (row := self.graph.nodes[i].row) is not None]
-        return len(rows) <= _DEAREST and all(row.name in _CHEAP for row in rows)
+        return len(rows) <= _DEAREST and all(row.name in CHEAP for row in rows)
 
     def evaluate(self, numbers: Sequence[Any]) -> Any:
         """Return its value, but for the sign, for numbers in the place of the needed inputs."""

@@ -14,9 +14,9 @@ from typing import final
 
 import numpy as np
 
+from diffsim.compiler.cursors import Cursor, Finish, Place
 from diffsim.compiler.emitter import Shape, Value, hexadecimal
-from diffsim.compiler.loops import Cursor, Finish, Place
-from diffsim.rolling import Access, Loop
+from diffsim.families import Access, Loop
 from diffsim.rolling_transpose import Transposed, transpose_loops
 from integrators._kernel_adjoint import (
     COTANGENT,
@@ -36,7 +36,8 @@ from integrators._kernel_adjoint import (
     H,
 )
 from integrators._kernel_frame import NUMBER
-from integrators._kernel_rolled import Block, Room, adding, as_loops, rolled, stage_time, time_of, writes_to
+from integrators._kernel_rolled import as_loops, rolled
+from integrators._kernel_room import Block, Room, adding, stage_time, time_of, writes_to
 from integrators._plan import ASIDE, SAVE
 from integrators._program import Program
 

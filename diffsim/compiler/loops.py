@@ -10,190 +10,23 @@ family have eight partial sums, member i in number i mod 8, joined in a fixed or
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TypeAlias, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diffsim.compiler.cursors import Across, Cursor, Finish, Lanes, Place, Progression, Strays, mask_text
 from diffsim.compiler.emitter import Emitter, Value, hexadecimal
 from diffsim.compiler.lowering import Lowering
-from diffsim.rolling import Access, Loop, Run
+from diffsim.families import Access, Loop, Run
 
-__all__ = ["Cursor", "Finish", "LoopWriter", "Place"]
+__all__ = ["LoopWriter", "constants_text"]
 
 _PARTIAL_SUMS = 8
 _MOST_AHEAD = 12  # numbers that all members read that wait in registers
 _FEW = 2  # registers of stray members that are written out; more are a loop
-
-
-@final
-@dataclass(frozen=True)
-class Place:
-    """Where a space lies.
-
-    Attributes
-    ----------
-    base : Value
-        Address of its first number (of the first lane).
-    row : Value or int
-        Bytes from one number to the next.
-    shared : bool
-        Whether all trajectories share it: one double a number.
-    """
-
-    base: Value
-    row: Value | int
-    shared: bool = False
-
-
-class Cursor(ABC):
-    """Where the members at hand read and write.
-
-    Parameters
-    ----------
-    b : Emitter
-    """
-
-    def __init__(self, b: Emitter) -> None:
-        self.b = b
-
-    @abstractmethod
-    def get(self, access: int, place: Place) -> Value:
-        """Return what the members' access of that number reads in a space."""
-
-    @abstractmethod
-    def put(self, access: int, place: Place, value: Value) -> None:
-        """Write a register to where the members' access points."""
-
-
-Finish: TypeAlias = Callable[[Cursor, int, Value], None]
-"""What is done with a result instead of storing it: given the cursor, the number of the access, the register."""
-
-
-def _address(b: Emitter, place: Place, index: Value | int, more: int = 0) -> Value:
-    """Return the address of number ``index + more`` of a space."""
-    if isinstance(place.row, int):
-        if isinstance(index, int):
-            return b.pointer(place.base, (index + more) * place.row)
-        start = b.pointer(place.base, b.line(f"mul i64 {index}, {place.row}"))
-        return b.pointer(start, more * place.row) if more else start
-    if more:
-        index = index + more if isinstance(index, int) else b.line(f"add i64 {index}, {more}")
-    return b.pointer(place.base, b.line(f"mul i64 {place.row}, {index}"))
-
-
-@final
-class _Across(Cursor):
-    """One member, of many trajectories (or, with scalars, of one)."""
-
-    def __init__(self, b: Emitter, index: Sequence[Value | int]) -> None:
-        super().__init__(b)
-        self._index = index
-
-    def get(self, access: int, place: Place) -> Value:
-        address = _address(self.b, place, self._index[access])
-        if place.shared:
-            return self.b.splat(self.b.line(f"load double, ptr {address}, align 8"))
-        return self.b.load(address)
-
-    def put(self, access: int, place: Place, value: Value) -> None:
-        self.b.store(value, _address(self.b, place, self._index[access]))
-
-
-class _Lanes(Cursor):
-    """Several members of one trajectory, one a lane."""
-
-    def __init__(self, b: Emitter, live: int) -> None:
-        super().__init__(b)
-        self.live = live
-
-    def assembled(self, addresses: Sequence[Value]) -> Value:
-        """Return a register of the doubles at some addresses; 0 in the other lanes."""
-        b, real = self.b, self.b.shape.real
-        out = "zeroinitializer"
-        for lane, address in enumerate(addresses):
-            x = b.line(f"load double, ptr {address}, align 8")
-            out = b.line(f"insertelement {real} {out}, double {x}, i32 {lane}")
-        return out
-
-    def scatter(self, addresses: Sequence[Value], value: Value) -> None:
-        """Write the lanes of a register to some addresses."""
-        b, real = self.b, self.b.shape.real
-        for lane, address in enumerate(addresses):
-            x = b.line(f"extractelement {real} {value}, i32 {lane}")
-            b.lines.append(f"store double {x}, ptr {address}, align 8")
-
-
-@final
-class _Progression(_Lanes):
-    """Neighbours in a progression."""
-
-    def __init__(self, b: Emitter, first: Sequence[Value | int], strides: Sequence[int], live: int) -> None:
-        super().__init__(b, live)
-        self._first, self._strides = first, strides
-
-    def get(self, access: int, place: Place) -> Value:
-        b, stride = self.b, self._strides[access]
-        start = _address(b, place, self._first[access])
-        if stride == 0:
-            return b.splat(b.line(f"load double, ptr {start}, align 8"))
-        if stride != 1:
-            return self.assembled(self._lane_addresses(access, place))
-        if self.live == b.shape.lanes:
-            return b.load(start)
-        kind = b.shape.real
-        name = f"llvm.masked.load.v{b.shape.lanes}f64.p0"
-        b.used.add(f"declare {kind} @{name}(ptr, i32, {b.shape.mask}, {kind})")
-        return b.line(f"call {kind} @{name}(ptr {start}, i32 8, {self._mask()}, {kind} zeroinitializer)")
-
-    def put(self, access: int, place: Place, value: Value) -> None:
-        b, stride = self.b, self._strides[access]
-        if stride != 1:
-            self.scatter(self._lane_addresses(access, place), value)
-            return
-        start = _address(b, place, self._first[access])
-        if self.live == b.shape.lanes:
-            b.store(value, start)
-            return
-        kind = b.shape.real
-        name = f"llvm.masked.store.v{b.shape.lanes}f64.p0"
-        b.used.add(f"declare void @{name}({kind}, ptr, i32, {b.shape.mask})")
-        b.lines.append(f"call void @{name}({kind} {value}, ptr {start}, i32 8, {self._mask()})")
-
-    def _lane_addresses(self, access: int, place: Place) -> list[Value]:
-        stride = self._strides[access]
-        return [_address(self.b, place, self._first[access], lane * stride) for lane in range(self.live)]
-
-    def _mask(self) -> str:
-        return mask_text(self.b, self.live)
-
-
-def mask_text(b: Emitter, live: int) -> str:
-    """Return the mask of the first lanes, with its type."""
-    truths = ", ".join(f"i1 {'true' if lane < live else 'false'}" for lane in range(b.shape.lanes))
-    return f"{b.shape.mask} <{truths}>"
-
-
-@final
-class _Strays(_Lanes):
-    """Members whose places are listed, lane by lane."""
-
-    def __init__(self, b: Emitter, index: Sequence[Sequence[Value | int]]) -> None:
-        super().__init__(b, len(index[0]) if index else 0)
-        self._index = index
-
-    def get(self, access: int, place: Place) -> Value:
-        index = self._index[access]
-        if len(set(index)) == 1:
-            return self.b.splat(self.b.line(f"load double, ptr {_address(self.b, place, index[0])}, align 8"))
-        return self.assembled([_address(self.b, place, i) for i in index])
-
-    def put(self, access: int, place: Place, value: Value) -> None:
-        self.scatter([_address(self.b, place, i) for i in self._index[access]], value)
 
 
 @final
@@ -302,7 +135,7 @@ class LoopWriter:
                 known[node] = b.splat(scalars[access.space])
                 continue
             place, index = places[access.space], int(access.index[0])
-            cursor = _Strays(b, [[index]]) if self.along else _Across(b, [index])
+            cursor = Strays(b, [[index]]) if self.along else Across(b, [index])
             known[node] = cursor.get(0, place)
         lowering.write(b, known, [i for i in lowering.order if i not in varying])
         return known
@@ -340,7 +173,7 @@ class LoopWriter:
             else:
                 moved = position if stride == 1 else b.line(f"mul i64 {position}, {stride}")
                 index.append(b.line(f"add i64 {moved}, {base}") if base != 0 else moved)
-        return _Progression(b, index, run.strides, live) if self.along else _Across(b, index)
+        return Progression(b, index, run.strides, live) if self.along else Across(b, index)
 
     def _strays(self, loop: Loop, body: Callable[[Cursor, Value | int], None]) -> None:
         """Write what is in no progression."""
@@ -351,7 +184,7 @@ class LoopWriter:
         places = np.array([access.index[members] for access in accesses], dtype=np.intp).reshape(-1, len(members))
         lanes = b.shape.lanes if self.along else 1
         if len(members) == 1 and self.along and not loop.total:
-            body(_Across(b.of_scalars(), places[:, 0].tolist()), 0)
+            body(Across(b.of_scalars(), places[:, 0].tolist()), 0)
             return
         full = len(members) // lanes
         first = 0
@@ -363,7 +196,7 @@ class LoopWriter:
             first = full * lanes
         for k in range(first, len(members), lanes):
             listed = places[:, k : k + lanes].tolist()
-            body(_Strays(b, listed) if self.along else _Across(b, [i for (i,) in listed]), k)
+            body(Strays(b, listed) if self.along else Across(b, [i for (i,) in listed]), k)
 
     def _from_table(self, places: NDArray[np.intp], table: Value, n: int, start: Value) -> Cursor:
         b = self.b
@@ -376,7 +209,7 @@ class LoopWriter:
                 index.append([int(row[0])] * len(lanes))
             else:
                 index.append([b.whole_at(table, b.line(f"add i64 {here}, {lane}") if lane else here) for lane in lanes])
-        return _Strays(b, index) if self.along else _Across(b, [one[0] for one in index])
+        return Strays(b, index) if self.along else Across(b, [one[0] for one in index])
 
     def _table(self, places: NDArray[np.intp]) -> Value:
         """Return a constant array of whole numbers."""
@@ -403,7 +236,7 @@ class LoopWriter:
 
     def _add(self, cursor: Cursor, room: Value, position: Value | int, value: Value) -> None:
         b = cursor.b
-        if isinstance(cursor, _Lanes) and cursor.live < b.shape.lanes:
+        if isinstance(cursor, Lanes) and cursor.live < b.shape.lanes:
             value = b.line(
                 f"select {mask_text(b, cursor.live)}, {b.shape.real} {value}, {b.shape.real} zeroinitializer"
             )
@@ -445,7 +278,7 @@ class LoopWriter:
                 half = len(parts) // 2
                 parts = [b.add(parts[i], parts[i + half]) for i in range(half)]
             (total,) = parts
-        cursor = _Across(b, index)
+        cursor = Across(b, index)
         if finish is not None and access.space in finish:
             finish[access.space](cursor, 0, total)
         else:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from diffsim import ops
 from diffsim.derivatives import grad
+from diffsim.families import SHORTEST_RUN, Access, Loop, Rolled, run_loops
 from diffsim.graph import Graph, trace
-from diffsim.rolling import SHORTEST_RUN, Access, Loop, Rolled, roll, run_loops
+from diffsim.rolling import roll
 from diffsim.rolling_transpose import Transposed, transpose_loops
 
 RNG = np.random.default_rng(5)
