@@ -179,7 +179,9 @@ class Operators(Number):
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape; ``()`` for a scalar."""
-        return shape_of(raw(self))
+        below = self._below
+        # PERF: asked for a dozen times in a solve; one layer above an array takes 0.3 us this way, 1 us by `raw`
+        return below.shape if below.__class__ is np.ndarray else shape_of(raw(below))
 
     @property
     def ndim(self) -> int:

@@ -67,4 +67,6 @@ def rebuild(tree: Tree, new: Iterator[Any]) -> Tree:
 
 def tree_map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
     """Apply a function to each leaf, together with the leaves of further trees of the same form."""
+    if not others and not isinstance(tree, list | tuple | dict):
+        return function(tree)
     return rebuild(tree, map(function, leaves(tree), *map(leaves, others)))

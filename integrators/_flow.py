@@ -80,7 +80,8 @@ class Journey:
         if store is not None:
             store[0] = lanes[:, :1] if store.shape[2] == 1 else np.pad(lanes, self._padding(lanes), mode="edge")
         self._kept = (y0, parameters, store)
-        self._fallen = np.flatnonzero(self.flown.failed[: lanes.shape[1]] != SOUND)
+        failed = self.flown.failed[: lanes.shape[1]]
+        self._fallen = () if failed.min(initial=SOUND) == SOUND else np.flatnonzero(failed != SOUND)
         for j in self._fallen:
             self.flown.out[self.plan.nodes > self.flown.failed[j], :, j] = np.nan
         out = self.flown.out[:, :, : lanes.shape[1]].transpose(1, 2, 0)
@@ -88,15 +89,20 @@ class Journey:
 
     def pull(self, y0: Any, parameters: Any, g: Any) -> Any:
         """Return cotangents of start and parameters, (n + n_parameters, n_lanes) or without lanes for a single one."""
-        lanes, given = _lanes(y0), list(np.asarray(parameters))
-        weights = (g[:, None] if y0.ndim == 1 else g).transpose(2, 0, 1)
+        lanes = _lanes(y0)
+        weights = asked = (g[:, None] if y0.ndim == 1 else g).transpose(2, 0, 1)
         if self._kept is None or self._kept[0] is not y0 or self._kept[1] is not parameters:
             self.run(y0, parameters)
-        sound = np.ones(lanes.shape[1], dtype=bool)
-        sound[self._fallen] = False
-        out = self._pull_lanes(self.plan, lanes, given, np.where(sound, weights, 0.0), self._kept[2])
+        given: Any = parameters
+        if self.flown is not None and self.flown.given.shape[1] == lanes.shape[1]:
+            given = self.flown.given
+        if len(self._fallen):
+            sound = np.ones(lanes.shape[1], dtype=bool)
+            sound[self._fallen] = False
+            weights = np.where(sound, weights, 0.0)
+        out = self._pull_lanes(self.plan, lanes, given, weights, self._kept[2])
         for j in self._fallen:
-            out[:, j] = self._pull_fallen(int(j), lanes, given, weights)
+            out[:, j] = self._pull_fallen(int(j), lanes, given, asked)
         if y0.ndim == 1 and not finite(out) and finite(g):
             raise RunError(
                 "solve_ivp: the gradient overflowed on the way back: the trajectory is too sensitive for so long a "
@@ -119,7 +125,7 @@ class Journey:
         plan = self.plan.until(int(self.flown.failed[j]))
         if weights[plan.n_saves :, :, j].any():
             return np.nan
-        own = [x[j : j + 1] if np.ndim(x) else x for x in given]
+        own = [x[j : j + 1] if np.ndim(x) else x for x in np.asarray(given)]
         return self._pull_lanes(plan, lanes[:, j : j + 1], own, weights[: plan.n_saves, :, j : j + 1], None)[:, 0]
 
     def pulled(self, g: Any, args: Sequence[Any]) -> Any:

@@ -106,7 +106,8 @@ class Pullback:
         self._seeds = np.zeros((len(seeds), n, self.n_padded))
         self._seeds[:, :, :lanes] = seeds
         pulled = self._pulled(store)
-        if (finite(pulled.start) and finite(pulled.parameters)) or is_large(self.program) or not finite(seeds):
+        sound = finite(pulled.start) and (not self.active or finite(pulled.parameters))
+        if sound or is_large(self.program) or not finite(seeds):
             return pulled
         # NOTE: 0 * inf is NaN in the fast loop; where a guarded one has better to say, it is the answer
         self.machine = adjoint_machine(self.program, self._width, self.active, self.plan.has_aside, True)
@@ -169,5 +170,5 @@ class Pullback:
                 self.machine.kernel(Call(pointers, whole, real), first, count)
                 yield float(s.n_steps * count)
 
-        used = n_threads(self.threads)
+        used = 1 if self.n_blocks == 1 else n_threads(self.threads)
         run_blocks(work, self.n_blocks, chunk_of_blocks(self.machine.cost, plan.n_steps, self.n_blocks, used), used)

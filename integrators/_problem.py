@@ -65,7 +65,7 @@ class Problem:
     vectorized: bool
     threads: int | None = None
 
-    @property
+    @functools.cached_property
     def batch(self) -> tuple[int, ...]:
         """Shape of the batch; ``()`` for a single trajectory."""
         shape: tuple[int, ...] = self.y0.shape[1:]
