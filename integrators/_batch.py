@@ -101,7 +101,8 @@ def chunks(n_lanes: int, numbers_per_lane: int) -> Iterator[slice]:
 def _join(problem: Problem, selection: Selection, runs: Sequence[Run], bare: bool = False) -> Run:
     """Return blocks (n, m_i, n_times_i) side by side; what ended early is padded with NaN.
 
-    Without common times each lane has its own, and ``t`` is ``(m, n_times)``.  `bare` blocks have their states elsewhere.
+    Without common times each lane has its own, and ``t`` is ``(m, n_times)``.
+    The states of `bare` blocks lie elsewhere.
     """
     t, n = problem.common_times, problem.y0.shape[0]
     n_times = len(t) if t is not None else max((run.y.shape[-1] for run in runs), default=0)

@@ -17,7 +17,7 @@ from diffsim.compiler import engine
 from diffsim.errors import ArgumentError, InterpretedWarning, RunError, TraceError
 from diffsim.graph import Graph
 from diffsim.linearise import linearise
-from diffsim.number import Number, shape_of
+from diffsim.number import Number, raw, shape_of
 from diffsim.strength import strengthen
 from integrators._directions import are_apart, fly_directions
 from integrators._flow import Journey, flow
@@ -63,11 +63,18 @@ def route_of(problem: Problem, compiled: bool | str) -> Route | TraceError | Non
         _tell_once()
         return None
     try:
-        return find_route(problem.fun, problem.args, problem.y0.shape[0], problem.method, problem.vectorized)
+        at = functools.partial(_one_point, problem)
+        return find_route(problem.fun, problem.args, problem.y0.shape[0], problem.method, problem.vectorized, at)
     except TraceError as error:
         if compiled is True:
             raise
         return error
+
+
+def _one_point(problem: Problem) -> tuple[float, Any] | None:
+    """Return time and state of the start of the first trajectory, in plain numbers; None if there is none."""
+    start = np.asarray(raw(problem.y0))
+    return (float(problem.ends[0]), start.reshape(len(start), -1)[:, 0]) if start.size else None
 
 
 def _not_for_machines(problem: Problem) -> str | None:
@@ -117,11 +124,12 @@ def run_compiled(problem: Problem, route: Route, selection: Selection, memory: f
     """
     n = problem.y0.shape[0]
     y0 = problem.y0 if problem.batch == () else array_ops.reshape(problem.y0, (n, -1))
-    lanes = problem.lane_parameters() if problem.elementwise else {}
-    values = [lanes.get(name, value) for name, value in zip(route.names, route.values, strict=True)]
+    values: Sequence[Any] = route.values
+    if route.by_lane:
+        lanes = problem.lane_parameters()
+        values = [lanes.get(name, value) for name, value in zip(route.names, route.values, strict=True)]
     plan = plan_of(problem.grid, problem.control.max_steps)
-    recording = [isinstance(x, Number) for x in values]
-    if isinstance(y0, Number) or any(recording):
+    if isinstance(y0, Number) or any(isinstance(x, Number) for x in values):
         return _recorded(problem, route, plan, selection, memory, tick, y0, values)
     start = np.asarray(y0[:, None] if y0.ndim == 1 else y0, dtype=np.float64)
     k = selection.n_directions
@@ -165,7 +173,8 @@ def _fitted(run: Run, dy: NDArray[np.float64]) -> NDArray[np.float64]:
         dy = dy[..., :n_times]
     elif dy.shape[-1] < n_times:
         dy = np.concatenate([dy, np.full((*dy.shape[:-1], n_times - dy.shape[-1]), np.nan)], axis=-1)
-    return dy if finite(run.y) else np.where(np.isnan(run.y).all(axis=0), np.nan, dy)
+    sound = run.status.__class__ is int and run.status == 0
+    return dy if sound or finite(run.y) else np.where(np.isnan(run.y).all(axis=0), np.nan, dy)
 
 
 def _recorded(

@@ -119,7 +119,7 @@ class Journey:
         return out
 
     def _pull_fallen(self, j: int, lanes: Any, given: list[Any], weights: Any) -> Any:
-        """Return the cotangents of a lane that left the finite numbers: of the saves before; NaN if later ones count."""
+        """Return the cotangents of a lane that fell: of the saves before it did; NaN if later ones count."""
         if self.flown is None:
             raise RunError("solve_ivp: a way back must have a way forth.")
         plan = self.plan.until(int(self.flown.failed[j]))

@@ -121,7 +121,7 @@ class Inputs:
         last = first + program.n_parameters
         self.moving = self.lowering.depends_on([*inputs[:first], *inputs[last:]])
         self.parameters = list(inputs[first:last])
-        self.held = [i for i in self.lowering.frontier(self.moving, results)]
+        self.held = self.lowering.frontier(self.moving, results)
         self.parameter_slots = frame.slots(len(self.parameters))
         self.held_slots = frame.slots(len(self.held))
 

@@ -202,8 +202,10 @@ def chunk_of_blocks(cost: float, n_steps: int, n_blocks: int, threads: int) -> i
 
 def pad(rows: NDArray[np.float64], n_padded: int) -> NDArray[np.float64]:
     """Return a contiguous copy with the last lane repeated up to the padded number of lanes."""
-    out = np.empty((len(rows), n_padded))
     n_lanes = rows.shape[1]
+    if n_lanes == n_padded:
+        return np.array(rows, order="C")
+    out = np.empty((len(rows), n_padded))
     out[:, :n_lanes] = rows
     if n_padded > n_lanes:
         out[:, n_lanes:] = rows[:, n_lanes - 1 : n_lanes]
@@ -214,6 +216,9 @@ def pack(parameters: Any, n_padded: int) -> NDArray[np.float64]:
     """Return parameters as an array (n_parameters, n_padded), one number a lane; one that is so already as it is."""
     if parameters.__class__ is np.ndarray and parameters.ndim == 2 and parameters.shape[1] == n_padded:
         return np.ascontiguousarray(parameters)
+    if all(x.__class__ is float for x in parameters) and len(parameters):
+        column = np.array(parameters)[:, None]
+        return column if n_padded == 1 else np.repeat(column, n_padded, axis=1)
     out = np.empty((max(len(parameters), 1), n_padded))
     for j, value in enumerate(parameters):
         if isinstance(value, np.ndarray) and value.ndim:

@@ -25,7 +25,6 @@ from integrators._lanes import run_lanes
 from integrators._right_hand_side import RightHandSide, label
 from integrators._run import Run, Tick
 
-
 _ARGUMENT = re.compile(r"args\[\d+\]")
 
 

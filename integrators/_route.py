@@ -1,15 +1,15 @@
-"""From a solve to its compiled program: the right-hand side traced, the step made part of it, both kept for next time."""
+"""From a solve to its program: the right-hand side traced, the step made part of it, both kept for next time."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 
-from diffsim.capture import Captured, WholeNumberNeeded, capture, explained, trace_flow
+from diffsim.capture import Captured, WholeNumberNeeded, capture, explained, settle, trace_flow
 from diffsim.errors import TraceError
 from diffsim.graph import Graph, trace
 from diffsim.number import AnyNumber, shape_of
@@ -41,28 +41,50 @@ class Route:
         Names of the parameters.
     values : tuple
         Their values: floats, recording numbers, or arrays with one number a lane.
+    by_lane : bool
+        Whether some of them are arrays.
     """
 
     program: Program
     names: tuple[str, ...]
     values: tuple[Any, ...]
+    by_lane: bool
 
 
-def find_route(fun: Any, args: tuple[Any, ...], n: int, method: Integrator, column: bool) -> Route:
+def find_route(
+    fun: Any, args: tuple[Any, ...], n: int, method: Integrator, column: bool, at: Callable[[], Any]
+) -> Route:
     """Return the compiled program for a right-hand side and a method.
+
+    Parameters
+    ----------
+    fun, args
+        As the caller of `solve_ivp` gave them.
+    n : int
+        Number of state components.
+    method : Integrator
+    column : bool
+        Whether `fun` wants ``y`` of shape (n, 1).
+    at : callable () -> (t, y) or None
+        Where a new trace is compared with the function itself.
 
     Raises
     ------
     TraceError
         The right-hand side, or the step, cannot be compiled; the message says why, and where.
     """
-    captured, values = _captured(fun, args)
+    captured, values, by_lane = _captured(fun, args)
     kept = _kept_program(captured.key, n, _method_key(method), column) if captured.key is not None else None
     if kept is not None and kept.program is not None:
-        return Route(kept.program, captured.names, values)
+        return Route(kept.program, captured.names, values, by_lane)
+    settled = settle(
+        fun if not by_lane else with_parameters(fun, [1.0] * len(parameter_names(fun))), args, n, column=column
+    )
+    if settled.names != captured.names:
+        captured, values, by_lane = _captured(fun, args)
     while True:
         try:
-            graph = trace_flow(captured, n, column=column)
+            graph = trace_flow(captured, n, column=column, at=at())
             break
         except WholeNumberNeeded as needed:
             captured = needed.captured
@@ -71,22 +93,22 @@ def find_route(fun: Any, args: tuple[Any, ...], n: int, method: Integrator, colu
     program = _program(_Content(graph, n, len(captured.names), _method_key(method)), method)
     if kept is not None:
         kept.program = program
-    return Route(program, captured.names, values)
+    return Route(program, captured.names, values, by_lane)
 
 
-def _captured(fun: Any, args: tuple[Any, ...]) -> tuple[Captured, tuple[Any, ...]]:
-    """Return the right-hand side with what it brings along, and those numbers: arrays where lanes have their own."""
+def _captured(fun: Any, args: tuple[Any, ...]) -> tuple[Captured, tuple[Any, ...], bool]:
+    """Return the right-hand side with what it brings along, those numbers, and whether lanes have their own."""
     if not is_system(fun):
         captured = capture(fun, args)
-        return captured, captured.values
+        return captured, captured.values, False
     own = parameter_values(fun)
     if all(x.__class__ is float or not shape_of(x) for x in own):
         captured = capture(fun, ())
-        return captured, captured.values
-    names = parameter_names(fun)
+        return captured, captured.values, False
     captured = capture(with_parameters(fun, [1.0] * len(own)), ())
-    given = dict(zip(names, own, strict=True))
-    return captured, tuple(given.get(name, value) for name, value in zip(captured.names, captured.values, strict=True))
+    given = dict(zip(parameter_names(fun), own, strict=True))
+    values = [given.get(name, value) for name, value in zip(captured.names, captured.values, strict=True)]
+    return captured, tuple(values), True
 
 
 @final

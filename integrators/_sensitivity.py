@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim import array_ops
-from diffsim.capture import capture
+from diffsim.capture import settle
 from diffsim.errors import KindError, must, unknown_name
 from diffsim.number import Number, raw, shape_of
 from diffsim.protocols import is_system, parameter_names, state_names
@@ -57,6 +57,9 @@ class Selection:
         return self.n_directions > 0
 
 
+_NOTHING = Selection()
+
+
 def select(sensitivities: Any, fun: Any, args: Sequence[Any], n: int) -> tuple[Selection, bool, bool]:
     """Return what ``sensitivities`` asks for, and whether it asks for starts and for parameters at all.
 
@@ -71,11 +74,13 @@ def select(sensitivities: Any, fun: Any, args: Sequence[Any], n: int) -> tuple[S
     ArgumentError
         A name that is not there, or one named twice.
     """
+    if sensitivities == ():
+        return _NOTHING, False, False
     asked = _asked(sensitivities)
     names = state_names(fun) or tuple(f"y0[{i}]" for i in range(n))
     starts = {name: i for i, name in enumerate(names)} | {f"y0[{i}]": i for i in range(n)}
     plain = not asked or asked == ("y0",)  # PERF: what a function brings along is looked at where it is asked for
-    parameters = {} if plain else _parameters(fun, args)
+    parameters = {} if plain else _parameters(fun, args, n)
     components: list[int] = []
     chosen: list[Parameter] = []
     for name in asked:
@@ -105,9 +110,9 @@ def _asked(sensitivities: Any) -> tuple[str, ...]:
     return names
 
 
-def _parameters(fun: Any, args: Sequence[Any]) -> dict[str, list[Parameter]]:
+def _parameters(fun: Any, args: Sequence[Any], n: int) -> dict[str, list[Parameter]]:
     """Return every parameter there is, by the names under which it can be asked for: its own, and that of its whole."""
-    names = parameter_names(fun) if is_system(fun) else capture(fun, args).names
+    names = parameter_names(fun) if is_system(fun) else settle(fun, args, n).names
     found: dict[str, list[Parameter]] = {}
     for name in names:
         whole = _WHOLE.match(name)

@@ -152,7 +152,7 @@ def solve_ivp(
         threads,
     )
     # NOTE: overflow and NaN are found and reported by the drivers, with the place and the time.
-    with np.errstate(all="ignore"), progress_bar(_work(problem), "solve_ivp", progress) as bar:
+    with np.errstate(all="ignore"), progress_bar(_work(problem) if progress else 0.0, "solve_ivp", progress) as bar:
         run = run_all(problem, selection, compiled, memory, bar.update if progress else None)
     if problem.batch == () and run.status < 0 and isinstance(run.y, Number):
         raise RunError(f"solve_ivp: the solve carries derivatives and failed. {run.message}")
