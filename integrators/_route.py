@@ -52,7 +52,7 @@ class Route:
 
 
 def find_route(
-    fun: Any, args: tuple[Any, ...], n: int, method: Integrator, column: bool, at: Callable[[], Any]
+    fun: Any, args: tuple[Any, ...], n: int, method: Integrator, column: bool, at: Callable[[], Any] = lambda: None
 ) -> Route:
     """Return the compiled program for a right-hand side and a method.
 
