@@ -8,6 +8,7 @@ Arrays are recorded element by element, as object arrays of `Tracer`.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -94,7 +95,7 @@ class Graph:
         """How often each primitive occurs."""
         return Counter(node.row.name for node in self.nodes if node.row is not None)
 
-    @property
+    @functools.cached_property
     def n_operations(self) -> int:
         """Number of nodes that compute something."""
         return self.count().total()

@@ -154,8 +154,9 @@ def run_compiled(problem: Problem, route: Route, selection: Selection, memory: f
         lost = _careful(dy, flown.out[:, :n, :m])
         if len(lost):
             dy[..., lost] = guarded(lost)
-    dy = np.moveaxis(dy, 0, -1)  # (n, k, m, n_times)
-    return dataclasses.replace(run, dy=_fitted(run, dy[:, :, 0] if y0.ndim == 1 else dy))
+    dy = dy.transpose(1, 2, 3, 0)  # (n, k, m, n_times)
+    dy = _fitted(run, dy[:, :, 0] if y0.ndim == 1 else dy)
+    return Run(run.t, run.y, run.status, run.message, run.nfev, run.n_times, dy)
 
 
 def _careful(dy: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.intp]:

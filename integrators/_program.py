@@ -127,7 +127,7 @@ class Program:
         """The same program for machine code: fewer and cheaper operations, a few units in the last place apart."""
         return dataclasses.replace(self, graph=strengthen(self.graph, fixed=self.parameters))
 
-    @property
+    @functools.cached_property
     def n_operations(self) -> int:
         """Arithmetic operations of a step."""
         return self.graph.n_operations * (1 if self.scheme is None else self.scheme.n_stages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import re
 from collections.abc import Mapping, Sequence
@@ -60,6 +61,12 @@ class Selection:
 _NOTHING = Selection()
 
 
+@functools.lru_cache(maxsize=64)
+def _all_starts(names: tuple[str, ...], n: int) -> Selection:
+    """Return the selection of every component of the start."""
+    return Selection(tuple(range(n)), names or tuple(f"y0[{i}]" for i in range(n)))
+
+
 def select(sensitivities: Any, fun: Any, args: Sequence[Any], n: int) -> tuple[Selection, bool, bool]:
     """Return what ``sensitivities`` asks for, and whether it asks for starts and for parameters at all.
 
@@ -76,11 +83,12 @@ def select(sensitivities: Any, fun: Any, args: Sequence[Any], n: int) -> tuple[S
     """
     if sensitivities == ():
         return _NOTHING, False, False
+    if sensitivities in ("y0", ("y0",)):
+        return _all_starts(state_names(fun), n), True, False
     asked = _asked(sensitivities)
     names = state_names(fun) or tuple(f"y0[{i}]" for i in range(n))
     starts = {name: i for i, name in enumerate(names)} | {f"y0[{i}]": i for i in range(n)}
-    plain = not asked or asked == ("y0",)  # PERF: what a function brings along is looked at where it is asked for
-    parameters = {} if plain else _parameters(fun, args, n)
+    parameters = _parameters(fun, args, n)
     components: list[int] = []
     chosen: list[Parameter] = []
     for name in asked:
