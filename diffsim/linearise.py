@@ -27,7 +27,7 @@ from diffsim.linear_program import Assembly, Choice, Linearised, Sum, Term
 from diffsim.number import AnyNumber
 from diffsim.partials import Partials
 from diffsim.tracer import Builder
-from diffsim.transpose import transposed
+from diffsim.transposition import transposed
 from diffsim.tree import leaves
 from diffsim.weights import Algebra, Plan
 

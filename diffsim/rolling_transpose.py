@@ -128,7 +128,7 @@ def transpose_loops(
     >>> places = {"state": np.arange(20)}
     >>> back = transpose_loops(rolled.loops, {"result": "result_bar"}, {"state": "state_bar"}, places)
     >>> [(loop.count, [run.count for run in loop.runs]) for loop in back.loops]
-    [(20, [19])]
+    [(20, [19]), (20, [18])]
     """
     return _Transposer(loops, weights, targets, wanted, seeded).transposed()
 

@@ -17,7 +17,9 @@ from diffsim.compiler import engine
 
 ROOT = Path(__file__).parents[2]
 
-NOTICES: list[str] = []
+NOTICES = [
+    "llvmlite is not installed, so all solves run interpreted, which is slower. Install it: pip install llvmlite."
+]
 """What a process says when it wanted to compile and could not: each text once, however many solves follow."""
 
 MISSING = {
