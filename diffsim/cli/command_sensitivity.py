@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from diffsim.cli.options import add_start, add_system, axis, integer, number
+from diffsim.cli.options import add_machine, add_start, add_system, axis, integer, number
 from diffsim.cli.tables import short, text_table
 
 __all__ = ["HELP", "add_arguments", "run"]
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--observable", metavar="NAME", help="state component whose gradient is taken")
     parser.add_argument("--method", help="name of a method; default RK4")
     parser.add_argument("--step", type=number, help="step of a fixed-step method, in seconds; default 0.01")
+    add_machine(parser)
     parser.add_argument("--rank", type=integer, default=5, help="how many extreme starts to list; default 5")
     parser.add_argument(
         "--out",
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compute the map, write what was asked for, list the most and the least sensitive starts."""
-    from diffsim.cli.options import load_system, start_state
+    from diffsim.cli.options import load_system, machine_options, start_state
     from diffsim.errors import ArgumentError
     from diffsim.files import check_output
 
@@ -79,6 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         method=arguments.method or "RK4",
         step=arguments.step,
         progress=True,
+        **machine_options(arguments),
     )
     for output in outputs:
         result.save(output)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from diffsim.cli.options import add_start, add_system, integer, number
+from diffsim.cli.options import add_machine, add_start, add_system, integer, number
 from diffsim.errors import ArgumentError, must
 
 __all__ = ["HELP", "add_arguments", "run"]
@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--step", type=number, help="step of a fixed-step method, in seconds")
     parser.add_argument("--rtol", type=number, help="relative tolerance of an adaptive method; default 1e-9")
     parser.add_argument("--atol", type=number, help="absolute tolerance of an adaptive method; default 1e-9")
+    add_machine(parser)
     parser.add_argument(
         "--points", type=integer, help="evenly spaced times to report; default 1001, or every step when --step is given"
     )
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Integrate, write what was asked for, print a summary; 1 if the solve did not reach its end."""
-    from diffsim.cli.options import load_system, start_state
+    from diffsim.cli.options import load_system, machine_options, start_state
     from diffsim.files import check_output
 
     outputs = [check_output("simulate", path, _SUFFIXES) for path in arguments.out]
@@ -68,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         if points > 1
         else [arguments.t_end],
         progress=True,
+        **machine_options(arguments),
         **options,
     )
     for output in outputs:

@@ -17,6 +17,7 @@ from diffsim.errors import ArgumentError, DiffsimError, must, unknown_name
 
 __all__ = [
     "RUNS_FILE",
+    "add_machine",
     "add_start",
     "add_system",
     "axis",
@@ -24,6 +25,7 @@ __all__ = [
     "join_negative_numbers",
     "load_class",
     "load_system",
+    "machine_options",
     "number",
     "numbers",
     "seed",
@@ -67,6 +69,28 @@ def add_start(parser: argparse.ArgumentParser, t_end: float = 10.0, several: boo
     parser.add_argument(
         "--t-end", metavar="T", type=number, default=t_end, help=f"end time in seconds; default {t_end:g}"
     )
+
+
+def add_machine(parser: argparse.ArgumentParser) -> None:
+    """Add ``--compiled`` and ``--threads``."""
+    parser.add_argument(
+        "--compiled",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="run fixed steps as machine code: auto (the default: where it can be done), yes (or say why not), no",
+    )
+    parser.add_argument(
+        "--threads",
+        type=integer,
+        metavar="N",
+        help="threads of machine code; default: all cores. Same results with any",
+    )
+
+
+def machine_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What ``--compiled`` and ``--threads`` mean, as `solve_ivp` takes it."""
+    compiled = {"auto": "auto", "yes": True, "no": False}[arguments.compiled]
+    return {"compiled": compiled, "threads": arguments.threads}
 
 
 def number(text: str) -> float:
