@@ -21,6 +21,7 @@ import contextlib
 import doctest
 import io
 import json
+import linecache
 import re
 import sys
 import warnings
@@ -84,7 +85,10 @@ def run(page: Path) -> list[Block]:
     import matplotlib.pyplot as plt
 
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    blocks = blocks_of(page.read_text(encoding="utf-8"))
+    text = page.read_text(encoding="utf-8")
+    blocks = blocks_of(text)
+    # Messages quote lines of the page, wherever it is run from.
+    linecache.cache[page.name] = (len(text), None, text.splitlines(keepends=True), page.name)
     with warnings.catch_warnings(), plt.rc_context(), _shown_figures() as shown:
         warnings.simplefilter("error")
         for block in blocks:
