@@ -84,6 +84,7 @@ def _maps(threads: int) -> list[Group]:
 
 def _gradient() -> Group:
     peers = (
+        OURS._replace(label="diffsim, ds.grad", variant="grad"),
         peer("casadi", "CasADi, compiled", "jit"),
         peer("casadi", "CasADi, interpreted", "vm"),
         peer("jax", "JAX"),
@@ -91,7 +92,8 @@ def _gradient() -> Group:
         peer("autograd"),
         peer("micrograd"),
     )
-    return Group("W2", "W2", "gradient of one trajectory, {steps} Euler steps, warm", OURS, peers, steps=500)
+    ours = OURS._replace(label="diffsim, sensitivities")
+    return Group("W2", "W2", "gradient of one trajectory, {steps} Euler steps, warm", ours, peers, steps=500)
 
 
 def _fresh() -> Group:
