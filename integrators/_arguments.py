@@ -313,17 +313,20 @@ def check_not_there(dense_output: Any, events: Any, jac: Any, compiled: Any, thr
         _count("threads", threads)
 
 
-def check_options(options: dict[str, Any]) -> tuple[Any, float]:
-    """Return the step and the memory, the options there are, and refuse all others with the nearest name."""
+def check_options(options: dict[str, Any]) -> tuple[Any, float, bool]:
+    """Return the options there are (step, memory, explain), and refuse all others with the nearest name."""
     step = options.pop("step", None)
     memory = options.pop("memory", DEFAULT_MEMORY)
     if isinstance(memory, bool) or not isinstance(memory, int | float) or not memory > 0:
         raise must(_WHO, "memory", "must be a number of bytes > 0", memory)
+    explain = options.pop("explain", False)
+    if not isinstance(explain, bool):
+        raise KindError(f"{_WHO}: explain must be True or False; got {explain!r}.")
     for name in options:
         if name in _SCIPY_OPTIONS:
             raise ArgumentError(f"{_WHO}: option {name!r} belongs to implicit methods, which are not there yet.")
         raise unknown_name(_WHO, "option", name, _KNOWN)
-    return step, float(memory)
+    return step, float(memory), explain
 
 
 DEFAULT_MEMORY = 64 * 2**20
@@ -348,4 +351,5 @@ _KNOWN: Sequence[str] = (
     "max_steps",
     "step",
     "memory",
+    "explain",
 )

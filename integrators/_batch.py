@@ -168,4 +168,5 @@ def shaped(run: Run, batch: tuple[int, ...]) -> Run:
         run.nfev.reshape(batch),
         run.n_times.reshape(batch),
         None if run.dy is None else spread(run.dy, 2),
+        run.stats,
     )

@@ -30,6 +30,7 @@ from integrators._right_hand_side import first_value
 from integrators._route import Route, find_route
 from integrators._run import REACHED, Lanes, Run, Tick, not_finite
 from integrators._sensitivity import Selection
+from integrators._stats import Stats
 
 __all__: list[str] = []
 
@@ -105,7 +106,9 @@ def _tell_once() -> None:
     )
 
 
-def run_compiled(problem: Problem, route: Route, selection: Selection, memory: float, tick: Tick | None) -> Run:
+def run_compiled(
+    problem: Problem, route: Route, selection: Selection, memory: float, explain: bool, tick: Tick | None
+) -> Run:
     """Integrate all trajectories of a problem.
 
     Parameters
@@ -115,6 +118,8 @@ def run_compiled(problem: Problem, route: Route, selection: Selection, memory: f
     selection : Selection
     memory : float
         Bytes that an adjoint may spend on stored states.
+    explain : bool
+        Whether to print how the solve will go.
     tick : callable, optional
 
     Returns
@@ -129,8 +134,12 @@ def run_compiled(problem: Problem, route: Route, selection: Selection, memory: f
         lanes = problem.lane_parameters()
         values = [lanes.get(name, value) for name, value in zip(route.names, route.values, strict=True)]
     plan = plan_of(problem.grid, problem.control.max_steps)
+    way = Stats(route.program, plan, math.prod(problem.batch), memory)
+    if explain:
+        print(way)
     if isinstance(y0, Number) or any(isinstance(x, Number) for x in values):
-        return _recorded(problem, route, plan, selection, memory, tick, y0, values)
+        run = _recorded(problem, route, plan, selection, memory, tick, y0, values)
+        return dataclasses.replace(run, stats=way)
     start = np.asarray(y0[:, None] if y0.ndim == 1 else y0, dtype=np.float64)
     k = selection.n_directions
     apart = k > 0 and are_apart(route.program, k)
@@ -138,7 +147,7 @@ def run_compiled(problem: Problem, route: Route, selection: Selection, memory: f
     flown = fly(route.program, start, values, plan, tangents=tangents, seeds=seeds, threads=problem.threads, tick=tick)
     run = _outcome(problem, plan, flown, (n, start.shape[1]))
     if not selection:
-        return run
+        return Run(run.t, run.y, run.status, run.message, run.nfev, run.n_times, None, way)
     m = start.shape[1]
     chosen = [route.names.index(parameter.name) for parameter in selection.parameters]
 
@@ -156,7 +165,7 @@ def run_compiled(problem: Problem, route: Route, selection: Selection, memory: f
             dy[..., lost] = guarded(lost)
     dy = dy.transpose(1, 2, 3, 0)  # (n, k, m, n_times)
     dy = _fitted(run, dy[:, :, 0] if y0.ndim == 1 else dy)
-    return Run(run.t, run.y, run.status, run.message, run.nfev, run.n_times, dy)
+    return Run(run.t, run.y, run.status, run.message, run.nfev, run.n_times, dy, way)
 
 
 def _careful(dy: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.intp]:

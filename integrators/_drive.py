@@ -13,7 +13,9 @@ from integrators._sensitivity import Selection, checked_derivatives
 __all__: list[str] = []
 
 
-def run_all(problem: Problem, selection: Selection, compiled: bool | str, memory: float, tick: Tick | None) -> Run:
+def run_all(
+    problem: Problem, selection: Selection, compiled: bool | str, memory: float, explain: bool, tick: Tick | None
+) -> Run:
     """Integrate all trajectories of a problem.
 
     Parameters
@@ -23,6 +25,8 @@ def run_all(problem: Problem, selection: Selection, compiled: bool | str, memory
     compiled : "auto", True or False
     memory : float
         Bytes that a compiled adjoint may spend on stored states.
+    explain : bool
+        Whether to print how the solve will go.
     tick : callable, optional
 
     Warns
@@ -37,14 +41,17 @@ def run_all(problem: Problem, selection: Selection, compiled: bool | str, memory
     """
     route = route_of(problem, compiled)
     if isinstance(route, TraceError):
-        run = run_interpreted(
-            problem, selection, tick
-        )  # NOTE: first, since it may have a better word for what is wrong
+        if explain:
+            print(f"solve_ivp: interpreted. {route}")
+        # NOTE: first, since it may have a better word for what is wrong
+        run = run_interpreted(problem, selection, tick)
         tell(route)
         return run
     if route is None or any(parameter.name not in route.names for parameter in selection.parameters):
+        if explain:
+            print("solve_ivp: interpreted.")
         return run_interpreted(problem, selection, tick)
-    run = run_compiled(problem, route, selection, memory, tick)
+    run = run_compiled(problem, route, selection, memory, explain, tick)
     if selection and not isinstance(run.y, Number):
         run = checked_derivatives(run)
     return run if problem.batch == () else shaped(run, problem.batch)

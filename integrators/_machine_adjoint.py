@@ -22,7 +22,7 @@ from integrators._program import Program
 
 __all__: list[str] = []
 
-_FEW = 4
+FEW = 4
 """Steps whose states are stored whatever the memory: below, halving goes on to no gain."""
 
 
@@ -125,7 +125,7 @@ class Pullback:
     def _stretch(self, plan: Plan, start: NDArray[np.float64], room: int) -> None:
         """Go back through a stretch of the solve, given the state at its start and room for so many states."""
         none = np.zeros(0, dtype=np.intp)
-        if plan.n_steps < max(room, _FEW):
+        if plan.n_steps < max(room, FEW):
             store = np.empty((plan.n_steps + 1, *start.shape))
             store[0] = start
             self._fly(plan.saving(none), start, store[1:])

@@ -31,6 +31,8 @@ class Run:
     message : str, or object array of str, shape lanes
     dy : array or recording number, shape (n, n_directions, *lanes, n_times), or None
         Tangents.
+    stats : Stats or None
+        What was told of the way before; None for an interpreted run.
     """
 
     t: NDArray[np.float64]
@@ -40,6 +42,7 @@ class Run:
     nfev: Any
     n_times: Any
     dy: Any = None
+    stats: Any = None
 
 
 class Record:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from integrators._stats import INTERPRETED
 
 __all__ = ["Solution"]
 
@@ -44,6 +47,8 @@ class Solution:
         What the second index of `dy_dparams` and `dy_dy0` counts.
     state_names : tuple of str
         Names of the components; ``()`` for a plain function.
+    way : object
+        What `stats` is made of.
     """
 
     t: NDArray[np.float64]
@@ -57,6 +62,7 @@ class Solution:
     param_names: tuple[str, ...] = ()
     y0_names: tuple[str, ...] = ()
     state_names: tuple[str, ...] = ()
+    way: Any = None
     njev: int = 0
     nlu: int = 0
     sol: None = None
@@ -67,6 +73,17 @@ class Solution:
     def success(self) -> Any:
         """Whether the end was reached: a bool, or an array of bool with a batch."""
         return self.status >= 0
+
+    @property
+    def stats(self) -> Mapping[str, Any]:
+        """How the solve went about it, known before it runs (``explain=True`` prints it then).
+
+        ``compiled`` says whether it ran as machine code.  If so there are ``operations`` (of a step), ``n_steps``, and
+        what a gradient through it costs: ``gradient_stores`` ("all states" or "checkpoints"), ``gradient_bytes`` and
+        ``gradient_forward_passes``, the number of times that the trajectory is integrated, this solve included.
+        """
+        found: Mapping[str, Any] = INTERPRETED if self.way is None else self.way.mapping()
+        return found
 
     def __repr__(self) -> str:
         status = np.asarray(self.status)

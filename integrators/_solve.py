@@ -97,6 +97,8 @@ def solve_ivp(
     memory : float, optional
         Bytes that the gradient of a compiled solve may keep states in, 64 MiB by default.  With less it integrates
         stretches of the trajectory a second time.
+    explain : bool, optional
+        Print, before the solve runs, how it will and what a gradient through it would cost; see `Solution.stats`.
     step : float, optional
         Fixed step size, > 0.  Nodes are at ``t0 + k * step``; the last step is shortened to end at t1.
 
@@ -130,7 +132,7 @@ def solve_ivp(
     >>> sol.t.shape, sol.y.shape, sol.message
     ((11,), (2, 11), 'The solver successfully reached the end of the integration interval.')
     """
-    step, memory = check.check_options(options)
+    step, memory, explain = check.check_options(options)
     check.check_not_there(dense_output, events, jac, compiled, threads)
     further = check.check_args(args)
     check.check_fun(fun, further)
@@ -153,7 +155,7 @@ def solve_ivp(
     )
     # NOTE: overflow and NaN are found and reported by the drivers, with the place and the time.
     with np.errstate(all="ignore"), progress_bar(_work(problem) if progress else 0.0, "solve_ivp", progress) as bar:
-        run = run_all(problem, selection, compiled, memory, bar.update if progress else None)
+        run = run_all(problem, selection, compiled, memory, explain, bar.update if progress else None)
     if problem.batch == () and run.status < 0 and isinstance(run.y, Number):
         raise RunError(f"solve_ivp: the solve carries derivatives and failed. {run.message}")
     return _solution(problem, run, selection, by_start, by_parameter)
@@ -183,4 +185,5 @@ def _solution(problem: Problem, run: Run, selection: Selection, by_start: bool, 
         param_names=tuple(parameter.name for parameter in selection.parameters),
         y0_names=selection.component_names,
         state_names=problem.names,
+        way=run.stats,
     )
