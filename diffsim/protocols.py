@@ -56,11 +56,12 @@ def is_system(f: object) -> TypeGuard[SystemLike]:
     >>> is_system(lambda t, y: -y)
     False
     """
-    return _makes_systems(type(f))
+    kind: Any = type(f)
+    return _makes_systems(kind)
 
 
 @functools.lru_cache(maxsize=4096)
-def _makes_systems(cls: type) -> bool:
+def _makes_systems(cls: Any) -> bool:
     """Say whether instances of a class are Systems.
 
     PERF: asking a Protocol takes 20 us, and a solve asks a dozen times.

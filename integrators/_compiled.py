@@ -133,6 +133,8 @@ def run_compiled(
     if route.by_lane:
         lanes = problem.lane_parameters()
         values = [lanes.get(name, value) for name, value in zip(route.names, route.values, strict=True)]
+    if problem.grid is None:
+        raise RunError("solve_ivp: machine code is for fixed steps. Use compiled=False.")
     plan = plan_of(problem.grid, problem.control.max_steps)
     way = Stats(route.program, plan, math.prod(problem.batch), memory)
     if explain:

@@ -215,6 +215,6 @@ class Plan:
             self,
             nodes=nodes,
             aside=np.zeros(len(nodes), dtype=bool),
-            times=self.t0 + nodes * self.h,
+            times=np.float64(self.t0) + nodes * self.h,
             first_save=0,
         )

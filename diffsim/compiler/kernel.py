@@ -69,7 +69,7 @@ class Call:
 def address(a: NDArray[Any]) -> int:
     """Return where the numbers of a contiguous array begin."""
     if a.size and a.flags.writeable:
-        return ctypes.addressof(_first_byte(a))  # PERF: 0.2 us; asking NumPy takes 1
+        return ctypes.addressof(_first_byte(a.data))  # PERF: 0.2 us; asking NumPy takes 1
     found: int = a.__array_interface__["data"][0]
     return found
 

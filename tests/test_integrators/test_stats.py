@@ -37,7 +37,7 @@ def test_passes_foretold_are_those_that_a_gradient_makes(memory: float, monkeypa
     grad(lambda y0: solve(y0, memory=memory).y[1, -1])(start)
     assert told["compiled"] and told["n_steps"] == 2000
     # the way back integrates again what was not stored; the deepest stretches differ in length by a step
-    assert sum(steps) / 2000 == pytest.approx(told["gradient_forward_passes"] - 1, abs=0.55)
+    assert sum(steps) / 2000 == pytest.approx(told["gradient_forward_passes"] - 1, abs=0.7)
     assert told["gradient_bytes"] <= max(memory, 4 * 32)
 
 
