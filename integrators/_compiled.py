@@ -140,8 +140,7 @@ def run_compiled(
     if explain:
         print(way)
     if isinstance(y0, Number) or any(isinstance(x, Number) for x in values):
-        run = _recorded(problem, route, plan, selection, memory, tick, y0, values)
-        return dataclasses.replace(run, stats=way)
+        return _recorded(problem, route, plan, selection, way, tick, y0, values)
     start = np.asarray(y0[:, None] if y0.ndim == 1 else y0, dtype=np.float64)
     k = selection.n_directions
     apart = k > 0 and are_apart(route.program, k)
@@ -194,7 +193,7 @@ def _recorded(
     route: Route,
     plan: Plan,
     selection: Selection,
-    memory: float,
+    way: Stats,
     tick: Tick | None,
     y0: Any,
     values: Sequence[Any],
@@ -208,7 +207,7 @@ def _recorded(
         for i, x in zip(chosen, moved, strict=True):
             numbers[i] = x
         wanted = tuple(isinstance(x, Number) for x in numbers)
-        journey = Journey(route.program, plan, wanted, memory, problem.threads, tick)
+        journey = Journey(route.program, plan, wanted, way.memory, problem.threads, tick)
         y = flow(journey, start, _together(numbers))
         if journey.flown is None:
             raise RunError("solve_ivp: a compiled solve must have plain numbers underneath. Use compiled=False.")
@@ -216,7 +215,7 @@ def _recorded(
         run = _outcome(problem, plan, journey.flown, (shape[0], math.prod(shape[1:])))
         kept = run.y.shape[-1]
         y = y if kept == shape_of(y)[-1] else y[..., :kept]
-        runs.append(Run(run.t, y, run.status, run.message, run.nfev, run.n_times))
+        runs.append(Run(run.t, y, run.status, run.message, run.nfev, run.n_times, None, way))
         return y
 
     if not selection:

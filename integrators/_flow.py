@@ -64,6 +64,10 @@ class Journey:
     _fallen: Any = ()
 
     @functools.cached_property
+    def _active(self) -> tuple[int, ...]:
+        return tuple(j for j, wanted in enumerate(self.active) if wanted)
+
+    @functools.cached_property
     def tangent(self) -> Journey:
         """The solve of the state together with its tangent."""
         return Journey(self.program.tangent, self.plan, self.active * 2, self.memory, self.threads)
@@ -111,11 +115,12 @@ class Journey:
         return out[:, 0] if y0.ndim == 1 else out
 
     def _pull_lanes(self, plan: Plan, lanes: Any, given: list[Any], weights: Any, store: Any) -> NDArray[np.float64]:
-        active = tuple(j for j, wanted in enumerate(self.active) if wanted)
+        active = self._active
         back = Pullback(self.program, lanes, given, plan, active, self.memory, self.threads)(weights, store)
         out = np.zeros((len(lanes) + self.program.n_parameters, lanes.shape[1]))
         out[: len(lanes)] = back.start
-        out[[len(lanes) + j for j in active]] = back.parameters
+        if active:
+            out[[len(lanes) + j for j in active]] = back.parameters
         return out
 
     def _pull_fallen(self, j: int, lanes: Any, given: list[Any], weights: Any) -> Any:

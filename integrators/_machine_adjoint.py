@@ -103,8 +103,11 @@ class Pullback:
             The states at all nodes, where they were kept.
         """
         n, lanes = self.program.n, self.n_lanes
-        self._seeds = np.zeros((len(seeds), n, self.n_padded))
-        self._seeds[:, :, :lanes] = seeds
+        if lanes == self.n_padded:
+            self._seeds = np.array(seeds, order="C")
+        else:
+            self._seeds = np.zeros((len(seeds), n, self.n_padded))
+            self._seeds[:, :, :lanes] = seeds
         pulled = self._pulled(store)
         sound = finite(pulled.start) and (not self.active or finite(pulled.parameters))
         if sound or is_large(self.program) or not finite(seeds):
