@@ -48,8 +48,9 @@ SMALLEST = 140
 """Operations of a right-hand side that are worth loops, a function of the library counted as eight; below, a step is
 straight-line code.
 
-PERF: at this size loops take as long as straight-line code for one trajectory and for many, and compile in a third of
-the time: Lorenz-96 with 32 components, a chain of 10 pendulums; see docs/performance.md.
+PERF: gradients of single trajectories are equally fast at 80 (Lorenz-96) to 180 operations (springs), batches of 64 at
+200; loops compile in a third of the time.  Lorenz-96 with 32 components, AVX-512: gradient of 500 steps 0.33 ms with
+loops, 0.36 ms without; 64 trajectories 0.81 ms and 0.59 ms.  See docs/compiling.md.
 """
 _OF_A_CALL = 8
 
