@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -14,6 +15,13 @@ os.environ.setdefault("DIFFSIM_CACHE", str(Path(__file__).parents[1] / ".pytest_
 
 if os.environ.get("DIFFSIM_TEST_WITHOUT_LLVMLITE"):
     sys.modules["llvmlite"] = None  # type: ignore[assignment] # Python's own way to make an import fail
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Without llvmlite every solve would be an error: the one notice that it is missing is a warning."""
+    if os.environ.get("DIFFSIM_TEST_WITHOUT_LLVMLITE"):
+        config.addinivalue_line("filterwarnings", "ignore:llvmlite is not installed")
+
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile(

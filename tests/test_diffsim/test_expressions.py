@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -24,7 +25,10 @@ ROUNDING = 1e-15  # of intermediate numbers of size 1 that cancel: tanh(expm1(x)
 
 
 def check(e: Expression) -> None:
-    check_gradients(e, *e.arguments, unresolved="raise", atol=ROUNDING)
+    report = check_gradients(e, *e.arguments, unresolved="ignore", atol=ROUNDING)
+    for line in report.unresolved:  # open may be only what is 0 by complete cancellation: (x + acos(x))'' at 0, say
+        value, bound = (float(x) for x in re.search(r"(\S+) \+- (\S+)", line).groups())  # type: ignore[union-attr]
+        assert abs(value) + bound < 1e-11, line
 
 
 @quick

@@ -431,6 +431,8 @@ def test_interrupt_ends_a_long_solve_within_a_second(threads: int, m: int, kind:
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        # a background job of a shell is born with SIGINT ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     try:
         assert child.stdout is not None
