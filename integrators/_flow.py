@@ -189,11 +189,6 @@ def _fit(parameters: AnyNumber, y0: AnyNumber, out: AnyNumber) -> AnyNumber:
     return array_ops.sum(out, axis=1) if shared else out
 
 
-def _spread(parameters: AnyNumber, u: AnyNumber, n: int) -> AnyNumber:
-    """Return the parameters' part of a cotangent of `ADJOINT` (n + n_parameters, ...) as a direction of parameters."""
-    return u[n:]
-
-
 def _flow_transpose(i: int, g: AnyNumber, out: AnyNumber, args: Sequence[AnyNumber], params: Params) -> AnyNumber:
     n = shape_of(args[0])[0]
     bars = params["journey"].pulled(g, args)
