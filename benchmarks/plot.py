@@ -99,7 +99,7 @@ def _panel(axes: Any, title: str, group: dict[str, Any]) -> None:
         axes.plot([1.0, median], [height, height], color=color, lw=0.8, alpha=0.35, zorder=1)
         axes.plot([low, high], [height, height], color=color, lw=2.4, alpha=0.6, solid_capstyle="butt")
         axes.plot(median, height, "o", color=color, ms=4.5)
-        text = f"{median:.2g}" if median < 100 else f"{median:.0f}"
+        text = f"{float(f'{median:.2g}'):,g}"
         axes.annotate(text, (max(high, 1.0), height), (5, 0), textcoords="offset points", va="center", fontsize=7)
     lowest = min(1.0, *(low for _, _, low, _ in shown))
     highest = max(1.0, *(high for *_, high in shown))
