@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,34 +14,12 @@ from diffsim.errors import ArgumentError, KindError, must, unknown_name
 from diffsim.number import Number, raw
 from diffsim.protocols import is_system, state_names
 from integrators._integrator import Integrator
-from integrators._right_hand_side import check_callable, label
+from integrators.drivers.control import Control
+from integrators.drivers.right_hand_side import check_callable, label
 
 _WHO = "solve_ivp"
 _EPS = float(np.finfo(np.float64).eps)
 _SCIPY_OPTIONS = ("jac_sparsity", "lband", "uband", "min_step", "mxstep")
-
-
-@dataclass(frozen=True)
-class Control:
-    """What the choice of steps depends on.
-
-    Attributes
-    ----------
-    rtol, atol : float or array, shape (n,)
-        Tolerances.
-    first_step : float or None
-        Size of the first step.
-    max_step : float
-        Largest step.
-    max_steps : int
-        Budget of attempted steps.
-    """
-
-    rtol: Any
-    atol: Any
-    first_step: float | None
-    max_step: float
-    max_steps: int | None
 
 
 def real(name: str, x: Any) -> float:
@@ -199,15 +176,6 @@ def check_t_eval(t_eval: Any, t0: float, t1: float) -> NDArray[np.float64] | Non
             f"{_WHO}: t_eval must be strictly {way}; got t_eval[{i}]={times[i]}, t_eval[{i + 1}]={times[i + 1]}."
         )
     return times
-
-
-def check_interpolant(method: Integrator, times: NDArray[np.float64] | None) -> None:
-    """Refuse save times that an adaptive method without an interpolant cannot serve."""
-    if times is not None and method.adaptive and method.dense_order is None:
-        raise KindError(
-            f"{_WHO}: {type(method).__name__} has no interpolant, so it cannot serve t_eval; leave t_eval out, "
-            "give the tableau a b_dense, or take fixed steps (step=...)."
-        )
 
 
 def check_args(args: Any) -> tuple[Any, ...]:

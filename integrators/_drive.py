@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from diffsim.errors import TraceError
 from diffsim.number import Number
-from integrators._batch import run_interpreted, shaped
-from integrators._compiled import route_of, run_compiled, tell
-from integrators._problem import Problem
-from integrators._run import Run, Tick
-from integrators._sensitivity import Selection, checked_derivatives
+from integrators.compiled.driver import route_of, run_compiled, tell
+from integrators.drivers.batch import run_interpreted, shaped
+from integrators.drivers.problem import Problem
+from integrators.drivers.run import Run, Tick
+from integrators.drivers.sensitivity import Selection, checked_derivatives
 
 __all__: list[str] = []
 

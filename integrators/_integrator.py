@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias, final
 from diffsim.errors import KindError, must
 from diffsim.number import Number
 from integrators._combination import State
+from integrators._norm import rms
 
 __all__ = ["Integrator", "Step"]
 
@@ -25,17 +26,21 @@ class Step(NamedTuple):
     y : state
         State at t + h.
     error : state or None
-        Estimate of the local error; None where the method has none.
-    carry : state or None
-        What the next step may start with (the derivative at t + h); None where nothing is shared.
-    stages : sequence of states
-        The stages, for the interpolant.
+        Estimate of the local error; a method with several stacks them along the first axis.  None without one.
+    carry : object
+        What the next step may start with: the derivative at t + h, or whatever a multistep method remembers; None where
+        nothing is shared.
+    stages : sequence
+        What `Integrator.dense` is made of.
+    ok : bool or array of bool, shape lanes
+        False where the step could not be made (Newton's iterations did not converge): a shorter one is tried.
     """
 
     y: State
-    error: State | None
-    carry: State | None
-    stages: Sequence[State]
+    error: Any = None
+    carry: Any = None
+    stages: Sequence[Any] = ()
+    ok: Any = True
 
 
 class Integrator(abc.ABC):
@@ -80,9 +85,9 @@ class Integrator(abc.ABC):
         return None
 
     @property
-    def dense_order(self) -> int | None:
-        """Order of the interpolant between steps; None where there is none."""
-        return None
+    def dense_order(self) -> int:
+        """Order of the interpolant between steps."""
+        return min(self.order, 3)
 
     @property
     def h(self) -> float | None:
@@ -98,23 +103,43 @@ class Integrator(abc.ABC):
     def advance(self, f: RightHandSide, t: Any, y: State, h: Any, carry: State | None = None) -> Step:
         """Return the whole `Step` from (t, y) to t + h; `carry` is what the step before handed on."""
 
-    def interpolate(self, y: State, h: Any, stages: Sequence[State], x: Any) -> State:
-        """Return the state at ``t + x h`` from the start and the stages of a step.
+    @property
+    def by_lane(self) -> bool:
+        """Whether a batch is integrated lane by lane: the method's arithmetic would mix trajectories."""
+        return False
+
+    def error_ratio(self, error: Any, scale: Any) -> Any:
+        """Return the error in units of the tolerance, shape lanes; below 1 a step is accepted.
 
         Parameters
         ----------
-        y : state, shape (n, m) or (n, 1)
-        h : number or array, shape (m,)
-        stages : sequence of states like y
-        x : array, shape (m,)
-            Position within the step, 0 to 1.
-
-        Raises
-        ------
-        KindError
-            The method has no interpolant.
+        error : array, shape (n, *lanes)
+            `Step.error`, in plain numbers.
+        scale : array, shape (n, *lanes)
+            The tolerance of each component, ``atol + rtol * abs(y)``.
         """
-        raise KindError(f"{type(self).__name__}: there is no interpolant between the steps.")
+        return rms(error / scale)
+
+    def dense(self, f: RightHandSide, t: Any, y: State, h: Any, step: Step) -> Sequence[State]:
+        """Return the interpolant of a step: the states D_1, D_2, ... of ``y(t + x h) = y + D_1 x + D_2 x**2 + ...``.
+
+        By default the cubic Hermite polynomial through both ends, two evaluations of f.
+
+        Parameters
+        ----------
+        f : callable
+            For methods whose interpolant needs further stages.
+        t, h : numbers, or arrays of shape lanes
+        y : state
+        step : Step
+            What `advance` gave from there.
+
+        References
+        ----------
+        Hairer, Norsett, Wanner, "Solving Ordinary Differential Equations I", equation (II.6.7).
+        """
+        d_0, d_1, rise = f(t, y) * h, f(t + h, step.y) * h, step.y - y
+        return [d_0, 3.0 * rise - 2.0 * d_0 - d_1, d_0 + d_1 - 2.0 * rise]
 
     def propagate(self, f: RightHandSide, t: Any, y: State, h: Any, carry: State | None = None) -> State:
         """Return the state at t + h alone; cheaper than `advance` where that also makes an error estimate."""

@@ -67,8 +67,8 @@ class RungeKutta(Integrator):
         return self.tableau.error_order
 
     @property
-    def dense_order(self) -> int | None:
-        return self.tableau.dense_order
+    def dense_order(self) -> int:
+        return self.tableau.dense_order or super().dense_order
 
     def propagate(self, f: RightHandSide, t: Any, y: State, h: Any, carry: State | None = None) -> State:
         tableau = self.tableau
@@ -100,20 +100,12 @@ class RungeKutta(Integrator):
         error = None if weights is None else weights.increment(h, stages, exact)
         return Step(y_new, error, stages[-1] if last else None, stages)
 
-    def interpolate(self, y: State, h: Any, stages: Sequence[State], x: Any) -> State:
-        rows = self.tableau.b_dense
-        if rows is None:
-            return super().interpolate(y, h, stages, x)
-        total: State = None
-        for row, stage in zip(rows, stages, strict=True):
-            if not any(row):
-                continue
-            weight = x * float(row[-1])
-            for coefficient in row[-2::-1]:
-                weight = (weight + float(coefficient)) * x
-            part = stage * (h * weight)
-            total = part if total is None else total + part
-        return y + total
+    def dense(self, f: RightHandSide, t: Any, y: State, h: Any, step: Step) -> Sequence[State]:
+        weights = self.tableau.dense_weights
+        if not weights:
+            return super().dense(f, t, y, h, step)
+        exact = needs_exact(h, y)
+        return [row.increment(h, step.stages, exact) for row in weights]
 
     def __repr__(self) -> str:
         return f"RungeKutta({self._tableau!r}{'' if self.h is None else f', step={self.h!r}'})"

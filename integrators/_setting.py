@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from diffsim.number import raw
 from integrators import _arguments as check
-from integrators._grid import Grid, make_grid
 from integrators._integrator import Integrator
 from integrators._methods import resolve_method
+from integrators.drivers.control import Control
+from integrators.drivers.grid import Grid, make_grid
 
 __all__: list[str] = []
 
@@ -37,7 +38,7 @@ class Setting:
     method: Integrator
     ends: tuple[Any, Any]
     times: NDArray[np.float64] | None
-    control: check.Control
+    control: Control
     grid: Grid | None
 
 
@@ -95,6 +96,5 @@ def _make(method: Any, step: Any, t_span: Any, t_eval: Any, n: int, limits: tupl
         max_step=max_step,
         max_steps=max_steps,
     )
-    check.check_interpolant(integrator, times)
     grid = None if integrator.adaptive or integrator.h is None else make_grid(t0, t1, integrator.h, times)
     return Setting(integrator, (t0, t1), times, control, grid)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators._stats import INTERPRETED
+from integrators.compiled.stats import INTERPRETED
 
 __all__ = ["Solution"]
 

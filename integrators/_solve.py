@@ -15,11 +15,11 @@ from diffsim.progress import progress_bar
 from diffsim.protocols import state_names
 from integrators import _arguments as check
 from integrators._drive import run_all
-from integrators._problem import Problem
-from integrators._run import Run
-from integrators._sensitivity import Selection, select
 from integrators._setting import setting
 from integrators._solution import Solution
+from integrators.drivers.problem import Problem
+from integrators.drivers.run import Run
+from integrators.drivers.sensitivity import Selection, select
 
 __all__ = ["solve_ivp"]
 

@@ -152,6 +152,13 @@ got sum=5/6, off by -1/6.
         """b_error, ready to be applied; None where there is none."""
         return None if self.b_error is None else Combination.of(self.b_error)
 
+    @functools.cached_property
+    def dense_weights(self) -> tuple[Combination, ...]:
+        """The weights of the interpolant's coefficients, power by power, ready to be applied; empty without one."""
+        return (
+            () if self.b_dense is None else tuple(Combination.of(column) for column in zip(*self.b_dense, strict=True))
+        )
+
     def _check(self) -> None:
         """Prove every claim, or raise."""
         for i, (row, node) in enumerate(zip(self.a, self.c, strict=True)):

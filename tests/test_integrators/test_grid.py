@@ -13,7 +13,7 @@ from hypothesis import assume, example, given
 
 from diffsim.errors import ArgumentError
 from integrators import solve_ivp
-from integrators._grid import make_grid
+from integrators.drivers.grid import make_grid
 
 TIMES = st.floats(-1e6, 1e6, allow_subnormal=False)
 FRACTIONS = st.floats(1e-3, 1.0)

@@ -12,15 +12,17 @@ from diffsim import array_ops
 from diffsim.compiler import engine
 from diffsim.derivatives import grad
 from diffsim.errors import InterpretedWarning, TraceError
-from integrators import _kernel_rolled, _route, solve_ivp
-from integrators._kernel_forward import ForwardKernel
-from integrators._kernel_rolled import RolledForwardKernel, is_large
-from integrators._kernel_rolled_adjoint import RolledAdjointKernel
-from integrators._machine import forward_machine
-from integrators._machine_adjoint import adjoint_machine
+from integrators import solve_ivp
 from integrators._methods import resolve_method
-from integrators._program import Program
-from integrators._route import find_route
+from integrators.compiled import kernel_rolled as _kernel_rolled
+from integrators.compiled import route as _route
+from integrators.compiled.kernel_forward import ForwardKernel
+from integrators.compiled.kernel_rolled import RolledForwardKernel, is_large
+from integrators.compiled.kernel_rolled_adjoint import RolledAdjointKernel
+from integrators.compiled.machine import forward_machine
+from integrators.compiled.machine_adjoint import adjoint_machine
+from integrators.compiled.program import Program
+from integrators.compiled.route import find_route
 
 pytestmark = pytest.mark.skipif(not engine.available(), reason="needs llvmlite")
 

@@ -10,7 +10,8 @@ import pytest
 from diffsim.compiler import engine
 from diffsim.derivatives import grad
 from diffsim.errors import KindError
-from integrators import _machine_adjoint, solve_ivp
+from integrators import solve_ivp
+from integrators.compiled import machine_adjoint as _machine_adjoint
 from systems import DoublePendulum
 
 compiled_only = pytest.mark.skipif(not engine.available(), reason="needs llvmlite")

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from integrators._kernel_rolled import is_large
-from integrators._machine import fly
-from integrators._plan import Plan
-from integrators._program import Program
+from integrators.compiled.kernel_rolled import is_large
+from integrators.compiled.machine import fly
+from integrators.compiled.plan import Plan
+from integrators.compiled.program import Program
 
 __all__: list[str] = []
 

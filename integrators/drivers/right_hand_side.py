@@ -13,6 +13,8 @@ from diffsim.errors import ArgumentError, KindError
 from diffsim.number import Number, raw
 from diffsim.protocols import is_system
 
+__all__: list[str] = []
+
 _NO_RETURN = "Is a return statement missing?"
 
 

@@ -23,12 +23,12 @@ from diffsim import array_ops
 from diffsim.errors import RunError
 from diffsim.number import AnyNumber, Params, raw, shape_of
 from diffsim.primitive import Structural, bind
-from integrators._kernel_forward import SOUND
-from integrators._machine import Flown, finite, fly
-from integrators._machine_adjoint import Pullback
-from integrators._plan import Plan
-from integrators._program import Program
-from integrators._run import Tick
+from integrators.compiled.kernel_forward import SOUND
+from integrators.compiled.machine import Flown, finite, fly
+from integrators.compiled.machine_adjoint import Pullback
+from integrators.compiled.plan import Plan
+from integrators.compiled.program import Program
+from integrators.drivers.run import Tick
 
 __all__: list[str] = []
 

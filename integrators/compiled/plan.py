@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim.compiler.kernel import address
-from integrators._grid import Grid
+from integrators.drivers.grid import Grid
 
 __all__: list[str] = []
 

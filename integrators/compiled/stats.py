@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, final
 
-from integrators._machine import widths
-from integrators._machine_adjoint import FEW
-from integrators._plan import Plan
-from integrators._program import Program
+from integrators.compiled.machine import widths
+from integrators.compiled.machine_adjoint import FEW
+from integrators.compiled.plan import Plan
+from integrators.compiled.program import Program
 
 __all__: list[str] = []
 

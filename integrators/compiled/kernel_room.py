@@ -11,8 +11,8 @@ from diffsim.compiler.loops import LoopWriter, constants_text
 from diffsim.compiler.lowering import elementary_functions, library_functions, module_text
 from diffsim.families import Loop, Rolled
 from diffsim.graph import Graph
-from integrators._kernel_forward import T0, H
-from integrators._kernel_frame import NUMBER, SIGNATURE
+from integrators.compiled.kernel_forward import T0, H
+from integrators.compiled.kernel_frame import NUMBER, SIGNATURE
 
 __all__: list[str] = []
 

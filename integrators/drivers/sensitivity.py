@@ -17,8 +17,10 @@ from diffsim.capture import settle
 from diffsim.errors import KindError, must, unknown_name
 from diffsim.number import Number, raw, shape_of
 from diffsim.protocols import is_system, parameter_names, state_names
-from integrators._problem import Problem
-from integrators._run import Run, Tick
+from integrators.drivers.problem import Problem
+from integrators.drivers.run import Run, Tick
+
+__all__: list[str] = []
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ from diffsim.compiler.cursors import Cursor, Finish, Place
 from diffsim.compiler.emitter import Shape, Value, hexadecimal
 from diffsim.families import Access, Loop
 from diffsim.rolling_transpose import Transposed, transpose_loops
-from integrators._kernel_adjoint import (
+from integrators.compiled.kernel_adjoint import (
     COTANGENT,
     COUNTS,
     DELTAS,
@@ -35,11 +35,11 @@ from integrators._kernel_adjoint import (
     STRIDE,
     H,
 )
-from integrators._kernel_frame import NUMBER
-from integrators._kernel_rolled import as_loops, rolled
-from integrators._kernel_room import Block, Room, adding, stage_time, time_of, writes_to
-from integrators._plan import ASIDE, SAVE
-from integrators._program import Program
+from integrators.compiled.kernel_frame import NUMBER
+from integrators.compiled.kernel_rolled import as_loops, rolled
+from integrators.compiled.kernel_room import Block, Room, adding, stage_time, time_of, writes_to
+from integrators.compiled.plan import ASIDE, SAVE
+from integrators.compiled.program import Program
 
 __all__: list[str] = []
 

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from diffsim import array_ops
 from diffsim.number import Number, raw
-from integrators import _control as control_of
-from integrators._arguments import Control
-from integrators._control import DEFAULT_MAX_STEPS, MAX_FACTOR, MIN_FACTOR
 from integrators._integrator import Integrator, Step
-from integrators._right_hand_side import RightHandSide, first_value
-from integrators._run import REACHED, Run, Tick, not_finite, out_of_steps, too_small
+from integrators._interpolant import evaluate
+from integrators.drivers import control as control_of
+from integrators.drivers.control import DEFAULT_MAX_STEPS, MAX_FACTOR, MIN_FACTOR, Control
+from integrators.drivers.right_hand_side import RightHandSide, first_value
+from integrators.drivers.run import REACHED, Run, Tick, not_finite, out_of_steps, too_small
+
+__all__: list[str] = []
 
 
 def run_adaptive(
@@ -84,7 +86,7 @@ class _Driver:
         names: tuple[str, ...],
         strict: bool,
     ) -> None:
-        self._method, self._f, self._control, self._names = method, f, control, names
+        self._method, self.f, self._control, self._names = method, f, control, names
         self.t, self._t1 = ends
         self.t_raw, self.end = float(raw(ends[0])), float(raw(ends[1]))
         self.y, self.h = y0, 0.0
@@ -101,7 +103,7 @@ class _Driver:
             return control.first_step or 0.0
         return float(
             control_of.initial_step(
-                self._f,
+                self.f,
                 self.t_raw,
                 raw(self.y),
                 raw(self._carry),
@@ -133,16 +135,16 @@ class _Driver:
             h_raw = t_new - t
             h_abs = abs(h_raw)
             h = self._t1 - self.t if self._symbolic and t_new == self.end else h_raw
-            step = self._method.advance(self._f, self.t, self.y, h, self._carry)
+            step = self._method.advance(self.f, self.t, self.y, h, self._carry)
             y_new, error = raw(step.y), raw(step.error)
-            norm = control_of.error_norm(error, raw(self.y), y_new, control.rtol, control.atol)
+            norm = self._method.error_ratio(error, control_of.scale_of(raw(self.y), y_new, control.rtol, control.atol))
             factor = float(control_of.step_factor(norm, -1.0 / (self._order + 1)))
             if norm < 1.0 and np.isfinite(y_new).all():
                 factor = MAX_FACTOR if norm == 0.0 else min(MAX_FACTOR, factor)
                 self._h_abs = h_abs * (min(1.0, factor) if rejected else factor)
                 self.t, self.t_raw = (self._t1 if t_new == self.end else self.t + h_raw), t_new
                 self.y, self.h = step.y, h
-                self._carry = self._f(self.t, step.y) if step.carry is None else step.carry
+                self._carry = self.f(self.t, step.y) if step.carry is None else step.carry
                 return step, ""
             last = (y_new, error, t_new)
             h_abs *= factor if factor > MIN_FACTOR else MIN_FACTOR  # a NaN factor compares false
@@ -150,6 +152,7 @@ class _Driver:
 
     def _reason(self, y_new: Any, error: Any, t_new: float) -> str:
         """Say why the last step was rejected, where no shorter one can be made."""
+        error = error[: len(y_new)]
         bad = ~(np.isfinite(y_new) & np.isfinite(error))
         if bad.any():
             return not_finite(int(np.argmax(bad)), self._names, t_new)
@@ -165,7 +168,7 @@ class _Saver:
         self._t_eval, self._next = t_eval, 0
         self._moving = isinstance(ends[0], Number) or isinstance(ends[1], Number)
         self._shape = y0.shape
-        self._forward = raw(ends[1]) >= raw(ends[0])
+        self.forward = raw(ends[1]) >= raw(ends[0])
         self._t: list[float] = [] if t_eval is not None else [float(raw(ends[0]))]
         self._y: list[Any] = [] if t_eval is not None else [y0]
         if t_eval is not None and raw(ends[0]) == raw(ends[1]):
@@ -178,14 +181,15 @@ class _Saver:
             self._y.append(step.y)
             return
         ahead = self._t_eval[self._next :]
-        reached = ahead <= driver.t_raw if self._forward else ahead >= driver.t_raw
+        reached = ahead <= driver.t_raw if self.forward else ahead >= driver.t_raw
         times = ahead[: int(reached.sum())]
         if not len(times):
             return
         self._next += len(times)
         t_old, y_old, raw_old = old
         x = (times - (t_old if self._moving else raw_old)) / driver.h
-        self._y.append(method.interpolate(y_old[:, None], driver.h, [k[:, None] for k in step.stages], x))
+        coefficients = method.dense(driver.f, t_old, y_old, driver.h, step)
+        self._y.append(evaluate(y_old[:, None], [d[:, None] for d in coefficients], x))
 
     def result(self) -> tuple[NDArray[np.float64], Any]:
         """Return the times and the states, shape (n, n_times)."""

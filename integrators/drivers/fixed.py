@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim.number import raw
-from integrators._grid import Grid
 from integrators._integrator import Integrator
-from integrators._right_hand_side import RightHandSide, first_value
-from integrators._run import Lanes, Record, Run, Tick
+from integrators.drivers.grid import Grid
+from integrators.drivers.right_hand_side import RightHandSide, first_value
+from integrators.drivers.run import Lanes, Record, Run, Tick
+
+__all__: list[str] = []
 
 _TICK = 64
 

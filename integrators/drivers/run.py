@@ -13,6 +13,8 @@ from diffsim import array_ops, ops
 from diffsim.errors import ArgumentError
 from diffsim.number import Number, raw
 
+__all__: list[str] = []
+
 REACHED = "The solver successfully reached the end of the integration interval."
 
 Tick: TypeAlias = Callable[[float], object]

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from diffsim.errors import ArgumentError, must
 from diffsim.number import Number, raw
 
+__all__: list[str] = []
+
 _EPS = float(np.finfo(np.float64).eps)
 
 

@@ -9,12 +9,16 @@ section II.4.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from diffsim.number import raw
-from integrators._right_hand_side import RightHandSide
+from integrators._norm import rms
+from integrators.drivers.right_hand_side import RightHandSide
+
+__all__: list[str] = []
 
 SAFETY = 0.9
 MIN_FACTOR = 0.2
@@ -23,10 +27,27 @@ DEFAULT_MAX_STEPS = 1_000_000
 """Budget of attempted steps of an adaptive solve, so that every solve ends (a minute or two for one trajectory)."""
 
 
-def rms(x: Any) -> Any:
-    """Return the root mean square over the components, shape (n, *lanes) -> lanes."""
-    # NOTE: accumulate, not sum: NumPy sums contiguous and strided axes in different orders.
-    return np.sqrt(np.add.accumulate(x * x, axis=0)[-1]) / len(x) ** 0.5
+@dataclass(frozen=True)
+class Control:
+    """What the choice of steps depends on.
+
+    Attributes
+    ----------
+    rtol, atol : float or array, shape (n,)
+        Tolerances.
+    first_step : float or None
+        Size of the first step.
+    max_step : float
+        Largest step.
+    max_steps : int
+        Budget of attempted steps.
+    """
+
+    rtol: Any
+    atol: Any
+    first_step: float | None
+    max_step: float
+    max_steps: int | None
 
 
 def columns(tolerance: Any, ndim: int) -> Any:
@@ -34,10 +55,9 @@ def columns(tolerance: Any, ndim: int) -> Any:
     return tolerance if np.ndim(tolerance) == 0 else np.reshape(tolerance, (-1, *(1,) * (ndim - 1)))
 
 
-def error_norm(error: Any, y: Any, y_new: Any, rtol: Any, atol: Any) -> Any:
-    """Return the error in units of the tolerance, shape lanes; below 1 is accepted."""
-    scale = atol + np.maximum(np.abs(y), np.abs(y_new)) * rtol
-    return rms(error / scale)
+def scale_of(y: Any, y_new: Any, rtol: Any, atol: Any) -> Any:
+    """Return the tolerance of each component for the error of a step from y to y_new."""
+    return atol + np.maximum(np.abs(y), np.abs(y_new)) * rtol
 
 
 def step_factor(norm: Any, exponent: float) -> Any:

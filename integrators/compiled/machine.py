@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from diffsim.compiler import engine
 from diffsim.compiler.kernel import Call, Kernel, address, n_threads, run_blocks
-from integrators._kernel_forward import SOUND, ForwardKernel, Tangents
-from integrators._kernel_rolled import RolledForwardKernel, is_large
-from integrators._plan import Plan
-from integrators._program import Program
-from integrators._run import Tick, allocate
+from integrators.compiled.kernel_forward import SOUND, ForwardKernel, Tangents
+from integrators.compiled.kernel_rolled import RolledForwardKernel, is_large
+from integrators.compiled.plan import Plan
+from integrators.compiled.program import Program
+from integrators.drivers.run import Tick, allocate
 
 __all__: list[str] = []
 

@@ -11,9 +11,11 @@ import numpy as np
 
 from diffsim import array_ops
 from diffsim.number import Number
-from integrators._problem import Problem
-from integrators._run import Run, Tick, allocate
-from integrators._sensitivity import Selection, run_block
+from integrators.drivers.problem import Problem
+from integrators.drivers.run import Run, Tick, allocate
+from integrators.drivers.sensitivity import Selection, run_block
+
+__all__: list[str] = []
 
 CHUNK_NUMBERS = 80_000
 """Numbers (states and tangents) in a chunk of lanes.

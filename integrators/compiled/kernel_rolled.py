@@ -16,7 +16,7 @@ from diffsim.compiler.cursors import Cursor, Place
 from diffsim.compiler.emitter import Shape, Value, hexadecimal
 from diffsim.families import Loop, Rolled, is_arithmetic
 from diffsim.rolling import roll
-from integrators._kernel_forward import (
+from integrators.compiled.kernel_forward import (
     COUNTS,
     DELTAS,
     FAILED,
@@ -34,10 +34,10 @@ from integrators._kernel_forward import (
     STRIDE,
     H,
 )
-from integrators._kernel_frame import NUMBER
-from integrators._kernel_room import Block, Room, adding, stage_time, time_of
-from integrators._plan import ASIDE, SAVE
-from integrators._program import Program
+from integrators.compiled.kernel_frame import NUMBER
+from integrators.compiled.kernel_room import Block, Room, adding, stage_time, time_of
+from integrators.compiled.plan import ASIDE, SAVE
+from integrators.compiled.program import Program
 
 __all__: list[str] = []
 

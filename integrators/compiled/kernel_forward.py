@@ -13,9 +13,9 @@ from typing import final
 from diffsim.compiler.emitter import Shape, Value, hexadecimal
 from diffsim.compiler.lowering import wanted_nodes, write_tangent
 from diffsim.linearise import Linearised
-from integrators._kernel_frame import NUMBER, Frame, Inputs, row_address
-from integrators._plan import ASIDE, SAVE
-from integrators._program import Program
+from integrators.compiled.kernel_frame import NUMBER, Frame, Inputs, row_address
+from integrators.compiled.plan import ASIDE, SAVE
+from integrators.compiled.program import Program
 
 __all__: list[str] = []
 

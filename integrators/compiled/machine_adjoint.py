@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from diffsim.compiler import engine
 from diffsim.compiler.kernel import Call, Kernel, address, n_threads, run_blocks
-from integrators._kernel_adjoint import AdjointKernel
-from integrators._kernel_rolled import is_large
-from integrators._kernel_rolled_adjoint import RolledAdjointKernel
-from integrators._machine import Machine, chunk_of_blocks, finite, fly, operation_seconds, pack, pad
-from integrators._plan import Plan
-from integrators._program import Program
+from integrators.compiled.kernel_adjoint import AdjointKernel
+from integrators.compiled.kernel_rolled import is_large
+from integrators.compiled.kernel_rolled_adjoint import RolledAdjointKernel
+from integrators.compiled.machine import Machine, chunk_of_blocks, finite, fly, operation_seconds, pack, pad
+from integrators.compiled.plan import Plan
+from integrators.compiled.program import Program
 
 __all__: list[str] = []
 

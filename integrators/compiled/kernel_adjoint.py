@@ -12,9 +12,9 @@ from diffsim.compiler.emitter import Shape, Value, hexadecimal
 from diffsim.linearise import vjp_graph
 from diffsim.strength import strengthen
 from diffsim.tree import leaves
-from integrators._kernel_frame import NUMBER, Frame, Inputs, row_address
-from integrators._plan import ASIDE, SAVE
-from integrators._program import Program
+from integrators.compiled.kernel_frame import NUMBER, Frame, Inputs, row_address
+from integrators.compiled.plan import ASIDE, SAVE
+from integrators.compiled.program import Program
 
 __all__: list[str] = []
 

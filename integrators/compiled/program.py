@@ -57,7 +57,7 @@ def _row(weights: Sequence[float], kept: dict[int, int]) -> tuple[tuple[int, flo
 
 
 @final
-@dataclass(frozen=True, eq=False)  # each is made once (see `_route`): equal means the same object
+@dataclass(frozen=True, eq=False)  # each is made once (see `route`): equal means the same object
 class Program:
     """What a kernel computes at each step.
 

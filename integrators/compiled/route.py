@@ -15,9 +15,9 @@ from diffsim.graph import Graph, trace
 from diffsim.number import AnyNumber, shape_of
 from diffsim.protocols import is_system, parameter_names, parameter_values, with_parameters
 from integrators._integrator import Integrator
-from integrators._kernel_rolled import as_loops, is_large
-from integrators._program import Program, Scheme
 from integrators._runge_kutta import NamedRungeKutta, RungeKutta
+from integrators.compiled.kernel_rolled import as_loops, is_large
+from integrators.compiled.program import Program, Scheme
 
 __all__: list[str] = []
 

@@ -12,7 +12,7 @@ from typing import final
 from diffsim.compiler.emitter import Emitter, Shape, Value
 from diffsim.compiler.lowering import Lowering, elementary_functions, library_functions, module_text
 from diffsim.graph import Graph
-from integrators._program import Program
+from integrators.compiled.program import Program
 
 __all__: list[str] = []
 

@@ -7,7 +7,7 @@ are those of a single solve to the last bit.  Lanes that have ended leave the bl
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 
 from diffsim import array_ops, ops
 from diffsim.number import Number, raw
-from integrators import _control as control_of
-from integrators._arguments import Control
-from integrators._control import DEFAULT_MAX_STEPS, MAX_FACTOR, MIN_FACTOR
 from integrators._integrator import Integrator, Step
-from integrators._right_hand_side import RightHandSide
-from integrators._run import REACHED, Run, Tick, not_finite, out_of_steps, too_small
+from integrators._interpolant import evaluate
+from integrators.drivers import control as control_of
+from integrators.drivers.control import DEFAULT_MAX_STEPS, MAX_FACTOR, MIN_FACTOR, Control
+from integrators.drivers.right_hand_side import RightHandSide
+from integrators.drivers.run import REACHED, Run, Tick, not_finite, out_of_steps, too_small
+
+__all__: list[str] = []
 
 Narrow = Callable[[Any], RightHandSide]
 """From the indices of lanes to the right-hand side with the parameters of these lanes."""
@@ -138,7 +140,7 @@ class _Block:
         step = self._method.advance(self._f, self._t, self._y, h, self._carry)
         self.nfev[self.who] += self._f.nfev - calls
         y_new, error = raw(step.y), raw(step.error)
-        norm = control_of.error_norm(error, raw(self._y), y_new, self._rtol, self._atol)
+        norm = self._method.error_ratio(error, control_of.scale_of(raw(self._y), y_new, self._rtol, self._atol))
         factor = control_of.step_factor(norm, -1.0 / (self._order + 1))
         accepted = (norm < 1.0) & np.isfinite(y_new).all(axis=0)
         grown = np.where(norm == 0.0, MAX_FACTOR, np.minimum(MAX_FACTOR, factor))
@@ -147,7 +149,7 @@ class _Block:
         self._explain(~accepted, y_new, error, t_new)
         self._h_abs = h_abs * np.where(accepted, grown, shrunk)
         self._rejected = ~accepted
-        saver.take(self._method, self.who, accepted, (self._t, self._t_raw, self._y), step, h, t_new)
+        saver.take(self, accepted, (self._t, self._t_raw, self._y), step, h, t_new)
         t_sym = ops.where(last, self._t1, self._t + h_raw) if self._symbolic else t_new
         self._move(accepted, t_sym, t_new, step)
         self.drop_finished()
@@ -173,14 +175,21 @@ class _Block:
             self._keep(self._kept)
         return h_abs
 
+    def dense(self, columns: NDArray[np.intp], t: Any, y: Any, h: Any, step: Step) -> Sequence[Any]:
+        """Return the interpolants of some columns' steps."""
+        f = self._narrow(self.who[columns])
+        coefficients = self._method.dense(f, t, y, h, step)
+        self.nfev[self.who[columns]] += f.nfev
+        return coefficients
+
     def _explain(self, rejected: NDArray[np.bool_], y_new: Any, error: Any, t_new: Any) -> None:
         """Note why lanes were rejected: what their message tells if no step can be made."""
         for j in np.flatnonzero(rejected):
-            sound = np.isfinite(y_new[:, j]) & np.isfinite(error[:, j])
+            sound = np.isfinite(y_new[:, j]) & np.isfinite(error[: len(y_new), j])
             if sound.all():
                 scale = np.ravel(self._atol) + np.abs(y_new[:, j]) * np.ravel(self._rtol)
                 self._reason[j] = too_small(
-                    int(np.argmax(np.abs(error[:, j]) / scale)), self._names, float(self._t_raw[j])
+                    int(np.argmax(np.abs(error[: len(scale), j]) / scale)), self._names, float(self._t_raw[j])
                 )
             else:
                 self._reason[j] = not_finite(int(np.argmin(sound)), self._names, float(t_new[j]))
@@ -215,6 +224,12 @@ class _Block:
             self._t = self._t[columns] if self._symbolic else self._t_raw
 
 
+def _columns(step: Step, columns: NDArray[np.intp]) -> Step:
+    """Return a step of some of its lanes."""
+    carry = None if step.carry is None else step.carry[:, columns]
+    return Step(step.y[:, columns], None, carry, [k[:, columns] for k in step.stages])
+
+
 class _Saver:
     """Collects columns of states with the place (lane, time) where each belongs."""
 
@@ -245,8 +260,7 @@ class _Saver:
 
     def take(
         self,
-        method: Integrator,
-        who: NDArray[np.intp],
+        block: _Block,
         accepted: NDArray[np.bool_],
         old: tuple[Any, Any, Any],
         step: Step,
@@ -254,6 +268,7 @@ class _Saver:
         t_new: NDArray[np.float64],
     ) -> None:
         """Save what the accepted steps passed: their ends, or the save times within them."""
+        who = block.who
         if self._t_eval is None:
             if accepted.all():
                 self._put(who, step.y, t_new)
@@ -261,16 +276,30 @@ class _Saver:
                 self._put(who[accepted], step.y[:, np.flatnonzero(accepted)], t_new[accepted])
             return
         t_old, raw_old, y_old = old
-        while True:
-            ahead = accepted & (self._next[who] < len(self._t_eval))
-            times = self._t_eval[np.minimum(self._next[who], len(self._t_eval) - 1)] if len(self._t_eval) else t_new
-            reached = np.flatnonzero(ahead & ((times <= t_new) if self._forward else (times >= t_new)))
-            if not reached.size:
-                return
-            size = h[reached]
-            x = (times[reached] - (t_old if self._moving else raw_old)[reached]) / size
-            stages = [k[:, reached] for k in step.stages]
-            self._put(who[reached], method.interpolate(y_old[:, reached], size, stages, x), times[reached])
+        reached = self._reached(who, accepted, t_new)
+        if not reached.size:
+            return
+        size, start = h[reached], y_old[:, reached]
+        coefficients = block.dense(reached, t_old[reached], start, size, _columns(step, reached))
+        place = np.empty(len(who), dtype=np.intp)
+        place[reached] = np.arange(len(reached))
+        begin = (t_old if self._moving else raw_old)[reached]
+        while reached.size:
+            at = place[reached]
+            times = self._t_eval[self._next[who[reached]]]
+            x = (times - begin[at]) / size[at]
+            self._put(who[reached], evaluate(start[:, at], [d[:, at] for d in coefficients], x), times)
+            reached = self._reached(who, accepted, t_new)
+
+    def _reached(
+        self, who: NDArray[np.intp], accepted: NDArray[np.bool_], t_new: NDArray[np.float64]
+    ) -> NDArray[np.intp]:
+        """Return the columns whose next save time lies within the step."""
+        if self._t_eval is None or not len(self._t_eval):
+            return np.zeros(0, dtype=np.intp)
+        ahead = accepted & (self._next[who] < len(self._t_eval))
+        times = self._t_eval[np.minimum(self._next[who], len(self._t_eval) - 1)]
+        return np.flatnonzero(ahead & ((times <= t_new) if self._forward else (times >= t_new)))
 
     def result(self, block: _Block) -> Run:
         """Return everything at its place, NaN where a lane had ended."""

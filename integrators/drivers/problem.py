@@ -16,14 +16,16 @@ from diffsim.capture import capture
 from diffsim.errors import must
 from diffsim.number import Number, raw, shape_of
 from diffsim.protocols import is_elementwise, is_system, parameter_names, parameter_values, with_parameters
-from integrators._adaptive import run_adaptive
-from integrators._arguments import Control
-from integrators._fixed import run_fixed
-from integrators._grid import Grid
 from integrators._integrator import Integrator
-from integrators._lanes import run_lanes
-from integrators._right_hand_side import RightHandSide, label
-from integrators._run import Run, Tick
+from integrators.drivers.adaptive import run_adaptive
+from integrators.drivers.control import Control
+from integrators.drivers.fixed import run_fixed
+from integrators.drivers.grid import Grid
+from integrators.drivers.lanes import run_lanes
+from integrators.drivers.right_hand_side import RightHandSide, label
+from integrators.drivers.run import Run, Tick
+
+__all__: list[str] = []
 
 _ARGUMENT = re.compile(r"args\[\d+\]")
 

@@ -19,18 +19,18 @@ from diffsim.graph import Graph
 from diffsim.linearise import linearise
 from diffsim.number import Number, raw, shape_of
 from diffsim.strength import strengthen
-from integrators._directions import are_apart, fly_directions
-from integrators._flow import Journey, flow
-from integrators._kernel_forward import SOUND, Tangents
-from integrators._machine import Flown, finite, fly
-from integrators._plan import Plan, plan_of
-from integrators._problem import Problem
-from integrators._program import Program
-from integrators._right_hand_side import first_value
-from integrators._route import Route, find_route
-from integrators._run import REACHED, Lanes, Run, Tick, not_finite
-from integrators._sensitivity import Selection
-from integrators._stats import Stats
+from integrators.compiled.directions import are_apart, fly_directions
+from integrators.compiled.flow import Journey, flow
+from integrators.compiled.kernel_forward import SOUND, Tangents
+from integrators.compiled.machine import Flown, finite, fly
+from integrators.compiled.plan import Plan, plan_of
+from integrators.compiled.program import Program
+from integrators.compiled.route import Route, find_route
+from integrators.compiled.stats import Stats
+from integrators.drivers.problem import Problem
+from integrators.drivers.right_hand_side import first_value
+from integrators.drivers.run import REACHED, Lanes, Run, Tick, not_finite
+from integrators.drivers.sensitivity import Selection
 
 __all__: list[str] = []
 
