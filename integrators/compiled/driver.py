@@ -21,7 +21,8 @@ from diffsim.number import Number, raw, shape_of
 from diffsim.strength import strengthen
 from integrators.compiled.directions import are_apart, fly_directions
 from integrators.compiled.flow import Journey, flow
-from integrators.compiled.kernel_forward import SOUND, Tangents
+from integrators.compiled.kernel_field import Tangents
+from integrators.compiled.kernel_forward import SOUND
 from integrators.compiled.machine import Flown, finite, fly
 from integrators.compiled.plan import Plan, plan_of
 from integrators.compiled.program import Program

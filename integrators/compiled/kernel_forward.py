@@ -7,13 +7,11 @@ to be kept; the state lies in the first-level cache between stages.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import final
 
 from diffsim.compiler.emitter import Shape, Value, hexadecimal
-from diffsim.compiler.lowering import wanted_nodes, write_tangent
-from diffsim.linearise import Linearised
-from integrators.compiled.kernel_frame import NUMBER, Frame, Inputs, row_address
+from integrators.compiled.kernel_field import Field, Leading, Take, Tangents
+from integrators.compiled.kernel_frame import NUMBER, Frame, row_address
 from integrators.compiled.plan import ASIDE, SAVE
 from integrators.compiled.program import Program
 
@@ -23,25 +21,6 @@ STATE, PARAMETERS, OUT, COUNTS, DELTAS, KINDS, FAILED, SNAPSHOT, STORE = range(9
 N_ENTRIES, K_FIRST, K_LAST, STRIDE = range(4)  # whole numbers
 T0, H, H_LAST = range(3)  # doubles
 SOUND = (1 << 63) - 1
-
-
-@final
-@dataclass(frozen=True, eq=False)  # each is made once: equal means the same object
-class Tangents:
-    """What a forward kernel carries beside the state.
-
-    Attributes
-    ----------
-    linear : Linearised
-        The right-hand side with its tangents; active inputs are the state's and the `parameters`.
-    n_directions : int
-    parameters : tuple of (int, int)
-        Parameter and direction: that direction moves along that parameter.
-    """
-
-    linear: Linearised
-    n_directions: int
-    parameters: tuple[tuple[int, int], ...] = ()
 
 
 @final
@@ -64,22 +43,10 @@ class ForwardKernel:
         self, program: Program, shape: Shape, groups: int, tangents: Tangents | None, aside: bool, dense: bool
     ) -> None:
         program = program.reduced
-        self.program, self.tangents, self.aside, self.dense = program, tangents, aside, dense
+        self.program, self.aside, self.dense = program, aside, dense
         self.frame = Frame(shape, groups)
-        self.n_directions = 0 if tangents is None else tangents.n_directions
-        self.width = program.n * (1 + self.n_directions)  # numbers of a trajectory: state, then tangents
-        self.graph = program.graph if tangents is None else tangents.linear.graph
-        nodes = self.graph.nodes
-        self.inputs = [i for i, node in enumerate(nodes) if node.row is None and node.value is None]
-        self.outputs = list(program.outputs) if tangents is None else list(tangents.linear.outputs)
-        wanted = self.outputs if tangents is None else self.outputs + wanted_nodes(tangents.linear)
-        self.values = Inputs(self.frame, program, self.graph, self.inputs, wanted)
-        lowering = self.values.lowering
-        # PERF: sines of all groups first, then the rest: more independent work at any time (see docs/performance.md)
-        self.ahead = lowering.calls_ahead(self.values.moving) if groups > 1 and program.scheme else set()
-        late = self.values.moving - self.ahead
-        self.passed = [i for i in lowering.frontier(late, wanted) if i in self.ahead]
-        self.passed_slots = self.frame.slots(len(self.passed))
+        self.field = Field(self.frame, program, tangents)
+        self.width = self.field.width
         self.y = self.frame.slots(self.width)
         self.rows = self._rows()
 
@@ -123,7 +90,7 @@ class ForwardKernel:
             with b.loop(n_entries) as entry:
                 self._entry(entry, step_number, place)
             self.frame.each_group(self._leave)
-        return self.frame.text([self.graph])
+        return self.frame.text([self.field.graph])
 
     def _offset(self, group: Value) -> Value:
         return self.frame.b.line(f"add i64 {self.base}, {group}")
@@ -132,7 +99,7 @@ class ForwardKernel:
         b, offset = self.frame.b, self._offset(group)
         for i in range(self.width):
             self.frame.put(self.y + i, b.load(row_address(b, self.p[STATE], self.stride, i, offset)))
-        self.values.prepare(self.p[PARAMETERS], self.stride, offset)
+        self.field.values.prepare(self.p[PARAMETERS], self.stride, offset)
 
     def _leave(self, group: Value) -> None:
         b, offset = self.frame.b, self._offset(group)
@@ -185,97 +152,47 @@ class ForwardKernel:
     def _step(self, t: Value, h: Value, target: int, k: Value | None) -> None:
         """Write one step from the state to the slots `target`; with `k`, check it and note a failure at step k."""
         b, scheme = self.frame.b, self.program.scheme
+
+        def check(group: Value, new: Sequence[Value]) -> None:
+            if k is not None:
+                self._check(new, k, group)
+
         if scheme is None:
-            leading = [b.splat(t), b.splat(h)]
-            self.frame.each_group(lambda group: self._whole_step(leading, target, k, group))
+            self.field.step(_always([b.splat(t), b.splat(h)]), self.y, target, check)
             return
         for i in range(scheme.n_stages):
             shift = b.line(f"fmul double {h}, {hexadecimal(scheme.nodes[i])}")
-            stage_time = [b.splat(b.line(f"fadd double {t}, {shift}") if scheme.nodes[i] else t)]
-            self._stage(i, stage_time, h, target, k)
+            time = [b.splat(b.line(f"fadd double {t}, {shift}") if scheme.nodes[i] else t)]
+            shares = self._shares(i, h, target)
+            source = self.rows[i] if scheme.rows[i] else self.y
+            closing = i == scheme.rows[-1][-1][0]
+            self.field.stage(_always(time), source, self._adder(shares), check if closing else None)
 
-    def _stage(self, i: int, leading: Sequence[Value], h: Value, target: int, k: Value | None) -> None:
+    def _shares(self, i: int, h: Value, target: int) -> list[tuple[int, int, Value]]:
+        """Return the rows that stage i adds to: slots it adds to, slots it writes, weight."""
         b, scheme = self.frame.b, self.program.scheme
-        if scheme is None:
-            return
-        shares = []  # rows that this stage adds to: slots it adds to, slots it writes, weight
-        for r, row in enumerate(scheme.rows):
+        found = []
+        for r, row in enumerate(() if scheme is None else scheme.rows):
             members = [j for j, _ in row]
             if i in members:
                 weight = b.splat(b.line(f"fmul double {h}, {hexadecimal(dict(row)[i])}"))
-                final = r == scheme.n_stages
+                final = r == len(self.rows) - 1
                 first, last = i == members[0], i == members[-1]
-                shares.append((self.y if first else self.rows[r], target if final and last else self.rows[r], weight))
-        source = self.rows[i] if scheme.rows[i] else self.y
-        closing = k if i == scheme.rows[-1][-1][0] else None
+                found.append((self.y if first else self.rows[r], target if final and last else self.rows[r], weight))
+        return found
 
-        def first_calls(group: Value) -> None:
-            known = self._known(leading, source)
-            self.values.lowering.write(b, known, self.ahead)
-            for slot, node in enumerate(self.passed):
-                self.frame.put(self.passed_slots + slot, known[node])
+    def _adder(self, shares: Sequence[tuple[int, int, Value]]) -> Take:
+        """Return what writes ``row + weight * k`` for each row."""
 
-        def body(group: Value) -> None:
-            new = self._derivatives(leading, source, shares)
-            if closing is not None:
-                self._check(new, closing, group)
+        def add(slot: int, k: Value | None) -> Value:
+            new = ""
+            for source, target, weight in shares:
+                before = self.frame.get(source + slot)
+                new = before if k is None else self.frame.b.fma(weight, k, before)
+                self.frame.put(target + slot, new)
+            return new
 
-        if self.ahead:
-            self.frame.each_group(first_calls)
-        self.frame.each_group(body)
-
-    def _known(self, leading: Sequence[Value], source: int) -> dict[int, Value]:
-        """Write the loading of what the right-hand side depends on."""
-        state = [self.frame.get(source + c) for c in range(self.program.n)]
-        return self.values.known() | dict(zip(self.inputs, [*leading, *state], strict=False))
-
-    def _derivatives(
-        self, leading: Sequence[Value], source: int, shares: Sequence[tuple[int, int, Value]]
-    ) -> list[Value]:
-        """Write the right-hand side with its tangents and its shares; returns the new values of the last share."""
-        b, n = self.frame.b, self.program.n
-        known = self._known(leading, source)
-        known |= {node: self.frame.get(self.passed_slots + slot) for slot, node in enumerate(self.passed)}
-        self.values.lowering.write(b, known)
-        new = [self._add_share(c, known[node], shares) for c, node in enumerate(self.outputs)]
-        for d in range(self.n_directions):
-            for c, tangent in enumerate(self._tangent(d, source, known)):
-                self._add_share(n + c * self.n_directions + d, tangent, shares)
-        return new
-
-    def _add_share(self, slot: int, k: Value | None, shares: Sequence[tuple[int, int, Value]]) -> Value:
-        """Write ``row + weight * k`` for each row; a tangent that is zero by its structure is None."""
-        b, new = self.frame.b, ""
-        for source, target, weight in shares:
-            before = self.frame.get(source + slot)
-            new = before if k is None else b.fma(weight, k, before)
-            self.frame.put(target + slot, new)
-        return new
-
-    def _tangent(self, d: int, source: int, known: dict[int, Value]) -> list[Value | None]:
-        """Write the tangents of the n results in direction d."""
-        if self.tangents is None:
-            return []
-        n, linear = self.program.n, self.tangents.linear
-        seeds: list[Value | None] = [self.frame.get(source + n + c * self.n_directions + d) for c in range(n)]
-        one = self.frame.b.constant(1.0)
-        seeds += [one if direction == d else None for _, direction in self.tangents.parameters]
-        return write_tangent(self.frame.b, linear, seeds, known)
-
-    def _whole_step(self, leading: Sequence[Value], target: int, k: Value | None, group: Value) -> None:
-        """Write a step that is one graph."""
-        b, n = self.frame.b, self.program.n
-        known = self._known(leading, self.y)
-        self.values.lowering.write(b, known)
-        tangents = [self._tangent(d, self.y, known) for d in range(self.n_directions)]
-        new = [known[node] for node in self.outputs]
-        for c, value in enumerate(new):
-            self.frame.put(target + c, value)
-        for d, column in enumerate(tangents):
-            for c, tangent in enumerate(column):
-                self.frame.put(target + n + c * self.n_directions + d, b.constant(0.0) if tangent is None else tangent)
-        if k is not None:
-            self._check(new, k, group)
+        return add
 
     def _check(self, new: Sequence[Value], k: Value, group: Value) -> None:
         """Write the check that the new state is finite; the first step at which it is not is noted, with the state."""
@@ -301,6 +218,10 @@ class ForwardKernel:
             for c, value in enumerate(new):
                 spot = row_address(b, self.p[SNAPSHOT], self.stride, c, offset)
                 b.store(b.select(fresh, value, b.load(spot)), spot)
+
+
+def _always(leading: Sequence[Value]) -> Leading:
+    return lambda: leading
 
 
 def _integers(shape: Shape, value: int) -> str:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from diffsim.compiler import engine
 from diffsim.compiler.kernel import Call, Kernel, address, n_threads, run_blocks
-from integrators.compiled.kernel_forward import SOUND, ForwardKernel, Tangents
+from integrators.compiled.kernel_field import Tangents
+from integrators.compiled.kernel_forward import SOUND, ForwardKernel
 from integrators.compiled.kernel_rolled import RolledForwardKernel, is_large
 from integrators.compiled.plan import Plan
 from integrators.compiled.program import Program
@@ -80,7 +81,7 @@ def forward_machine(
         loops = RolledForwardKernel(program, engine.host().shape(), lanes == 1, aside, dense)
         return Machine(Kernel(loops.text()), loops.frame.block, operation_seconds(program.n_operations))
     writer = ForwardKernel(program, engine.host().shape(lanes), groups, tangents, aside, dense)
-    cost = operation_seconds(program.n_operations * (1 + writer.n_directions) * groups)
+    cost = operation_seconds(program.n_operations * (1 + writer.field.n_directions) * groups)
     return Machine(Kernel(writer.text()), writer.frame.block, cost)
 
 
