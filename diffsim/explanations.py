@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import linecache
 import os
+import sys
+from types import CodeType, FrameType
 
 import numpy as np
 
 from diffsim.errors import DiffsimError, TraceError, shown
 
-__all__ = ["explained"]
+__all__ = ["explained", "line_here", "line_of"]
 
 
 def explained(error: BaseException, head: str) -> TraceError:
@@ -34,18 +36,39 @@ def explained(error: BaseException, head: str) -> TraceError:
 
 def _place(error: BaseException) -> str:
     """``(model.py, line 12: "if y[0] > 0:")`` for the innermost line of the user's code; empty if there is none."""
+    line = line_of(error)
+    return f" ({line})" if line else ""
+
+
+def line_of(error: BaseException) -> str:
+    """Return ``model.py, line 12: "if y[0] > 0:"``, the innermost line of the user's code; empty if there is none."""
     found = None
     walk = error.__traceback__
     while walk is not None:
         if not _is_library(walk.tb_frame.f_code.co_filename):
             found = walk
         walk = walk.tb_next
-    if found is None:
-        return ""
-    path, number = found.tb_frame.f_code.co_filename, found.tb_lineno
+    return "" if found is None else _line(found.tb_frame.f_code.co_filename, found.tb_lineno)
+
+
+def line_here(stop: CodeType) -> str:
+    """Return the line that is being executed, below the frame of `stop`: the user's, or else that of a wing."""
+    frame: FrameType | None = sys._getframe(1)
+    wing = ""
+    while frame is not None and frame.f_code is not stop:
+        path = frame.f_code.co_filename
+        if not _is_library(path):
+            return _line(path, frame.f_lineno)
+        if not wing and path.startswith(_library_folders()[1:-1]):
+            wing = _line(path, frame.f_lineno)
+        frame = frame.f_back
+    return wing
+
+
+def _line(path: str, number: int) -> str:
     line = linecache.getline(path, number).strip()
     text = f': "{line}"' if line else ""
-    return f" ({os.path.basename(path)}, line {number}{text})"
+    return f"{os.path.basename(path)}, line {number}{text}"
 
 
 @functools.cache
