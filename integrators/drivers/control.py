@@ -9,12 +9,15 @@ section II.4.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from diffsim.errors import must
 from diffsim.number import raw
+from integrators._controller import ELEMENTARY, Controller
 from integrators._norm import rms
 from integrators.drivers.right_hand_side import RightHandSide
 
@@ -37,17 +40,51 @@ class Control:
         Tolerances.
     first_step : float or None
         Size of the first step.
-    max_step : float
-        Largest step.
+    max_step : float or callable
+        Largest step, or a function of time that gives it.
     max_steps : int
         Budget of attempted steps.
+    min_step : float
+        A step shorter than this ends the solve; only the last one, up to t1, may be shorter.
+    controller : Controller
     """
 
     rtol: Any
     atol: Any
     first_step: float | None
-    max_step: float
+    max_step: float | Callable[[float], float]
     max_steps: int | None
+    min_step: float = 0.0
+    controller: Controller = ELEMENTARY
+
+    @property
+    def scipys(self) -> bool:
+        """Whether steps are chosen as SciPy does: elementary control, and limits that are numbers."""
+        return self.controller is ELEMENTARY and self.min_step == 0.0 and not callable(self.max_step)
+
+    def longest(self, t: Any) -> Any:
+        """Return the largest step allowed from t on, shape lanes.
+
+        Raises
+        ------
+        ArgumentError
+            The caller's function of time gave something that is not > 0.
+        """
+        if not callable(self.max_step):
+            return self.max_step
+        if np.ndim(t):
+            return np.array([self.longest(float(x)) for x in t])
+        limit = float(self.max_step(float(t)))
+        if not limit > 0.0:
+            raise must(
+                "solve_ivp", "max_step(t)", "must be > 0 at all times", limit, f"It was asked at t={float(t)!r}."
+            )
+        return limit
+
+    def smallest(self, t: Any, direction: Any) -> Any:
+        """Return the shortest step that may be tried from t, shape lanes."""
+        shortest = smallest_step(t, direction)
+        return shortest if self.min_step == 0.0 else np.maximum(shortest, self.min_step)
 
 
 def columns(tolerance: Any, ndim: int) -> Any:
@@ -66,7 +103,7 @@ def step_factor(norm: Any, exponent: float) -> Any:
     return SAFETY * np.power(norm, exponent)
 
 
-def smallest_step(t: Any, direction: float) -> Any:
+def smallest_step(t: Any, direction: Any) -> Any:
     """Return the shortest step that still moves t: ten units in its last place."""
     return 10.0 * np.abs(np.nextafter(t, direction * np.inf) - t)
 
@@ -76,9 +113,9 @@ def initial_step(
     t0: Any,
     y0: Any,
     f0: Any,
-    span: float,
-    direction: float,
-    max_step: float,
+    span: Any,
+    direction: Any,
+    max_step: Any,
     order: int,
     rtol: Any,
     atol: Any,
@@ -90,11 +127,11 @@ def initial_step(
     f : RightHandSide
     t0 : float, or array, shape lanes
     y0, f0 : arrays, shape (n, *lanes), plain
-    span : float
+    span : float, or array, shape lanes
         Length of the interval, > 0.
-    direction : float
+    direction : float, or array, shape lanes
         1 or -1.
-    max_step : float
+    max_step : float, or array, shape lanes
     order : int
         Order of the error estimate.
     rtol, atol : numbers or arrays that broadcast against y0

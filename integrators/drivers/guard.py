@@ -1,0 +1,105 @@
+"""What may end a solve from outside: a callback, the clock, Ctrl-C."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable
+from typing import Any, final
+
+import numpy as np
+
+from diffsim.errors import KindError
+from diffsim.number import raw
+
+__all__: list[str] = []
+
+_YOUNG = 0.5
+"""Seconds before which an interrupted solve gives nothing back: Ctrl-C twice in a row therefore stops the program,
+and once is enough for a loop over short solves."""
+
+
+@final
+class Guard:
+    """One solve's callback, deadline and way with Ctrl-C.
+
+    Parameters
+    ----------
+    callback : callable, optional
+        ``callback(t, y)`` or ``callback(t, y, index)``.
+    max_seconds : float, optional
+        Wall-clock seconds, counted from here.
+    returns : bool
+        Whether Ctrl-C ends the solve with what there is, rather than the program.
+
+    Raises
+    ------
+    KindError
+        The callback is no function, or takes neither two nor three arguments.
+    """
+
+    __slots__ = ("_callback", "_deadline", "_indexed", "_returns", "_started", "max_seconds")
+
+    def __init__(
+        self, callback: Callable[..., Any] | None = None, max_seconds: float | None = None, returns: bool = True
+    ) -> None:
+        self._callback, self.max_seconds, self._returns = callback, max_seconds, returns
+        self._indexed = callback is not None and _takes_index(callback)
+        self._started = time.monotonic()
+        self._deadline = None if max_seconds is None else self._started + max_seconds
+
+    @property
+    def listens(self) -> bool:
+        """Whether somebody wants to see each step."""
+        return self._callback is not None
+
+    @property
+    def timed(self) -> bool:
+        """Whether there is a deadline."""
+        return self._deadline is not None
+
+    def late(self) -> bool:
+        """Return whether the time is up."""
+        return self._deadline is not None and time.monotonic() > self._deadline
+
+    def show(self, t: Any, y: Any, index: tuple[int, ...] = ()) -> bool:
+        """Show an accepted step to the callback; return whether the solve is to stop there.
+
+        Parameters
+        ----------
+        t : number
+        y : state, shape (n,)
+            Shown as a copy in plain numbers.
+        index : tuple of int
+            Which trajectory of a batch.
+        """
+        if self._callback is None:
+            return False
+        state = np.array(raw(y))
+        try:
+            answer = self._callback(float(raw(t)), state, *((index,) if self._indexed else ()))
+        except StopIteration:
+            return True
+        return answer is True or (isinstance(answer, np.bool_) and bool(answer))
+
+    def catches(self) -> bool:
+        """Return whether a KeyboardInterrupt ends the solve with what there is, rather than the program."""
+        return self._returns and time.monotonic() - self._started >= _YOUNG
+
+
+def _takes_index(callback: Callable[..., Any]) -> bool:
+    """Return whether a callback takes (t, y, index)."""
+    if not callable(callback):
+        raise KindError(f"solve_ivp: callback must be a function callback(t, y); got {type(callback).__name__}.")
+    try:
+        signature = inspect.signature(callback)
+    except (ValueError, TypeError):  # builtins do not tell
+        return False
+    for given in ((None, None), (None, None, None)):
+        try:
+            signature.bind(*given)
+        except TypeError:
+            continue
+        return len(given) == 3
+    name = getattr(callback, "__name__", type(callback).__name__)
+    raise KindError(f"solve_ivp: callback must take (t, y) or (t, y, index); got {name}{signature}.")
