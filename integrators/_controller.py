@@ -137,9 +137,6 @@ _NAMED = {
     "H312PID": (1 / 18, 1 / 9, 1 / 18),
 }
 
-ELEMENTARY = Controller()
-
-
 def controller_of(asked: Any) -> Controller:
     """Return the controller that ``controller=`` of `solve_ivp` means.
 
@@ -168,3 +165,7 @@ def _check_number(name: str, x: Any) -> None:
         raise KindError(f"Controller: {name} must hold real numbers; got {type(x).__name__}.")
     if not math.isfinite(x):
         raise must("Controller", name, "must be finite", x)
+
+
+ELEMENTARY = Controller()
+"""SciPy's."""
