@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias, final
@@ -330,6 +330,16 @@ class Emitter:
         yield index
         self.lines += [f"br label %latch{k}", f"latch{k}:", f"%next{k} = add i64 {index}, 1"]
         self.lines += [f"br label %loop{k}{self.at_latches}", f"done{k}:"]
+
+    @contextmanager
+    def repeat(self, holds: Callable[[], Value]) -> Iterator[None]:
+        """Write a loop that goes on as long as the single i1 that `holds` writes is true before each round."""
+        k = next(self._number)
+        self.lines += [f"br label %again{k}", f"again{k}:"]
+        inside = holds()
+        self.lines += [f"br i1 {inside}, label %round{k}, label %enough{k}", f"round{k}:"]
+        yield
+        self.lines += [f"br label %again{k}", f"enough{k}:"]
 
     @contextmanager
     def when(self, condition: Value) -> Iterator[None]:

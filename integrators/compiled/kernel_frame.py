@@ -6,7 +6,7 @@ and the blocks of lanes to work on.  State components lie first: number i of lan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import final
 
 from diffsim.compiler.emitter import Emitter, Shape, Value
@@ -30,10 +30,12 @@ class Frame:
         Lanes of a register.
     groups : int
         Registers of lanes that are worked on side by side, so that one's latency hides behind the other's work.
+    given : bool
+        Whether the workspace is the caller's, at ``%work``; by default it is the kernel's own.
     """
 
-    def __init__(self, shape: Shape, groups: int = 1) -> None:
-        self.b, self.shape, self.groups = Emitter(shape), shape, groups
+    def __init__(self, shape: Shape, groups: int = 1, given: bool = False) -> None:
+        self.b, self.shape, self.groups, self._given = Emitter(shape), shape, groups, given
         self._slots = 0
         self._constants: dict[tuple[str, int], Value] = {}
         self.here: Value = "%work"
@@ -47,6 +49,11 @@ class Frame:
     def block(self) -> int:
         """Lanes of a block."""
         return self.shape.lanes * self.groups
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the workspace."""
+        return max(self._slots, 1) * self.groups * self.register_bytes
 
     # --- the workspace: numbered slots, one register a group each -----------------------------------------------------
 
@@ -80,15 +87,15 @@ class Frame:
 
     # --- text ---------------------------------------------------------------------------------------------------------
 
-    def text(self, graphs: Sequence[Graph], inline: bool = True) -> str:
-        """Return the module: the kernel and the elementary functions that it calls."""
-        library, declared = library_functions(elementary_functions(graphs), self.shape, inline)
+    def text(self, graphs: Sequence[Graph], inline: bool = True, further: Collection[str] = ()) -> str:
+        """Return the module: the kernel and the elementary functions that it calls, those in `further` too."""
+        library, declared = library_functions(elementary_functions(graphs) | set(further), self.shape, inline)
         total = max(self._slots, 1) * self.groups
         kernel = "\n".join(
             [
                 f"define {SIGNATURE} {{",
                 "entry:",
-                f"%work = alloca [{total} x {self.shape.real}], align 64",
+                *([] if self._given else [f"%work = alloca [{total} x {self.shape.real}], align 64"]),
                 *self.b.lines,
                 "ret void",
                 "}",
@@ -127,13 +134,18 @@ class Inputs:
 
     def prepare(self, base: Value, stride: Value, offset: Value) -> None:
         """Write, for one group, the parameters' way into the workspace and what follows from them alone."""
+        b = self.frame.b
+        for j in range(len(self.parameters)):
+            self.frame.put(self.parameter_slots + j, b.load(row_address(b, base, stride, j, offset)))
+        self.hold()
+
+    def hold(self) -> None:
+        """Write, for one group, what follows from the parameters alone."""
         frame, b = self.frame, self.frame.b
-        known: dict[int, Value] = {}
-        for j, node in enumerate(self.parameters):
-            known[node] = b.load(row_address(b, base, stride, j, offset))
-            frame.put(self.parameter_slots + j, known[node])
-        if self.held:
-            self.lowering.write(b, known, [i for i in self.lowering.order if i not in self.moving])
+        if not self.held:
+            return
+        known = {node: frame.get(self.parameter_slots + j) for j, node in enumerate(self.parameters)}
+        self.lowering.write(b, known, [i for i in self.lowering.order if i not in self.moving])
         for slot, node in enumerate(self.held):
             mask = self.lowering.is_mask(node)
             number = b.select(known[node], b.constant(1.0), b.constant(0.0)) if mask else known[node]

@@ -52,6 +52,55 @@ class Scheme:
         return cls((*rows, _row(b, kept)), tuple(float(c[i]) for i in kept))
 
 
+@final
+@dataclass(frozen=True)
+class Pair:
+    """An explicit Runge-Kutta method with an error estimate, as the search for steps sees it.
+
+    Its stages are those before the *closing* one, the derivative at the new state, with which the next step begins.
+
+    Attributes
+    ----------
+    rows : tuple of tuple of (int, float)
+        Stages and their weights, in doubles: of each stage (the first has none), of the new state, of each estimate.
+        In the estimates the closing stage has the number `n_stages`.
+    nodes : tuple of float
+        Time of each stage, in steps.
+    order : int
+        Order of the estimate.
+    """
+
+    rows: tuple[tuple[tuple[int, float], ...], ...]
+    nodes: tuple[float, ...]
+    order: int
+
+    @property
+    def n_stages(self) -> int:
+        """Number of stages before the closing one."""
+        return len(self.nodes)
+
+    @property
+    def n_errors(self) -> int:
+        """Number of error estimates."""
+        return len(self.rows) - self.n_stages - 1
+
+    @classmethod
+    def of(
+        cls,
+        a: Sequence[Sequence[float]],
+        b: Sequence[float],
+        c: Sequence[float],
+        errors: Sequence[Sequence[float]],
+        order: int,
+        closing: bool,
+    ) -> Pair:
+        """Return the pair of a tableau; `closing` says whether its last stage is the derivative at the new state."""
+        n = len(b) - closing
+        kept = {j: j for j in range(n + closing)}
+        rows = [_row(row, kept) for row in (*a[:n], b, *errors)]
+        return cls(tuple(rows), tuple(float(x) for x in c[:n]), order)
+
+
 def _row(weights: Sequence[float], kept: dict[int, int]) -> tuple[tuple[int, float], ...]:
     return tuple((kept[j], float(weight)) for j, weight in enumerate(weights) if weight)
 
