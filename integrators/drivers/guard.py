@@ -11,6 +11,7 @@ import numpy as np
 
 from diffsim.errors import KindError
 from diffsim.number import raw
+from integrators.drivers.endings import Ending, Fall, interrupted, out_of_time
 
 __all__: list[str] = []
 
@@ -38,12 +39,13 @@ class Guard:
         The callback is no function, or takes neither two nor three arguments.
     """
 
-    __slots__ = ("_callback", "_deadline", "_indexed", "_returns", "_started", "max_seconds")
+    __slots__ = ("_callback", "_cut", "_deadline", "_indexed", "_max_seconds", "_returns", "_started")
 
     def __init__(
         self, callback: Callable[..., Any] | None = None, max_seconds: float | None = None, returns: bool = True
     ) -> None:
-        self._callback, self.max_seconds, self._returns = callback, max_seconds, returns
+        self._callback, self._max_seconds, self._returns = callback, max_seconds, returns
+        self._cut = False
         self._indexed = callback is not None and _takes_index(callback)
         self._started = time.monotonic()
         self._deadline = None if max_seconds is None else self._started + max_seconds
@@ -53,10 +55,13 @@ class Guard:
         """Whether somebody wants to see each step."""
         return self._callback is not None
 
-    @property
-    def timed(self) -> bool:
-        """Whether there is a deadline."""
-        return self._deadline is not None
+    def over(self, t: Any, fall: Fall | None = None) -> Ending | None:
+        """Return how a trajectory that stands at t ends, where the time is up or Ctrl-C was pressed; None otherwise."""
+        if self._cut:
+            return interrupted(float(raw(t)), fall)
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            return out_of_time(self._max_seconds, float(raw(t)), fall)
+        return None
 
     def late(self) -> bool:
         """Return whether the time is up."""
@@ -83,8 +88,12 @@ class Guard:
         return answer is True or (isinstance(answer, np.bool_) and bool(answer))
 
     def catches(self) -> bool:
-        """Return whether a KeyboardInterrupt ends the solve with what there is, rather than the program."""
-        return self._returns and time.monotonic() - self._started >= _YOUNG
+        """Return whether a KeyboardInterrupt ends the solve with what there is, rather than the program.
+
+        If so, `over` says it from now on: the trajectories of a batch that are still to come end where they start.
+        """
+        self._cut = self._returns and time.monotonic() - self._started >= _YOUNG
+        return self._cut
 
 
 def _takes_index(callback: Callable[..., Any]) -> bool:
