@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffsim import array_ops
 from diffsim.number import Number, raw
 from integrators._integrator import Integrator, Step
-from integrators._interpolant import evaluate
 from integrators.drivers import control as control_of
 from integrators.drivers.control import DEFAULT_MAX_STEPS, MAX_FACTOR, MIN_FACTOR, Control
 from integrators.drivers.right_hand_side import RightHandSide, first_value
 from integrators.drivers.run import REACHED, Run, Tick, not_finite, out_of_steps, too_small
+from integrators.drivers.saver import Saver
+from integrators.drivers.segment import Segment
+from integrators.drivers.walk import walk
 
 __all__: list[str] = []
+
+_FAILED_FACTOR = 0.5
+"""By what a step that could not be made (Newton's iterations did not converge) is shortened, as in SciPy."""
 
 
 def run_adaptive(
@@ -57,23 +61,15 @@ def run_adaptive(
     Run
         With ``t`` and ``y`` up to the last accepted step.
     """
-    before, driver = f.nfev, _Driver(method, f, y0, ends, control, names, strict)
-    saver = _Saver(t_eval, ends, y0)
-    message = REACHED
-    while driver.t_raw != driver.end:
-        t_old, y_old, raw_old = driver.t, driver.y, driver.t_raw
-        step, problem = driver.attempt()
-        if step is None:
-            message = problem
-            break
-        saver.take(method, (t_old, y_old, raw_old), step, driver)
-        if tick is not None:
-            tick(abs(driver.t_raw - raw_old))
+    before, driver = f.nfev, AdaptiveStepper(method, f, y0, ends, control, names, strict)
+    saver = Saver(t_eval, ends, y0)
+    message = walk(driver, [saver], tick=tick)
     t, y = saver.result()
     return Run(t, y, 0 if message is REACHED else -1, message, f.nfev - before, len(t))
 
 
-class _Driver:
+@final
+class AdaptiveStepper:
     """The state of the solve: where it is, and the step it will try next."""
 
     def __init__(
@@ -86,41 +82,53 @@ class _Driver:
         names: tuple[str, ...],
         strict: bool,
     ) -> None:
-        self._method, self.f, self._control, self._names = method, f, control, names
-        self.t, self._t1 = ends
-        self.t_raw, self.end = float(raw(ends[0])), float(raw(ends[1]))
-        self.y, self.h = y0, 0.0
-        self._direction = math.copysign(1.0, self.end - self.t_raw)
+        self._method, self._f, self._control, self._names = method, f, control, names
+        self._t, self._t1 = ends
+        self._t_raw, self._end = float(raw(ends[0])), float(raw(ends[1]))
+        self._y = y0
+        self._direction = math.copysign(1.0, self._end - self._t_raw)
         self._order = method.error_order or method.order
         self._attempts = control.max_steps or DEFAULT_MAX_STEPS
-        self._symbolic = isinstance(self.t, Number) or isinstance(self._t1, Number)
-        self._carry = first_value(f, self.t, y0, names, strict)
+        # NOTE: with a recording t0 all times move with it; otherwise they are what they are, whatever the step before.
+        self._relative = isinstance(self._t, Number)
+        self._carry = first_value(f, self._t, y0, names, strict)
         self._h_abs = self._first_step()
 
     def _first_step(self) -> float:
-        control, span = self._control, abs(self.end - self.t_raw)
+        control, span = self._control, abs(self._end - self._t_raw)
         if control.first_step is not None or span == 0.0:
             return control.first_step or 0.0
         return float(
             control_of.initial_step(
-                self.f,
-                self.t_raw,
-                raw(self.y),
+                self._f,
+                self._t_raw,
+                raw(self._y),
                 raw(self._carry),
                 span,
                 self._direction,
-                control.max_step,
+                control.longest(self._t_raw),
                 self._order,
                 control.rtol,
                 control.atol,
             )
         )
 
-    def attempt(self) -> tuple[Step | None, str]:
+    @property
+    def finished(self) -> bool:
+        """Whether the end is reached."""
+        return self._t_raw == self._end
+
+    def restart(self, t: Any, y: Any, t_plain: float) -> None:
+        """Go on from another state, at a time within the last step."""
+        self._t, self._y, self._t_raw = t, y, t_plain
+        self._carry = self._f(t, y)
+        self._h_abs = self._first_step()
+
+    def attempt(self) -> tuple[Segment | None, str]:
         """Make one accepted step and return it, or None and the reason why there is none."""
-        control, direction, t = self._control, self._direction, self.t_raw
+        control, direction, t = self._control, self._direction, self._t_raw
         smallest = float(control_of.smallest_step(t, direction))
-        h_abs = min(self._h_abs, control.max_step)
+        h_abs = min(self._h_abs, float(control.longest(t)))
         h_abs = smallest if h_abs < smallest else h_abs  # NaN stays NaN: no step from a start that is not finite
         rejected, last = False, (raw(self._carry), raw(self._carry), t)
         while True:
@@ -130,25 +138,47 @@ class _Driver:
                 return None, out_of_steps(control.max_steps or DEFAULT_MAX_STEPS, t, h_abs)
             self._attempts -= 1
             t_new = t + h_abs * direction
-            if direction * (t_new - self.end) > 0:
-                t_new = self.end
+            if direction * (t_new - self._end) > 0:
+                t_new = self._end
             h_raw = t_new - t
             h_abs = abs(h_raw)
-            h = self._t1 - self.t if self._symbolic and t_new == self.end else h_raw
-            step = self._method.advance(self.f, self.t, self.y, h, self._carry)
+            h = self._size(t_new, h_raw)
+            step = self._method.advance(self._f, self._t, self._y, h, self._carry)
+            if not step.ok:
+                h_abs *= _FAILED_FACTOR
+                rejected = True
+                continue
             y_new, error = raw(step.y), raw(step.error)
-            norm = self._method.error_ratio(error, control_of.scale_of(raw(self.y), y_new, control.rtol, control.atol))
+            norm = self._method.error_ratio(error, control_of.scale_of(raw(self._y), y_new, control.rtol, control.atol))
             factor = float(control_of.step_factor(norm, -1.0 / (self._order + 1)))
             if norm < 1.0 and np.isfinite(y_new).all():
                 factor = MAX_FACTOR if norm == 0.0 else min(MAX_FACTOR, factor)
                 self._h_abs = h_abs * (min(1.0, factor) if rejected else factor)
-                self.t, self.t_raw = (self._t1 if t_new == self.end else self.t + h_raw), t_new
-                self.y, self.h = step.y, h
-                self._carry = self.f(self.t, step.y) if step.carry is None else step.carry
-                return step, ""
+                return self._move(t_new, h, step), ""
             last = (y_new, error, t_new)
             h_abs *= factor if factor > MIN_FACTOR else MIN_FACTOR  # a NaN factor compares false
             rejected = True
+
+    def _size(self, t_new: float, h_raw: float) -> Any:
+        """Return the step to a time: a recording number where the start of the step or the end of the span is one.
+
+        Times between the ends of the span are plain numbers: the step that leaves a recording time has its derivative.
+        """
+        recording = isinstance(self._t, Number)
+        if t_new == self._end and (recording or isinstance(self._t1, Number)):
+            return self._t1 - self._t
+        return t_new - self._t if recording and not self._relative else h_raw
+
+    def _move(self, t_new: float, h: Any, step: Step) -> Segment:
+        """Take over what was accepted."""
+        old = (self._t, self._y, self._t_raw)
+        if t_new == self._end:
+            self._t = self._t1
+        else:
+            self._t = self._t + h if self._relative else t_new
+        self._t_raw, self._y = t_new, step.y
+        self._carry = self._f(self._t, step.y) if step.carry is None else step.carry
+        return Segment(self._method, self._f, old, (self._t, step.y, t_new), h, step)
 
     def _reason(self, y_new: Any, error: Any, t_new: float) -> str:
         """Say why the last step was rejected, where no shorter one can be made."""
@@ -158,42 +188,4 @@ class _Driver:
             return not_finite(int(np.argmax(bad)), self._names, t_new)
         scale = self._control.atol + np.abs(y_new) * self._control.rtol
         i = int(np.argmax(np.abs(error) / scale))
-        return too_small(i, self._names, self.t_raw)
-
-
-class _Saver:
-    """Collects the states: all steps, or the interpolant at the save times."""
-
-    def __init__(self, t_eval: NDArray[np.float64] | None, ends: tuple[Any, Any], y0: Any) -> None:
-        self._t_eval, self._next = t_eval, 0
-        self._moving = isinstance(ends[0], Number) or isinstance(ends[1], Number)
-        self._shape = y0.shape
-        self.forward = raw(ends[1]) >= raw(ends[0])
-        self._t: list[float] = [] if t_eval is not None else [float(raw(ends[0]))]
-        self._y: list[Any] = [] if t_eval is not None else [y0]
-        if t_eval is not None and raw(ends[0]) == raw(ends[1]):
-            self._y, self._next = [array_ops.reshape(y0, (*y0.shape, 1))] * len(t_eval), len(t_eval)
-
-    def take(self, method: Integrator, old: tuple[Any, Any, float], step: Step, driver: _Driver) -> None:
-        """Save what lies between the old time (exclusive, but for the start) and the new one (inclusive)."""
-        if self._t_eval is None:
-            self._t.append(driver.t_raw)
-            self._y.append(step.y)
-            return
-        ahead = self._t_eval[self._next :]
-        reached = ahead <= driver.t_raw if self.forward else ahead >= driver.t_raw
-        times = ahead[: int(reached.sum())]
-        if not len(times):
-            return
-        self._next += len(times)
-        t_old, y_old, raw_old = old
-        x = (times - (t_old if self._moving else raw_old)) / driver.h
-        coefficients = method.dense(driver.f, t_old, y_old, driver.h, step)
-        self._y.append(evaluate(y_old[:, None], [d[:, None] for d in coefficients], x))
-
-    def result(self) -> tuple[NDArray[np.float64], Any]:
-        """Return the times and the states, shape (n, n_times)."""
-        if self._t_eval is None:
-            return np.array(self._t), array_ops.stack(self._y, axis=-1)
-        empty = np.zeros((*self._shape, 0))
-        return self._t_eval[: self._next], array_ops.concatenate(self._y, axis=-1) if self._y else empty
+        return too_small(i, self._names, self._t_raw)
