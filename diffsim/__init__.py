@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from diffsim.errors import *  # noqa: F403
     from diffsim.graph import Graph as Graph
     from diffsim.graph import trace as trace
+    from diffsim.jets import jet as jet
     from diffsim.linear_algebra import *  # noqa: F403
     from diffsim.ops import *  # noqa: F403
     from diffsim.picture import *  # noqa: F403
@@ -31,6 +32,7 @@ _OPEN = frozenset({"array_ops", "derivatives", "errors", "linear_algebra", "ops"
 _SINGLE = {
     "Graph": "diffsim.graph",
     "Value": "diffsim.value",
+    "jet": "diffsim.jets",
     "jit": "diffsim.compiled_function",
     "solve_ivp": "integrators",
     "trace": "diffsim.graph",

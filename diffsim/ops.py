@@ -32,7 +32,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from diffsim.number import AnyNumber
+from diffsim.number import AnyNumber, raw
 from diffsim.primitive import Elementwise, Select, bind, register
 
 __all__ = [
@@ -91,9 +91,6 @@ __all__ = [
 ]
 
 Function: TypeAlias = Callable[..., AnyNumber]
-_LN2 = math.log(2.0)
-_LN10 = math.log(10.0)
-_TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
 _NEAR = (-3.0, 3.0)
 _POSITIVE = (0.05, 5.0)
 
@@ -141,6 +138,14 @@ def _row(
         fields["ufuncs"] = (numpy,)
     row = register(Elementwise(name, numpy, scalar, partials, **fields))
     return _function(row, doc)
+
+
+def _constant(x: AnyNumber, of: Callable[[Any], Any]) -> Any:
+    """A constant of mathematics, ``of(math)``, in the precision of x: ``of(context)`` for a multiprecision number."""
+    plain = raw(x)
+    if isinstance(plain, np.ndarray) and plain.dtype == object and plain.size:
+        plain = plain.flat[0]
+    return of(getattr(plain, "context", math))
 
 
 # --- evaluations that neither NumPy nor math has ---------------------------------------------------------------------
@@ -320,7 +325,7 @@ cbrt: Function = _row(
     "cbrt",
     np.cbrt,
     math.cbrt,
-    (lambda out, x: _slope_of_root(1.0 / 3.0, out, square(out)),),
+    (lambda out, x: _slope_of_root(1.0, out, 3.0 * square(out)),),
     "Cube root, negative for negative x; derivative 0 at 0.",
     domain=(_POSITIVE,),
     mpmath=lambda mp, x: mp.sign(x) * mp.cbrt(mp.fabs(x)),
@@ -342,7 +347,7 @@ exp2: Function = _row(
     "exp2",
     np.exp2,
     math.exp2,
-    (lambda out, x: _LN2 * out,),
+    (lambda out, x: out * _constant(x, lambda m: m.log(2.0)),),
     "Power of two ``2**x``.",
     mpmath=lambda mp, x: mp.mpf(2) ** x,
     singular=True,
@@ -371,7 +376,7 @@ log2: Function = _row(
     "log2",
     np.log2,
     math.log2,
-    (lambda out, x: (1.0 / _LN2) / x,),
+    (lambda out, x: _constant(x, lambda m: 1.0 / m.log(2.0)) / x,),
     "Logarithm to base 2.",
     domain=(_POSITIVE,),
     mpmath=lambda mp, x: mp.log(x, 2),
@@ -381,7 +386,7 @@ log10: Function = _row(
     "log10",
     np.log10,
     math.log10,
-    (lambda out, x: (1.0 / _LN10) / x,),
+    (lambda out, x: _constant(x, lambda m: 1.0 / m.log(10.0)) / x,),
     "Logarithm to base 10.",
     domain=(_POSITIVE,),
     mpmath=lambda mp, x: mp.log10(x),
@@ -544,7 +549,7 @@ erf: Function = _row(
     "erf",
     _erf_numpy,
     math.erf,
-    (lambda out, x: _TWO_OVER_SQRT_PI * exp(-square(x)),),
+    (lambda out, x: _constant(x, lambda m: 2.0 / m.sqrt(m.pi)) * exp(-square(x)),),
     "Error function.",
     mpmath=lambda mp, x: mp.erf(x),
     singular=True,
