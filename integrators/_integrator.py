@@ -108,6 +108,36 @@ class Integrator(abc.ABC):
         """Whether a batch is integrated lane by lane: the method's arithmetic would mix trajectories."""
         return False
 
+    def tuned(self, rtol: Any, atol: Any) -> Integrator:
+        """Return the method as a solve with these tolerances uses it: one whose order follows from them says which."""
+        return self
+
+    def begin(self, f: RightHandSide, t: Any, y: State, k: State | None = None) -> Any:
+        """Return what a step from (t, y) may start with, its `carry`: by default the derivative there.
+
+        Parameters
+        ----------
+        f, t, y
+            See `advance`.
+        k : state, optional
+            The derivative ``f(t, y)``, where it is known.
+        """
+        return f(t, y) if k is None else k
+
+    def advised(self, carry: Any, scale: Any) -> Any:
+        """Return the size of the next step that its `carry` tells, > 0, plain, shape lanes; None where it tells none.
+
+        A method that answers chooses its steps before it makes them; the others have theirs chosen by their errors.
+
+        Parameters
+        ----------
+        carry : object
+            Of the state from which the step starts.
+        scale : array, shape (n, *lanes)
+            The tolerance of each component there.
+        """
+        return None
+
     def error_ratio(self, error: Any, scale: Any) -> Any:
         """Return the error in units of the tolerance, shape lanes; below 1 a step is accepted.
 

@@ -96,5 +96,7 @@ def _make(method: Any, step: Any, t_span: Any, t_eval: Any, n: int, limits: tupl
         max_step=max_step,
         max_steps=max_steps,
     )
+    if integrator.adaptive:
+        integrator = integrator.tuned(control.rtol, control.atol)
     grid = None if integrator.adaptive or integrator.h is None else make_grid(t0, t1, integrator.h, times)
     return Setting(integrator, (t0, t1), times, control, grid)

@@ -91,19 +91,23 @@ class AdaptiveStepper:
         self._attempts = control.max_steps or DEFAULT_MAX_STEPS
         # NOTE: with a recording t0 all times move with it; otherwise they are what they are, whatever the step before.
         self._relative = isinstance(self._t, Number)
-        self._carry = first_value(f, self._t, y0, names, strict)
-        self._h_abs = self._first_step()
+        k = first_value(f, self._t, y0, names, strict)
+        self._carry = method.begin(f, self._t, y0, k)
+        self._h_abs = self._first_step(k)
 
-    def _first_step(self) -> float:
+    def _first_step(self, k: Any) -> float:
         control, span = self._control, abs(self._end - self._t_raw)
         if control.first_step is not None or span == 0.0:
             return control.first_step or 0.0
+        advised = self._advised()
+        if advised is not None:
+            return advised
         return float(
             control_of.initial_step(
                 self._f,
                 self._t_raw,
                 raw(self._y),
-                raw(self._carry),
+                raw(k),
                 span,
                 self._direction,
                 control.longest(self._t_raw),
@@ -113,6 +117,12 @@ class AdaptiveStepper:
             )
         )
 
+    def _advised(self) -> float | None:
+        """Return the step that the method itself wants to take from here, None where it leaves that to its error."""
+        scale = self._control.atol + np.abs(raw(self._y)) * self._control.rtol
+        advised = self._method.advised(self._carry, scale)
+        return None if advised is None else float(advised)
+
     @property
     def finished(self) -> bool:
         """Whether the end is reached."""
@@ -121,8 +131,9 @@ class AdaptiveStepper:
     def restart(self, t: Any, y: Any, t_plain: float) -> None:
         """Go on from another state, at a time within the last step."""
         self._t, self._y, self._t_raw = t, y, t_plain
-        self._carry = self._f(t, y)
-        self._h_abs = self._first_step()
+        k = self._f(t, y)
+        self._carry = self._method.begin(self._f, t, y, k)
+        self._h_abs = self._first_step(k)
 
     def attempt(self) -> tuple[Segment | None, str]:
         """Make one accepted step and return it, or None and the reason why there is none."""
@@ -130,7 +141,8 @@ class AdaptiveStepper:
         smallest = float(control_of.smallest_step(t, direction))
         h_abs = min(self._h_abs, float(control.longest(t)))
         h_abs = smallest if h_abs < smallest else h_abs  # NaN stays NaN: no step from a start that is not finite
-        rejected, last = False, (raw(self._carry), raw(self._carry), t)
+        start = raw(self._carry)[: len(self._y)]
+        rejected, last = False, (start, start, t)
         while True:
             if not h_abs >= smallest:
                 return None, self._reason(*last)
@@ -177,7 +189,10 @@ class AdaptiveStepper:
         else:
             self._t = self._t + h if self._relative else t_new
         self._t_raw, self._y = t_new, step.y
-        self._carry = self._f(self._t, step.y) if step.carry is None else step.carry
+        self._carry = self._method.begin(self._f, self._t, step.y) if step.carry is None else step.carry
+        advised = self._advised()
+        if advised is not None:
+            self._h_abs = advised
         return Segment(self._method, self._f, old, (self._t, step.y, t_new), h, step)
 
     def _reason(self, y_new: Any, error: Any, t_new: float) -> str:

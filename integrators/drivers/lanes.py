@@ -114,27 +114,31 @@ class _Block:
         self._f = narrow(self.who)
         self._y, self._t_raw = y0, start
         self._t: Any = ends[0] + np.zeros(m) if self._symbolic else self._t_raw
-        self._carry = self._f(self._t, y0)
+        k = self._f(self._t, y0)
+        self._carry = method.begin(self._f, self._t, y0, k)
         self.nfev += self._f.nfev
-        self._h_abs = self._first_steps(np.abs(self._end - start))
+        self._h_abs = self._first_steps(np.abs(self._end - start), k)
         self._rejected = np.zeros(m, dtype=bool)
         self._ratios = [np.ones(m) for _ in range(control.controller.memory)]
         self._steps = np.full((m, KEPT), np.nan)
         self._tried = self._h_abs * self._direction
-        sound = np.isfinite(raw(self._carry))
+        sound = np.isfinite(raw(k))
         self._lost, self._worst, self._when = ~sound.all(axis=0), np.argmin(sound, axis=0), start.copy()
 
-    def _first_steps(self, span: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _first_steps(self, span: NDArray[np.float64], k: Any) -> NDArray[np.float64]:
         control = self._control
         if control.first_step is not None:
             return np.full(len(span), control.first_step)
         if not span.any():
             return span
+        advised = self._advised()
+        if advised is not None:
+            return advised
         h: NDArray[np.float64] = control_of.initial_step(
             self._f,
             self._t_raw,
             raw(self._y),
-            raw(self._carry),
+            raw(k),
             span,
             self._direction,
             control.longest(self._t_raw),
@@ -144,6 +148,13 @@ class _Block:
         )
         self.nfev[span > 0.0] += 1
         return h
+
+    def _advised(self) -> NDArray[np.float64] | None:
+        """Return the steps that the method itself wants to take, None where it leaves that to its error."""
+        advised: NDArray[np.float64] | None = self._method.advised(
+            self._carry, self._atol + np.abs(raw(self._y)) * self._rtol
+        )
+        return advised
 
     def attempt(self, saver: LaneSaver) -> float:
         """Let each lane attempt one step; return the length of time covered by all of them together."""
@@ -241,17 +252,20 @@ class _Block:
 
     def _move(self, accepted: NDArray[np.bool_], t: Any, t_raw: NDArray[np.float64], step: Step) -> None:
         """Take over what was accepted."""
-        carry = self._f(t, step.y) if step.carry is None else step.carry
-        if step.carry is None:
-            self.nfev[self.who] += 1
+        calls = self._f.nfev
+        carry = self._method.begin(self._f, t, step.y) if step.carry is None else step.carry
+        self.nfev[self.who] += self._f.nfev - calls
         self._stands[self.who[accepted]] = t_raw[accepted]
         if accepted.all():
             self._y, self._t, self._t_raw, self._carry = step.y, t, t_raw, carry
-            return
-        self._y = ops.where(accepted, step.y, self._y)
-        self._carry = ops.where(accepted, carry, self._carry)
-        self._t_raw = np.where(accepted, t_raw, self._t_raw)
-        self._t = ops.where(accepted, t, self._t) if self._symbolic else self._t_raw
+        else:
+            self._y = ops.where(accepted, step.y, self._y)
+            self._carry = ops.where(accepted, carry, self._carry)
+            self._t_raw = np.where(accepted, t_raw, self._t_raw)
+            self._t = ops.where(accepted, t, self._t) if self._symbolic else self._t_raw
+        advised = self._advised()
+        if advised is not None:
+            self._h_abs = np.where(accepted, advised, self._h_abs)
 
     def drop_finished(self) -> None:
         """Let the lanes go that have reached the end."""

@@ -13,6 +13,7 @@ import mpmath
 import numpy as np
 import pytest
 
+from diffsim import ops
 from diffsim.graph import trace
 from diffsim.value import Value
 from integrators import Integrator, RungeKutta, solve_ivp
@@ -24,6 +25,8 @@ ROOT = Path(__file__).parents[2]
 METHODS = method_names()
 ADAPTIVE = tuple(name for name in METHODS if method_class(name)().adaptive)
 FIXED = tuple(name for name in METHODS if name not in ADAPTIVE)
+RESOLVED = 6
+"""Order up to which doubles resolve how errors fall; above, mpmath shows the order and doubles that errors vanish."""
 RNG = np.random.default_rng(20240611)
 STARTS = RNG.uniform(-1.5, 1.5, (4, 3, 2))
 
@@ -40,7 +43,7 @@ def swing(t: float, y: Any) -> list[Any]:
 
 def test_folder_walk_finds_the_methods_that_the_issue_names() -> None:
     assert {"Euler", "Midpoint", "Heun", "Ralston", "RK4", "RK38", "SSPRK3", "RK23", "RK45"} <= set(METHODS)
-    assert ADAPTIVE == ("RK23", "RK45")
+    assert {"RK23", "RK45"} <= set(ADAPTIVE)
 
 
 # -- order -------------------------------------------------------------------------------------------------------
@@ -55,7 +58,7 @@ def _error(method: Integrator, n_steps: int) -> mpmath.mpf:
 
     def f(t: Any, y: Any) -> list[Any]:
         u, v = y
-        return [u * mpmath.cos(t) + (v * (1 + t) - 1) * u, -v * v + (u - mpmath.exp(mpmath.sin(t))) * v]
+        return [u * ops.cos(t) + (v * (1 + t) - 1) * u, -v * v + (u - ops.exp(ops.sin(t))) * v]
 
     y = [mpmath.mpf(1), mpmath.mpf(1)]
     for k in range(n_steps):
@@ -66,7 +69,7 @@ def _error(method: Integrator, n_steps: int) -> mpmath.mpf:
 @pytest.mark.parametrize("name", METHODS)
 def test_observed_order_is_the_claimed_one(name: str) -> None:
     method = method_class(name)()
-    with mpmath.workdps(40):
+    with mpmath.workdps(40 + 2 * method.order):
         observed = float(mpmath.log(_error(method, 128) / _error(method, 256), 2))
     assert abs(observed - method.order) < 0.2
 
@@ -78,6 +81,9 @@ def test_observed_order_of_a_solve_is_the_claimed_one(name: str) -> None:
     for n_steps in (20, 40):
         sol = solve_ivp(lambda t, y: y * np.cos(t), (0.0, 2.0), [1.0], method=method.with_step(2.0 / n_steps))
         errors.append(abs(sol.y[0, -1] - np.exp(np.sin(2.0))))
+    if method.order > RESOLVED:
+        assert max(errors) < 1e-11
+        return
     assert abs(np.log2(errors[0] / errors[1]) - method.order) < 0.35  # coarse, as rounding must stay far below
 
 
@@ -92,6 +98,9 @@ def test_save_times_between_nodes_have_the_order_of_the_method(name: str) -> Non
         )
         np.testing.assert_array_equal(sol.t, t_eval)
         errors.append(np.abs(sol.y[0] - np.exp(np.sin(t_eval))).max())
+    if method.order > RESOLVED:
+        assert max(errors) < 1e-11
+        return
     assert np.log2(errors[0] / errors[1]) > method.order - 0.5
 
 
@@ -101,18 +110,12 @@ def test_error_estimate_has_the_order_of_the_embedded_method(name: str) -> None:
     assert method.error_order is not None
 
     def f(t: Any, y: Any) -> list[Any]:
-        return [y[0] * mpmath.cos(t), -y[1] * y[1]]
+        return [y[0] * ops.cos(t), -y[1] * y[1]]
 
-    with mpmath.workdps(40):
+    with mpmath.workdps(40 + 2 * method.order):
         start = [mpmath.mpf(1), mpmath.mpf(1)]
         sizes = [mpmath.mpf(1) / n for n in (64, 128)]
-        local = []
-        for h in sizes:
-            step = method.advance(f, mpmath.mpf("0.3"), start, h)
-            assert isinstance(method, RungeKutta)
-            weights = method.tableau.error_weights
-            assert weights is not None
-            local.append(abs(weights.increment(h, [k[1] for k in step.stages], exact=True)))
+        local = [abs(method.advance(f, mpmath.mpf("0.3"), start, h).error[1]) for h in sizes]
         observed = float(mpmath.log(local[0] / local[1], 2))
     assert abs(observed - (method.error_order + 1)) < 0.2
 
@@ -131,6 +134,9 @@ def test_interpolant_has_its_claimed_order(name: str) -> None:
         x = np.linspace(0.0, 1.0, 21)
         inside = evaluate(y, method.dense(f, 0.0, y, h, step), x)
         local.append(np.abs(inside[0] - np.exp(np.sin(x * h))).max())
+    if method.dense_order > RESOLVED:
+        assert max(local) < 1e-13
+        return
     assert np.log2(local[0] / local[1]) > method.dense_order + 1 - 0.25
 
 

@@ -1,0 +1,183 @@
+"""Taylor-series methods: the polynomial of the solution itself, of an order that follows from the tolerance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from diffsim import array_ops
+from diffsim.errors import KindError, must
+from diffsim.jets import solution_series
+from diffsim.number import raw, shape_of
+from integrators._combination import State
+from integrators._integrator import Integrator, RightHandSide, Step
+from integrators._interpolant import evaluate
+from integrators._norm import rms
+
+__all__ = ["Taylor"]
+
+_EPS = float(np.finfo(np.float64).eps)
+
+
+class Taylor(Integrator):
+    """Taylor-series method: ``y(t + h) = y + c_1 h + ... + c_p h**p``, c_k the exact derivatives over k!.
+
+    The coefficients come from one call of the right-hand side with power series (`diffsim.jets`), at the cost of some
+    p**2 / 2 times its arithmetic.  The method of choice for tight tolerances, on smooth right-hand sides: down to
+    ``rtol=1e-14``, where one step is as exact as doubles are.
+
+    Without `order` the order follows from the tolerance, ``p = 1 - log(rtol) / 2`` rounded up (20 with fixed steps),
+    which makes the work the least.  Without `step` the step follows from the last two coefficients at its start: both
+    ``c_(p-1) h**(p-1)`` and ``c_p h**p`` stay below the tolerance.  So a step is hardly ever rejected, and needs no
+    memory of the one before.
+
+    Parameters
+    ----------
+    step : float, optional
+        Fixed step size, > 0.
+    order : int, optional
+        p, >= 2.
+
+    Raises
+    ------
+    ArgumentError
+        `order` is below 2; `step` is not > 0.
+    KindError
+        `order` is no whole number.
+
+    Notes
+    -----
+    The right-hand side may branch on t and y: a step takes the branch of its start.  It must be smooth along a step, as
+    for every method of high order: put the kinks of forcing terms into ``max_step`` or events.  What needs a plain
+    number (``float(y[0])``, ``math.sin``, a call of foreign code) is an error that says so.  `nfev` counts calls with
+    power series, one a step.
+
+    The polynomial is also the interpolant, so output between the steps is as exact as at their ends.  For more digits
+    than doubles have see `integrators.solve_multiprecision`.
+
+    References
+    ----------
+    Jorba and Zou, "A software package for the numerical integration of ODEs by means of high-order Taylor methods",
+    Experimental Mathematics 14 (2005) 99-117, sections 3.1 (order) and 3.2 (step).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from integrators import Taylor, solve_ivp
+    >>> sol = solve_ivp(lambda t, y: [y[1], -y[0]], (0.0, 10.0), [0.0, 1.0], method=Taylor(), rtol=1e-14, atol=1e-15)
+    >>> bool(abs(sol.y[0, -1] - np.sin(10.0)) < 1e-14)
+    True
+    >>> Taylor(order=3).step(lambda t, y: y, 0.0, 1.0, 0.5)
+    1.6458333333333333
+    """
+
+    def __init__(self, step: float | None = None, *, order: int | None = None) -> None:
+        super().__init__(step)
+        if order is not None and (isinstance(order, bool) or not isinstance(order, int | np.integer)):
+            raise KindError(f"Taylor: order must be a whole number >= 2; got order={order!r}.")
+        if order is not None and order < 2:
+            raise must("Taylor", "order", "must be >= 2", order)
+        self._order = None if order is None else int(order)
+
+    @property
+    def order(self) -> int:
+        return order_for(_EPS) if self._order is None else self._order
+
+    @property
+    def error_order(self) -> int | None:
+        return self.order - 1
+
+    @property
+    def dense_order(self) -> int:
+        return self.order
+
+    def tuned(self, rtol: Any, atol: Any) -> Integrator:
+        if self._order is not None:
+            return self
+        smallest = float(np.min(rtol)) or float(np.min(atol)) or _EPS
+        return Taylor(order=order_for(smallest))
+
+    def begin(self, f: RightHandSide, t: Any, y: State, k: State | None = None) -> Any:
+        """Return the coefficients at (t, y), one below the other, shape (order * n, *lanes)."""
+        return array_ops.concatenate(solution_series(f, t, y, self.order)[1:], axis=0)
+
+    def advised(self, carry: Any, scale: Any) -> Any:
+        n, plain = len(scale), raw(carry)
+        last, before = plain[-n:] / scale, plain[-2 * n : -n] / scale
+        return step_from(rms(before), rms(last), self.order)
+
+    def advance(self, f: RightHandSide, t: Any, y: State, h: Any, carry: State | None = None) -> Step:
+        series = self._series(f, t, y, carry)
+        p, size = self.order, raw(h)
+        y_new = _sum(y, series, h)
+        if y.__class__ is list or y.__class__ is tuple:
+            return Step(y_new, [c * size**p for c in series[-1]], None, series)
+        # NOTE: of plain numbers: what decides about a step carries no derivatives
+        last, before = raw(series[-1]) * size**p, raw(series[-2]) * size ** (p - 1)
+        error = np.concatenate([last, before]) if shape_of(last) else last
+        return Step(y_new, error, None, series)
+
+    def error_ratio(self, error: Any, scale: Any) -> Any:
+        n = len(scale)
+        return np.maximum(rms(error[:n] / scale), rms(error[n:] / scale))
+
+    def dense(self, f: RightHandSide, t: Any, y: State, h: Any, step: Step) -> Sequence[State]:
+        found, power = [], h
+        for c in step.stages:
+            found.append(c * power)
+            power = power * h
+        return found
+
+    def propagate(self, f: RightHandSide, t: Any, y: State, h: Any, carry: State | None = None) -> State:
+        return _sum(y, solution_series(f, t, y, self.order)[1:], h)
+
+    def _series(self, f: RightHandSide, t: Any, y: State, carry: State | None) -> list[State]:
+        """The coefficients c_1, ..., c_p: those that `begin` has made, or new ones."""
+        shape = shape_of(y)
+        if carry is None or not shape or shape_of(carry) != (shape[0] * self.order, *shape[1:]):
+            return solution_series(f, t, y, self.order)[1:]
+        n = shape[0]
+        return [carry[j * n : (j + 1) * n] for j in range(self.order)]
+
+    def __repr__(self) -> str:
+        parts = [f"{name}={x!r}" for name, x in (("order", self._order), ("step", self.h)) if x is not None]
+        return f"Taylor({', '.join(parts)})"
+
+
+def order_for(tolerance: float) -> int:
+    """Return the order with which a relative tolerance costs the least: Jorba and Zou, equation (11).
+
+    >>> order_for(1e-3), order_for(1e-9), order_for(2.2e-16)
+    (5, 12, 20)
+    """
+    return max(2, math.ceil(1.0 - math.log(min(tolerance, 1.0)) / 2.0))
+
+
+_SAFETY = 0.9
+_TINY = 1e-300
+"""Stands for coefficients that are 0: a series that ends is exact, however long the step."""
+
+
+def step_from(before: Any, last: Any, order: int) -> Any:
+    """Return the step whose last two terms stay below the tolerance, shape lanes.
+
+    Parameters
+    ----------
+    before, last : float or array, shape lanes
+        Norms of the coefficients of orders p - 1 and p in units of the tolerance.
+    order : int
+        p.
+    """
+    return _SAFETY * np.minimum(
+        np.power(np.maximum(before, _TINY), -1.0 / (order - 1)), np.power(np.maximum(last, _TINY), -1.0 / order)
+    )
+
+
+def _sum(y: State, series: Sequence[State], h: Any) -> State:
+    """Return ``y + c_1 h + c_2 h**2 + ...`` by Horner's rule; a list for lists."""
+    if y.__class__ is list or y.__class__ is tuple:
+        return [_sum(x, column, h) for x, column in zip(y, zip(*series, strict=True), strict=True)]
+    return evaluate(y, series, h)
