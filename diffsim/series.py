@@ -272,8 +272,7 @@ def _quotient(
 
     def rule(k: int) -> AnyNumber:
         if y is None:
-            assert x is not None  # one of the two is a series
-            return part(op.primals[under], x.upto(k)[k])
+            return part(op.primals[under], op.series[over].upto(k)[k])  # one of the two is a series
         below, done = y.upto(k), z.coefficients
         total = times(below[k], done[0])
         for j in range(1, k):

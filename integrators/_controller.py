@@ -137,6 +137,7 @@ _NAMED = {
     "H312PID": (1 / 18, 1 / 9, 1 / 18),
 }
 
+
 def controller_of(asked: Any) -> Controller:
     """Return the controller that ``controller=`` of `solve_ivp` means.
 

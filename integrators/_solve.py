@@ -154,16 +154,11 @@ def solve_ivp(
         threads,
     )
     # NOTE: overflow and NaN are found and reported by the drivers, with the place and the time.
-    with np.errstate(all="ignore"), progress_bar(_work(problem) if progress else 0.0, "solve_ivp", progress) as bar:
+    with np.errstate(all="ignore"), progress_bar(problem.work if progress else 0.0, "solve_ivp", progress) as bar:
         run = run_all(problem, selection, compiled, memory, explain, bar.update if progress else None)
     if problem.batch == () and run.status < 0 and isinstance(run.y, Number):
         raise RunError(f"solve_ivp: the solve carries derivatives and failed. {run.message}")
     return _solution(problem, run, selection, by_start, by_parameter)
-
-
-def _work(problem: Problem) -> float:
-    """Return the amount of work, in the units in which the drivers report it."""
-    return problem.work * max(1, math.prod(problem.batch))
 
 
 def _solution(problem: Problem, run: Run, selection: Selection, by_start: bool, by_parameter: bool) -> Solution:

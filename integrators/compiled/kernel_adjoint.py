@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from typing import final
 
 from diffsim.compiler.emitter import Shape, Value, hexadecimal
-from diffsim.linearise import vjp_graph
-from diffsim.strength import strengthen
-from diffsim.tree import leaves
-from integrators.compiled.kernel_frame import NUMBER, Frame, Inputs, row_address
+from integrators.compiled.kernel_frame import NUMBER, Frame, row_address
+from integrators.compiled.kernel_pull import Pull
 from integrators.compiled.plan import ASIDE, SAVE
 from integrators.compiled.program import Program
 
@@ -44,25 +42,8 @@ class AdjointKernel:
     ) -> None:
         self.program, self.aside, self.active = program, aside, active
         self.frame = Frame(shape)
-        n, m, lead = program.n, program.n_parameters, program.n_leading
-        fixed = range(lead + n, lead + n + m)
-        moving = [*range(lead, lead + n), *(lead + n + j for j in active)]
-        graph = program.graph.cotangents() if guarded else vjp_graph(program.graph, moving, fixed=fixed)
-        inputs = [i for i, node in enumerate(graph.nodes) if node.row is None and node.value is None]
-        self.graph = strengthen(graph, fixed=[inputs[j] for j in fixed])
-        self.inputs = [i for i, node in enumerate(self.graph.nodes) if node.row is None and node.value is None]
-        results = [int(i) for index in leaves(self.graph.result) for i in index.ravel()]
-        self.values, bars = results[:n], results[n:]
-        if guarded:  # cotangents of all inputs
-            bars = [bars[j] for j in moving]
-        self.state_bars, self.parameter_bars = bars[:n], bars[n:]
-        self.weights = self.inputs[lead + n + m :]
-        wanted = [*self.values, *self.state_bars, *self.parameter_bars]
-        self.prepared = Inputs(self.frame, program, self.graph, self.inputs, wanted)
-        self.lowering = self.prepared.lowering
-        self.primal = set(self.lowering.order) - self.lowering.depends_on(self.weights)
-        self.cotangent = self.frame.slots(n)
-        self.sums = self.frame.slots(len(active))
+        self.pull = Pull(self.frame, program, active, guarded)
+        self.cotangent = self.frame.slots(program.n)
 
     def text(self) -> str:
         """Return the module's text."""
@@ -83,7 +64,7 @@ class AdjointKernel:
                 last = b.line(f"sub i64 {n_entries}, 1")
                 self._entry(b.line(f"sub i64 {last}, {entry}"))
             self._leave()
-        return self.frame.text([self.graph])
+        return self.frame.text([self.pull.graph])
 
     def _enter(self, k_end: Value, n_saves: Value) -> None:
         """Write the way in: cotangents, parameters, and the places of the last state and the last seed.
@@ -93,11 +74,11 @@ class AdjointKernel:
         b = self.frame.b
         for slot, base, n in (
             (self.cotangent, self.p[COTANGENT], self.program.n),
-            (self.sums, self.p[PARAMETER_COTANGENTS], len(self.active)),
+            (self.pull.sums, self.p[PARAMETER_COTANGENTS], len(self.active)),
         ):
             for i in range(n):
                 self.frame.put(slot + i, b.load(row_address(b, base, self.stride, i, self.offset)))
-        self.prepared.prepare(self.p[PARAMETERS], self.stride, self.offset)
+        self.pull.prepared.prepare(self.p[PARAMETERS], self.stride, self.offset)
         for name, base, number in (("%state", self.p[STORE], k_end), ("%seed", self.p[SEEDS], n_saves)):
             shift = b.line(f"mul i64 {number}, {self.row_bytes}")
             b.lines.append(f"store ptr {b.pointer(base, shift)}, ptr {name}")
@@ -106,7 +87,7 @@ class AdjointKernel:
         b = self.frame.b
         for slot, base, n in (
             (self.cotangent, self.p[COTANGENT], self.program.n),
-            (self.sums, self.p[PARAMETER_COTANGENTS], len(self.active)),
+            (self.pull.sums, self.p[PARAMETER_COTANGENTS], len(self.active)),
         ):
             for i in range(n):
                 b.store(self.frame.get(slot + i), row_address(b, base, self.stride, i, self.offset))
@@ -151,53 +132,18 @@ class AdjointKernel:
 
     def _step(self, k: Value, h: Value, g: Sequence[Value]) -> list[Value]:
         """Write the way back of one step of size h from node k; returns the cotangent of its state."""
-        b, scheme = self.frame.b, self.program.scheme
+        b = self.frame.b
         real = b.line(f"sitofp i64 {k} to double")
         t = b.line(f"fadd double {self.times[T0]}, {b.line(f'fmul double {real}, {self.times[H]}')}")
-        y = self._row("%state")
-        if scheme is None:
-            known = self._values([b.splat(t), b.splat(h)], y)
-            return self._bars(known, g)
-        stages = []
-        derivatives: list[list[Value]] = []
-        weights = {w: b.splat(b.line(f"fmul double {h}, {hexadecimal(w)}")) for row in scheme.rows for _, w in row}
-        for row, node in zip(scheme.rows, scheme.nodes, strict=False):
-            at = y
-            for j, w in row:
-                at = [b.fma(weights[w], x, z) for x, z in zip(derivatives[j], at, strict=True)]
-            time = b.line(f"fadd double {t}, {b.line(f'fmul double {h}, {hexadecimal(node)}')}") if node else t
-            stages.append(self._values([b.splat(time)], at))
-            derivatives.append([stages[-1][i] for i in self.values])
-        bars: list[list[Value] | None] = [None] * scheme.n_stages
-        out = list(g)
-        for i in range(scheme.n_stages, -1, -1):
-            bar = list(g) if i == scheme.n_stages else self._stage_bar(stages[i], bars[i])
-            if bar is None:
-                continue
-            if i < scheme.n_stages:
-                out = [b.add(x, z) for x, z in zip(out, bar, strict=True)]
-            for j, w in scheme.rows[i]:
-                before = bars[j]
-                if before is None:
-                    bars[j] = [b.mul(weights[w], x) for x in bar]
-                else:
-                    bars[j] = [b.fma(weights[w], x, z) for x, z in zip(bar, before, strict=True)]
-        return out
 
-    def _stage_bar(self, known: dict[int, Value], weights: list[Value] | None) -> list[Value] | None:
-        return None if weights is None else self._bars(known, weights)
+        def leading(node: float) -> list[Value]:
+            if self.program.scheme is None:
+                return [b.splat(t), b.splat(h)]
+            return [
+                b.splat(b.line(f"fadd double {t}, {b.line(f'fmul double {h}, {hexadecimal(node)}')}") if node else t)
+            ]
 
-    def _values(self, leading: Sequence[Value], y: Sequence[Value]) -> dict[int, Value]:
-        """Write the right-hand side at y, and whatever else does not depend on cotangents."""
-        known = self.prepared.known() | dict(zip(self.inputs, [*leading, *y], strict=False))
-        self.lowering.write(self.frame.b, known, self.primal)
-        return known
+        def weight(w: float) -> Value:
+            return b.splat(b.line(f"fmul double {h}, {hexadecimal(w)}"))
 
-    def _bars(self, known: dict[int, Value], g: Sequence[Value]) -> list[Value]:
-        """Write the product of a cotangent with the derivatives; adds to the parameters' sums."""
-        b = self.frame.b
-        known |= dict(zip(self.weights, g, strict=True))
-        self.lowering.write(b, known)
-        for j, node in enumerate(self.parameter_bars):
-            self.frame.put(self.sums + j, b.add(self.frame.get(self.sums + j), known[node]))
-        return [known[node] for node in self.state_bars]
+        return self.pull.step(leading, weight, self._row("%state"), g)

@@ -10,7 +10,7 @@ from diffsim.compiler.emitter import Value
 from diffsim.compiler.lowering import wanted_nodes, write_tangent
 from diffsim.linearise import Linearised
 from integrators.compiled.kernel_frame import Frame, Inputs
-from integrators.compiled.program import Program
+from integrators.compiled.program import Program, Scheme
 
 __all__: list[str] = []
 
@@ -143,3 +143,24 @@ class Field:
                 after(group, new)
 
         self.frame.each_group(body)
+
+
+def row_slots(frame: Frame, scheme: Scheme | None, y: int, width: int) -> list[int]:
+    """Set slots aside for the rows of a scheme, or for the result of a whole step; the first stage is at `y` itself.
+
+    A row lives from the first stage that adds to it to the stage that starts from it, which has loaded all of it
+    before it writes; rows that do not live at the same time share their slots.
+    """
+    if scheme is None:
+        return [frame.slots(width)]
+    rows: list[int] = []
+    ends: dict[int, int] = {}  # slots to the stage that frees them
+    for r, row in enumerate(scheme.rows):
+        if not row:
+            rows.append(y)
+            continue
+        free = [slot for slot, end in ends.items() if end <= row[0][0]]
+        slot = free[0] if free else frame.slots(width)
+        rows.append(slot)
+        ends[slot] = r
+    return rows

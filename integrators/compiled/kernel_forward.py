@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import final
 
 from diffsim.compiler.emitter import Shape, Value, hexadecimal
-from integrators.compiled.kernel_field import Field, Leading, Take, Tangents
+from integrators.compiled.kernel_field import Field, Leading, Take, Tangents, row_slots
 from integrators.compiled.kernel_frame import NUMBER, Frame, row_address
 from integrators.compiled.plan import ASIDE, SAVE
 from integrators.compiled.program import Program
@@ -48,28 +48,7 @@ class ForwardKernel:
         self.field = Field(self.frame, program, tangents)
         self.width = self.field.width
         self.y = self.frame.slots(self.width)
-        self.rows = self._rows()
-
-    def _rows(self) -> list[int]:
-        """Set slots aside for the rows of the scheme; rows that do not live at the same time share them.
-
-        A row lives from the first stage that adds to it to the stage that starts from it, which has loaded all of it
-        before it writes.
-        """
-        scheme = self.program.scheme
-        if scheme is None:
-            return [self.frame.slots(self.width)]
-        rows: list[int] = []
-        ends: dict[int, int] = {}  # slots to the stage that frees them
-        for r, row in enumerate(scheme.rows):
-            if not row:
-                rows.append(self.y)
-                continue
-            free = [slot for slot, end in ends.items() if end <= row[0][0]]
-            slot = free[0] if free else self.frame.slots(self.width)
-            rows.append(slot)
-            ends[slot] = r
-        return rows
+        self.rows = row_slots(self.frame, program.scheme, self.y, self.width)
 
     def text(self) -> str:
         """Return the module's text."""

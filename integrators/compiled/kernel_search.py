@@ -7,13 +7,13 @@ within it, or where all steps are wanted: with its start, its size and its state
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import final
 
 from diffsim.compiler import elementary
 from diffsim.compiler.emitter import Shape, Value
 from integrators.compiled.kernel_field import Field, Leading, Take
 from integrators.compiled.kernel_frame import NUMBER, Frame
+from integrators.compiled.kernel_lane import LaneCode
 from integrators.compiled.program import Pair, Program
 
 __all__: list[str] = []
@@ -67,6 +67,7 @@ class SearchKernel:
         self.program, self.pair, self.memory, self.shape = program.reduced, pair, memory, shape
         frame = self.frame = Frame(shape, groups, given=True)
         n = program.n
+        self.lane = LaneCode(frame)
         self.field = Field(frame, self.program, None)
         self.y, self.first, self.closing = frame.slots(n), frame.slots(n), frame.slots(n)
         self.rows = [self.y, *(frame.slots(n) for _ in pair.rows[1:])]
@@ -122,39 +123,9 @@ class SearchKernel:
         ]
         return b.line(f"and i1 {conditions[0]}, {b.line(f'and i1 {conditions[1]}, {conditions[2]}')}")
 
-    # --- one lane: scalar code on the workspace -----------------------------------------------------------------------
-
-    def _lane_address(self, slot: Value | int, lane: Value) -> Value:
-        """Return the address of a lane's number in a slot; the slot may be a register."""
-        b, size = self.frame.b, self.frame.groups * self.frame.register_bytes
-        offset = slot * size if isinstance(slot, int) else b.line(f"mul i64 {slot}, {size}")
-        base = b.pointer(self.frame.here, offset)
-        return b.pointer(base, b.line(f"mul i64 {lane}, {NUMBER}"))
-
-    def _get(self, slot: int, lane: Value, kind: str = "i64") -> Value:
-        return self.frame.b.line(f"load {kind}, ptr {self._lane_address(slot, lane)}, align 8")
-
-    def _set(self, slot: int, lane: Value, value: Value, kind: str = "i64") -> None:
-        self.frame.b.lines.append(f"store {kind} {value}, ptr {self._lane_address(slot, lane)}, align 8")
-
     def _outside(self, pointer: int, index: Value, row: Value | int = 0) -> Value:
         """Return the address of number `index` in a row of an array of all trajectories."""
-        b = self.frame.b
-        start = b.line(f"mul i64 {self.stride}, {row}")
-        return b.pointer(self.p[pointer], b.line(f"add i64 {start}, {b.line(f'mul i64 {index}, {NUMBER}')}"))
-
-    def _copy(self, source: Value, target: Value) -> None:
-        b = self.frame.b
-        number = b.line(f"load i64, ptr {source}, align 8")
-        b.lines.append(f"store i64 {number}, ptr {target}, align 8")
-
-    def _each_lane(self, flags: int, body: Callable[[Value], None]) -> None:
-        """Write scalar code for the lanes whose flag is set."""
-        b = self.frame.b
-        with b.loop(str(self.shape.lanes)) as lane:
-            flag = self._get(flags, lane)
-            with b.when(b.line(f"icmp ne i64 {flag}, 0")):
-                body(lane)
+        return self.lane.place(self.p[pointer], index, row, self.stride)
 
     # --- beginning and ending -----------------------------------------------------------------------------------------
 
@@ -167,8 +138,7 @@ class SearchKernel:
         self._set_whole(RUNNING, str(self.frame.block))
 
         def begin(group: Value) -> None:
-            with b.loop(str(self.shape.lanes)) as lane:
-                self._refill(lane)
+            self.lane.each(self._refill)
             self.field.values.hold()
 
         self.frame.each_group(begin)
@@ -180,10 +150,10 @@ class SearchKernel:
         there = b.line(f"icmp slt i64 {following}, {beyond}")
         with b.when(b.line(f"xor i1 {there}, true")):
             self._set_whole(RUNNING, b.line(f"sub i64 {self._whole(RUNNING)}, 1"))
-            self._set(self.trajectory, lane, "-1")
+            self.lane.set(self.trajectory, lane, "-1")
         with b.when(there):
             self._set_whole(NEXT, b.line(f"add i64 {following}, 1"))
-            self._set(self.trajectory, lane, following)
+            self.lane.set(self.trajectory, lane, following)
         last = b.line(f"sub i64 {beyond}, 1")
         j = b.line(f"select i1 {there}, i64 {following}, i64 {last}")
         n, values = self.program.n, self.field.values
@@ -192,9 +162,7 @@ class SearchKernel:
             (DERIVATIVE, self.first, n),
             (PARAMETERS, values.parameter_slots, self.program.n_parameters),
         ):
-            with b.loop(str(length)) as row:
-                number = b.line(f"add i64 {row}, {first}")
-                self._copy(self._outside(pointer, j, row), self._lane_address(number, lane))
+            self.lane.rows(first, length, self.p[pointer], j, self.stride, lane, True)
         for pointer, slot in (
             (T_START, self.t),
             (T_END, self.t_end),
@@ -202,37 +170,35 @@ class SearchKernel:
             (FIRST_SAVE, self.save),
             (LAST_SAVE, self.save_end),
         ):
-            self._copy(self._outside(pointer, j), self._lane_address(slot, lane))
+            self.lane.copy(self._outside(pointer, j), self.lane.address(slot, lane))
         for slot in (self.rejected, self.attempts, self.accepted, self.logged, self.over, self.taken):
-            self._set(slot, lane, "0")
+            self.lane.set(slot, lane, "0")
         for slot in self.ratios:
-            self._set(slot, lane, "1.0", "double")
-        start, end = self._get(self.t, lane, "double"), self._get(self.t_end, lane, "double")
+            self.lane.set(slot, lane, "1.0", "double")
+        start, end = self.lane.get(self.t, lane, "double"), self.lane.get(self.t_end, lane, "double")
         ahead = b.line(f"fcmp oge double {end}, {start}")
-        self._set(self.direction, lane, b.line(f"select i1 {ahead}, double 1.0, double -1.0"), "double")
+        self.lane.set(self.direction, lane, b.line(f"select i1 {ahead}, double 1.0, double -1.0"), "double")
         self._next_save(lane)
 
     def _next_save(self, lane: Value) -> None:
         """Write the next save time of a lane: infinitely far ahead if there is none."""
         b = self.frame.b
-        save, end = self._get(self.save, lane), self._get(self.save_end, lane)
-        direction = self._get(self.direction, lane, "double")
-        self._set(self.t_save, lane, b.line(f"fmul double {direction}, 0x7FF0000000000000"), "double")
+        save, end = self.lane.get(self.save, lane), self.lane.get(self.save_end, lane)
+        direction = self.lane.get(self.direction, lane, "double")
+        self.lane.set(self.t_save, lane, b.line(f"fmul double {direction}, 0x7FF0000000000000"), "double")
         with b.when(b.line(f"icmp slt i64 {save}, {end}")):
             offset = b.line(f"mul i64 {save}, {NUMBER}")
-            self._copy(b.pointer(self.p[TIMES], offset), self._lane_address(self.t_save, lane))
+            self.lane.copy(b.pointer(self.p[TIMES], offset), self.lane.address(self.t_save, lane))
 
     def _finish(self, lane: Value) -> None:
         """Write what became of a lane's trajectory, and let it take the next one."""
-        b, n = self.frame.b, self.program.n
-        j = self._get(self.trajectory, lane)
-        with b.loop(str(n)) as row:
-            component = b.line(f"add i64 {row}, {self.y}")
-            self._copy(self._lane_address(component, lane), self._outside(END, j, row))
+        n = self.program.n
+        j = self.lane.get(self.trajectory, lane)
+        self.lane.rows(self.y, n, self.p[END], j, self.stride, lane, False)
         for i, slot in enumerate((self.t, self.h_abs)):
-            self._copy(self._lane_address(slot, lane), self._outside(END, j, n + i))
+            self.lane.copy(self.lane.address(slot, lane), self._outside(END, j, n + i))
         for i, slot in enumerate((self.why, self.attempts, self.accepted, self.logged)):
-            self._copy(self._lane_address(slot, lane), self._outside(COUNTS, j, i))
+            self.lane.copy(self.lane.address(slot, lane), self._outside(COUNTS, j, i))
         self._refill(lane)
 
     def _log(self, lane: Value) -> None:
@@ -241,25 +207,19 @@ class SearchKernel:
         at = self._whole(LOGGED)
         self._set_whole(LOGGED, b.line(f"add i64 {at}, 1"))
         size = b.line(f"mul i64 {self.capacity}, {NUMBER}")
-        column = b.line(f"mul i64 {at}, {NUMBER}")
-
-        def address(row: Value | int) -> Value:
-            return b.pointer(self.p[LOG], b.line(f"add i64 {b.line(f'mul i64 {size}, {row}')}, {column}"))
-
         for i, slot in enumerate((self.trajectory, self.logged, self.save, self.t, self.h)):
-            self._copy(self._lane_address(slot, lane), address(i))
-        self._set(self.logged, lane, b.line(f"add i64 {self._get(self.logged, lane)}, 1"))
-        with b.loop(str(n)) as row:
-            component = b.line(f"add i64 {row}, {self.y}")
-            self._copy(self._lane_address(component, lane), address(b.line(f"add i64 {row}, {HEAD}")))
-        t_new, direction = self._get(self.t_new, lane, "double"), self._get(self.direction, lane, "double")
+            self.lane.copy(self.lane.address(slot, lane), self.lane.place(self.p[LOG], at, i, size))
+        self.lane.set(self.logged, lane, b.line(f"add i64 {self.lane.get(self.logged, lane)}, 1"))
+        state = b.pointer(self.p[LOG], b.line(f"mul i64 {size}, {HEAD}"))
+        self.lane.rows(self.y, n, state, at, size, lane, False)
+        t_new, direction = self.lane.get(self.t_new, lane, "double"), self.lane.get(self.direction, lane, "double")
 
         def reached() -> Value:
-            ahead = b.line(f"fsub double {t_new}, {self._get(self.t_save, lane, 'double')}")
+            ahead = b.line(f"fsub double {t_new}, {self.lane.get(self.t_save, lane, 'double')}")
             return b.line(f"fcmp oge double {b.line(f'fmul double {ahead}, {direction}')}, 0.0")
 
         with b.repeat(reached):
-            self._set(self.save, lane, b.line(f"add i64 {self._get(self.save, lane)}, 1"))
+            self.lane.set(self.save, lane, b.line(f"add i64 {self.lane.get(self.save, lane)}, 1"))
             self._next_save(lane)
 
     # --- one attempt --------------------------------------------------------------------------------------------------
@@ -390,7 +350,7 @@ class SearchKernel:
         taken = b.both(accepted, b.either(passed, every))
         frame.put(self.taken, self._flag(taken))
         with b.when(b.any(taken)):
-            self._each_lane(self.taken, self._log)
+            self.lane.each(self._log, self.taken)
         for c in range(n):
             frame.put(self.y + c, b.select(accepted, frame.get(self.new + c), frame.get(self.y + c)))
             frame.put(self.first + c, b.select(accepted, frame.get(self.closing + c), frame.get(self.first + c)))
@@ -398,7 +358,7 @@ class SearchKernel:
         over = b.either(over, b.both(accepted, b.compare("oeq", t_new, frame.get(self.t_end))))
         frame.put(self.over, self._flag(over))
         with b.when(b.any(over)):
-            self._each_lane(self.over, self._finish)
+            self.lane.each(self._finish, self.over)
             self.field.values.hold()
 
     def _count(self, slot: int, mask: Value) -> None:

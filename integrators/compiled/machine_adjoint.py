@@ -36,7 +36,9 @@ def adjoint_machine(
         return Machine(Kernel(loops.text()), loops.frame.block, operation_seconds(loops.n_operations))
     writer = AdjointKernel(program, engine.host().shape(lanes), active, aside, guarded)
     n_stages = 1 if program.scheme is None else program.scheme.n_stages
-    return Machine(Kernel(writer.text()), writer.frame.block, operation_seconds(writer.graph.n_operations * n_stages))
+    return Machine(
+        Kernel(writer.text()), writer.frame.block, operation_seconds(writer.pull.graph.n_operations * n_stages)
+    )
 
 
 @final

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import time
 from collections.abc import Callable
@@ -39,13 +40,14 @@ class Guard:
         The callback is no function, or takes neither two nor three arguments.
     """
 
-    __slots__ = ("_callback", "_cut", "_deadline", "_indexed", "_max_seconds", "_returns", "_started")
+    __slots__ = ("_callback", "_cut", "_deadline", "_index", "_indexed", "_max_seconds", "_returns", "_started")
 
     def __init__(
         self, callback: Callable[..., Any] | None = None, max_seconds: float | None = None, returns: bool = True
     ) -> None:
         self._callback, self._max_seconds, self._returns = callback, max_seconds, returns
         self._cut = False
+        self._index: tuple[int, ...] = ()
         self._indexed = callback is not None and _takes_index(callback)
         self._started = time.monotonic()
         self._deadline = None if max_seconds is None else self._started + max_seconds
@@ -54,6 +56,14 @@ class Guard:
     def listens(self) -> bool:
         """Whether somebody wants to see each step."""
         return self._callback is not None
+
+    def of(self, index: tuple[int, ...]) -> Guard:
+        """Return the guard of one trajectory of a batch, with the same clock."""
+        if self._callback is None:
+            return self
+        twin = copy.copy(self)
+        twin._index = index
+        return twin
 
     def over(self, t: Any, fall: Fall | None = None) -> Ending | None:
         """Return how a trajectory that stands at t ends, where the time is up or Ctrl-C was pressed; None otherwise."""
@@ -67,7 +77,7 @@ class Guard:
         """Return whether the time is up."""
         return self._deadline is not None and time.monotonic() > self._deadline
 
-    def show(self, t: Any, y: Any, index: tuple[int, ...] = ()) -> bool:
+    def show(self, t: Any, y: Any) -> bool:
         """Show an accepted step to the callback; return whether the solve is to stop there.
 
         Parameters
@@ -75,14 +85,12 @@ class Guard:
         t : number
         y : state, shape (n,)
             Shown as a copy in plain numbers.
-        index : tuple of int
-            Which trajectory of a batch.
         """
         if self._callback is None:
             return False
         state = np.array(raw(y))
         try:
-            answer = self._callback(float(raw(t)), state, *((index,) if self._indexed else ()))
+            answer = self._callback(float(raw(t)), state, *((self._index,) if self._indexed else ()))
         except StopIteration:
             return True
         return answer is True or (isinstance(answer, np.bool_) and bool(answer))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from integrators._integrator import Integrator
 from integrators.drivers.adaptive import run_adaptive
 from integrators.drivers.control import Control
 from integrators.drivers.fixed import run_fixed
-from integrators.drivers.grid import Grid
+from integrators.drivers.grid import Grid, make_grid
+from integrators.drivers.guard import Guard
 from integrators.drivers.lanes import run_lanes
 from integrators.drivers.right_hand_side import RightHandSide, label
 from integrators.drivers.run import Run, Tick
@@ -39,12 +41,14 @@ class Problem:
     fun : callable
     args : tuple
     ends : (t0, t1)
-        Floats or recording numbers.
+        Floats or recording numbers; of shape batch where each trajectory has its own.
     y0 : array or recording number, shape (n, *batch)
-    t_eval : array or None
+    t_eval : array, shape (n_times,) or (*batch, n_times), or None
+        Save times; those of each trajectory are padded with NaN.
     method : Integrator
     grid : Grid or None
-        The nodes of a fixed-step solve; None for a method that chooses its steps.
+        The nodes of a fixed-step solve; None for a method that chooses its steps, and where trajectories have their own
+        times.
     control : Control
     names : tuple of str
         Names of the state components; ``()`` for a plain function.
@@ -52,6 +56,8 @@ class Problem:
         Whether `fun` takes a batch, as the caller says.
     threads : int or None
         For the compiled loops.
+    guard : Guard
+        Callback, deadline, Ctrl-C.
     """
 
     fun: Any
@@ -65,6 +71,7 @@ class Problem:
     names: tuple[str, ...]
     vectorized: bool
     threads: int | None = None
+    guard: Guard = field(default_factory=Guard)
 
     @functools.cached_property
     def batch(self) -> tuple[int, ...]:
@@ -74,8 +81,13 @@ class Problem:
 
     @property
     def elementwise(self) -> bool:
-        """Whether the right-hand side takes lanes of its own accord."""
-        return is_elementwise(self.fun)
+        """Whether a batch is integrated at once: the right-hand side takes lanes of its own accord, the method too."""
+        return is_elementwise(self.fun) and not self.method.by_lane
+
+    @property
+    def ragged(self) -> bool:
+        """Whether trajectories have their own spans or save times."""
+        return any(shape_of(end) != () for end in self.ends) or (self.t_eval is not None and self.t_eval.ndim > 1)
 
     @property
     def recording(self) -> bool:
@@ -86,14 +98,44 @@ class Problem:
     @property
     def common_times(self) -> NDArray[np.float64] | None:
         """Save times that all trajectories share; None where each has its own."""
-        return self.t_eval if self.grid is None else self.grid.t
+        if self.grid is not None:
+            return self.grid.t
+        return None if self.t_eval is None or self.t_eval.ndim > 1 else self.t_eval
 
     @property
     def work(self) -> float:
-        """Amount of work of one block, in the units of `Tick`: steps, or time covered."""
+        """Amount of work of all trajectories, in the units of `Tick`: steps, or time covered."""
+        n_lanes = max(1, math.prod(self.batch))
         if self.grid is not None:
-            return float(self.grid.n_steps)
-        return abs(float(raw(self.ends[1])) - float(raw(self.ends[0])))
+            return float(self.grid.n_steps) * n_lanes
+        spans = np.abs(np.subtract(raw(self.ends[1]), raw(self.ends[0])))
+        total = float(np.broadcast_to(spans, self.batch).sum()) if self.ragged else float(spans) * n_lanes
+        return total if self.method.h is None else total / self.method.h
+
+    def at(self, spot: tuple[int, ...]) -> Problem:
+        """Return the problem of one trajectory of the batch."""
+        own = tuple(end[spot] if shape_of(end) != () else end for end in self.ends)
+        times = self.t_eval
+        if times is not None and times.ndim > 1:
+            times = times[spot]
+            times = times[~np.isnan(times)]
+        fun = self.fun
+        if is_elementwise(fun):
+            arrays = self.lane_parameters()
+            lane = int(np.ravel_multi_index(spot, self.batch))
+            fun = with_parameters(fun, {name: x[lane] for name, x in arrays.items()}) if arrays else fun
+        grid = self.grid
+        if self.ragged and not self.method.adaptive and self.method.h is not None:
+            grid = make_grid(own[0], own[1], self.method.h, times)
+        return replace(
+            self,
+            fun=fun,
+            y0=self.y0[(slice(None), *spot)],
+            ends=own,
+            t_eval=times,
+            grid=grid,
+            guard=self.guard.of(spot),
+        )
 
     def parameter(self, key: Any, changes: Mapping[Any, Any]) -> Any:
         """Return the value of a parameter, by name."""
