@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import types
 from collections.abc import Sequence
 from typing import Any, final
 
@@ -45,6 +46,8 @@ def check_callable(fun: Any, args: Sequence[Any]) -> None:
                 f"{len(args)} args. Use {label(fun)}(...) or .replace(...)."
             )
         return
+    if fun.__class__ is types.FunctionType and _takes(fun, 2 + len(args)):
+        return
     try:
         signature = inspect.signature(fun)
     except (ValueError, TypeError):  # builtins do not tell their signature
@@ -54,6 +57,17 @@ def check_callable(fun: Any, args: Sequence[Any]) -> None:
     except TypeError as error:
         wanted = ", ".join(["t", "y", *(f"args[{i}]" for i in range(len(args)))])
         raise KindError(f"solve_ivp: fun must take ({wanted}); got {label(fun)}{signature}: {error}.") from None
+
+
+def _takes(fun: types.FunctionType, n: int) -> bool:
+    """Whether a plain function can be called with n arguments by position; False where `inspect` has to tell.
+
+    PERF: a signature takes 30 us, a tenth of the gradient of a short compiled solve.
+    """
+    code = fun.__code__
+    required = code.co_argcount - len(fun.__defaults__ or ())
+    fits = required <= n and (n <= code.co_argcount or bool(code.co_flags & inspect.CO_VARARGS))
+    return fits and code.co_kwonlyargcount == len(fun.__kwdefaults__ or ())
 
 
 @final
