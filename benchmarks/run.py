@@ -104,6 +104,7 @@ class Bench:
     def _process(self, command: list[str], job: Job, threads: int) -> Record:
         """Run a command on `threads` cores; return its times, its output, and how busy the machine was beside it."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("OPENBLAS_")}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode beside it
         environment |= {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads), "MPLBACKEND": "agg"}
         environment |= {"OMP_WAIT_POLICY": "passive", **job.environment}
         busy, used, start = machine.busy_cores(), _children(), time.perf_counter()
