@@ -303,8 +303,8 @@ def _preferences(seed: int) -> Preference:
 
 def best_of(
     graph: LinearGraph, n_directions: int, known: set[int], cost: Callable[[LinearGraph], int]
-) -> tuple[LinearGraph, int]:
-    """Try several greedy orders and return the graph with the least cost, and that cost.
+) -> tuple[tuple[Move, ...], int]:
+    """Try several greedy orders; return the eliminations that lead to the least cost, and that cost.
 
     Parameters
     ----------
@@ -315,7 +315,8 @@ def best_of(
     cost : callable
         The cost of a graph in operations, exactly.
     """
-    best, least = graph, cost(graph)
+    best: tuple[Move, ...] = ()
+    least = cost(graph)
     seen: set[frozenset[Move]] = set()
     work = 0
     for seed in range(_TRIALS):
@@ -330,7 +331,7 @@ def best_of(
                 candidate.eliminate(j)
             price = cost(candidate)
             if price < least:
-                best, least = candidate, price
+                best, least = moves, price
         if work > _WORK:
             break
     return best, least

@@ -14,6 +14,7 @@ the branch that is not taken never matters.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from typing import Any, final
 
@@ -32,6 +33,9 @@ from diffsim.tree import leaves
 from diffsim.weights import Algebra, Plan
 
 __all__ = ["Choice", "Linearised", "Sum", "Term", "linearise", "tangent_graph", "vjp_graph"]
+
+_SEARCH = "eliminations, 1"
+"""What is asked for; another number where the search has become a better one."""
 
 
 def linearise(
@@ -131,15 +135,17 @@ class _Recording:
         return Assembly(linear, n_given, results, plan, self._builder)
 
     def _search(self, n_directions: int, turned: bool) -> tuple[LinearGraph, list[int | None], Plan]:
-        """The cheapest linear graph found, the vertices of its results, and how to compute its weights."""
+        """The cheapest linear graph found, the vertices of its results, and how to compute its weights.
+
+        PERF: the search takes half of what a fresh process needs for its first solve with tangents, so what it found is
+        kept with the machine code.  Any order of eliminations is right: a stale one would only cost operations.
+        """
+        from diffsim.compiler.cache import default_cache  # not needed before something is to be compiled
+
         fixed = self._partials.fixed(self._x, self._still)
         nodes = self._builder.nodes
 
-        def cost(linear: LinearGraph) -> int:
-            return Plan(linear.algebra, linear.weights(), nodes, self._n_primal).cost + n_directions * linear.total()
-
-        found = []
-        for factoring in (True, False):
+        def begin(factoring: bool) -> tuple[LinearGraph, list[int | None]]:
             linear = self._partials.linear_graph(Algebra(fixed, factoring))
             results: list[int | None] = self._partials.results
             if turned:
@@ -148,10 +154,32 @@ class _Recording:
             else:
                 linear.rest([v for v, i in enumerate(self._active) if i in self._still])
             linear.prune([v for v in results if v is not None])
-            best, price = best_of(linear, n_directions, self._known(linear), cost)
-            found.append((price, best, results))
-        _, best, results = min(found, key=lambda one: one[0])
-        return best, results, Plan(best.algebra, best.weights(), nodes, self._n_primal)
+            return linear, results
+
+        def plan(linear: LinearGraph) -> Plan:
+            return Plan(linear.algebra, linear.weights(), nodes, self._n_primal)
+
+        def find() -> bytes:
+            found = []
+            for factoring in (True, False):
+                linear, _ = begin(factoring)
+                moves, price = best_of(
+                    linear, n_directions, self._known(linear), lambda one: plan(one).cost + n_directions * one.total()
+                )
+                found.append((price, factoring, moves))
+            _, factoring, moves = min(found, key=lambda one: one[0])
+            return json.dumps([factoring, moves]).encode()
+
+        rows = [(None if node.row is None else node.row.name, node.operands, repr(node.value)) for node in nodes]
+        question = (_SEARCH, rows, self._active, sorted(self._still), self._partials.results, n_directions, turned)
+        factoring, moves = json.loads(default_cache().fetch(repr(question), find))
+        linear, results = begin(factoring)
+        if not set(moves) <= set(linear.free()):  # kept by a version that numbered the vertices otherwise
+            factoring, moves = json.loads(find())
+            linear, results = begin(factoring)
+        for move in moves:
+            linear.eliminate(move)
+        return linear, results, plan(linear)
 
     def _known(self, linear: LinearGraph) -> set[int]:
         """Monomials that are computed whatever is eliminated: the weights so far, and products among the nodes."""

@@ -335,3 +335,27 @@ def test_tangents_of_parameters_rest_while_a_solve_runs() -> None:
     both = linearise(graph, state + params, 4, fixed=params)
     counted = linearise(graph, state + params, 4, fixed=[])
     assert both.each < counted.each
+
+
+# --- what the search found is kept ----------------------------------------------------------------------------------
+
+
+class _Kept:
+    """A cache that answers what it was told, and counts how often it had to search."""
+
+    def __init__(self, answer: str) -> None:
+        self.answer = answer
+
+    def fetch(self, key_text: str, make: Callable[[], bytes]) -> bytes:
+        return self.answer.encode() or make()
+
+
+@pytest.mark.parametrize("answer", ["[true, []]", "[false, []]", "[true, [9]]", "[true, [100000]]", "[false, [0, 1]]"])
+def test_any_kept_order_of_eliminations_is_right(answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stale order may cost operations; one of vertices that may not be eliminated is not followed."""
+    graph, state, _, x = graph_of(systems.DoublePendulum())
+    program = linearise(graph, state, 4)
+    monkeypatch.setattr("diffsim.compiler.cache.default_cache", lambda: _Kept(answer))
+    stale = linearise(graph, state, 4)
+    for direction in np.eye(4):
+        np.testing.assert_allclose(pushed(stale, x, direction), pushed(program, x, direction), rtol=1e-13, atol=1e-13)
