@@ -207,7 +207,7 @@ def _remainder_scalar(x: float, y: float) -> float:
 
 def _power_base(out: AnyNumber, x: AnyNumber, y: AnyNumber) -> AnyNumber:
     # PERF: a constant exponent mostly needs no guards; the gradient of x**2 takes half the time without them
-    if y.__class__ is float and not 0.0 <= y < 1.0:
+    if isinstance(y, float | int) and not 0.0 <= y < 1.0:
         return 2.0 * x if y == 2.0 else y * power(x, y - 1.0)
     infinite = logical_and(equal(x, 0.0), logical_and(greater_equal(y, 0.0), less(y, 1.0)))
     return where(infinite, 0.0, y) * power(where(infinite, 1.0, x), y - 1.0)
