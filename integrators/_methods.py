@@ -12,11 +12,9 @@ from integrators._integrator import Integrator
 
 # Names that people know from SciPy and the literature, and what kind of method they are.
 _LATER = {
-    "dop853": "an explicit method of order 8",
     "radau": "an implicit method",
     "bdf": "an implicit method",
     "lsoda": "an implicit method",
-    "tsit5": "an explicit method of order 5",
     "dopri5": "RK45 under another name",
     "stormerverlet": "a symplectic method",
     "leapfrog": "a symplectic method",

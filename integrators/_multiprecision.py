@@ -77,7 +77,8 @@ class MultiprecisionSolution:
                 raise must(
                     f"{_WHO}: sol", "t", f"must lie within [{mpmath.nstr(low, 8)}, {mpmath.nstr(high, 8)}]", str(t)
                 )
-            return _at(self._nodes, self._series, at)
+            state: NDArray[np.object_] = _at(self._nodes, self._series, at)
+            return state
 
     def __str__(self) -> str:
         import mpmath

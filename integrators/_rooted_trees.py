@@ -1,4 +1,4 @@
-"""Rooted trees and the order conditions of Runge-Kutta methods, in exact rational arithmetic.
+"""Rooted trees and the order conditions of Runge-Kutta methods, in fractions or in decimals of many digits.
 
 A method with coefficients a, b has order p when ``sum_i b_i g_i(tree) = 1 / gamma(tree)`` holds for every rooted tree
 with at most p nodes, where ``g_i(tree)`` is the product over the subtrees s at the root of ``sum_j a_ij g_j(s)``.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 # A tree is the sorted tuple of the subtrees at its root; the single node is ().
 Tree: TypeAlias = tuple["Tree", ...]
@@ -77,25 +77,31 @@ class StageWeights:
 
     Parameters
     ----------
-    a : sequence of rows of Fraction, shape (n_stages, n_stages)
+    a : sequence of rows of Fraction or Decimal, shape (n_stages, n_stages)
     """
 
-    def __init__(self, a: Sequence[Row]) -> None:
-        self._a = a
-        self._known: dict[Tree, Row] = {(): (Fraction(1),) * len(a)}
+    def __init__(self, a: Sequence[Sequence[Any]]) -> None:
+        self._a = [[(j, weight) for j, weight in enumerate(row) if weight] for row in a]
+        self._known: dict[Tree, Sequence[Any]] = {(): (1,) * len(a)}
+        self._inner: dict[Tree, Sequence[Any]] = {}
 
-    def __call__(self, tree: Tree) -> Row:
+    def __call__(self, tree: Tree) -> Sequence[Any]:
         """Return ``g_i(tree)`` for all stages i."""
         if tree not in self._known:
-            product = [Fraction(1)] * len(self._a)
-            for child in tree:
-                inner = self(child)
-                for i, row in enumerate(self._a):
-                    product[i] *= dot(row, inner)
-            self._known[tree] = tuple(product)
+            product = list(self._sums(tree[0]))
+            for child in tree[1:]:
+                product = [x * y for x, y in zip(product, self._sums(child), strict=True)]
+            self._known[tree] = product
         return self._known[tree]
 
+    def _sums(self, tree: Tree) -> Sequence[Any]:
+        """Return ``sum_j a_ij g_j(tree)`` for all stages i."""
+        if tree not in self._inner:
+            inner = self(tree)
+            self._inner[tree] = [sum(weight * inner[j] for j, weight in row) for row in self._a]
+        return self._inner[tree]
 
-def dot(left: Sequence[Fraction], right: Sequence[Fraction]) -> Fraction:
-    """Return the scalar product, exactly."""
-    return sum((x * y for x, y in zip(left, right, strict=True) if x and y), Fraction(0))
+
+def dot(left: Sequence[Any], right: Sequence[Any]) -> Any:
+    """Return the scalar product."""
+    return sum(x * y for x, y in zip(left, right, strict=True) if x and y)

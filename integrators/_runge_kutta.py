@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from diffsim import array_ops
 from diffsim.errors import ArgumentError, KindError
-from diffsim.number import Number
+from diffsim.number import Number, shape_of
 from integrators._combination import State, needs_exact
 from integrators._integrator import Integrator, RightHandSide, Step
+from integrators._norm import rms
 from integrators._tableau import Tableau
 
 __all__ = ["NamedRungeKutta", "RungeKutta"]
@@ -64,7 +67,7 @@ class RungeKutta(Integrator):
 
     @property
     def error_order(self) -> int | None:
-        return self.tableau.error_order
+        return self.tableau.control_order
 
     @property
     def dense_order(self) -> int:
@@ -96,16 +99,28 @@ class RungeKutta(Integrator):
                 stages.append(_like(f(row.time(t, h, exact), at), y))
         last = tableau.first_same_as_last
         y_new = at if last else tableau.weights.apply(y, h, stages, exact)
-        weights = tableau.error_weights
+        weights, low = tableau.error_weights, tableau.error_weights_low
         error = None if weights is None else weights.increment(h, stages, exact)
+        if low is not None:
+            error = _below(error, low.increment(h, stages, exact))
         return Step(y_new, error, stages[-1] if last else None, stages)
 
+    def error_ratio(self, error: Any, scale: Any) -> Any:
+        if self.tableau.b_error_low is None:
+            return super().error_ratio(error, scale)
+        n = len(scale)
+        return mixed(rms(error[:n] / scale), rms(error[n:] / scale))
+
     def dense(self, f: RightHandSide, t: Any, y: State, h: Any, step: Step) -> Sequence[State]:
-        weights = self.tableau.dense_weights
+        tableau = self.tableau
+        weights = tableau.dense_weights
         if not weights:
             return super().dense(f, t, y, h, step)
         exact = needs_exact(h, y)
-        return [row.increment(h, step.stages, exact) for row in weights]
+        stages = list(step.stages)
+        for row in tableau.dense_stages:
+            stages.append(_like(f(row.time(t, h, exact), row.apply(y, h, stages, exact)), y))
+        return [row.increment(h, stages, exact) for row in weights]
 
     def __repr__(self) -> str:
         return f"RungeKutta({self._tableau!r}{'' if self.h is None else f', step={self.h!r}'})"
@@ -126,6 +141,30 @@ class NamedRungeKutta(RungeKutta):
 
     def __repr__(self) -> str:
         return Integrator.__repr__(self)
+
+
+def mixed(high: Any, low: Any) -> Any:
+    """Return the error ratio of a step with two estimates, shape lanes.
+
+    Parameters
+    ----------
+    high, low : float or array, shape lanes
+        Norms of both estimates in units of the tolerance.
+
+    References
+    ----------
+    Hairer, Norsett, Wanner, "Solving Ordinary Differential Equations I", equation (II.10.17).
+    """
+    denominator = np.sqrt(high * high + 0.01 * (low * low))
+    still = denominator == 0.0
+    return np.where(still, 0.0, high * high / np.where(still, 1.0, denominator))
+
+
+def _below(error: State, low: State) -> State:
+    """Return both estimates of a step, one below the other along the first axis."""
+    if error.__class__ is list:
+        return error + low
+    return array_ops.concatenate([error, low], axis=0) if shape_of(error) else array_ops.stack([error, low])
 
 
 def _like(k: Any, y: State) -> State:

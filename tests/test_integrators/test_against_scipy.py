@@ -1,4 +1,4 @@
-"""SciPy as the oracle: RK23 and RK45 take its steps, count its evaluations, and give its values."""
+"""SciPy as the oracle: RK23, RK45 and DOP853 take its steps, count its evaluations, and give its values."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _both(problem: str, options: str, method: str, **more: Any) -> tuple[Any, An
     )
 
 
-@pytest.mark.parametrize("method", ["RK23", "RK45"])
+@pytest.mark.parametrize("method", ["RK23", "RK45", "DOP853"])
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_steps_values_and_counts_are_those_of_scipy(problem: str, options: str, method: str) -> None:
@@ -75,11 +75,12 @@ def test_steps_values_and_counts_are_those_of_scipy(problem: str, options: str, 
     assert ours.message == theirs.message
     assert ours.t.shape == theirs.t.shape
     # The error estimate is a difference of large terms: rounding in it, 1e-16 / (error / |y|), moves the step sizes.
-    np.testing.assert_allclose(ours.t, theirs.t, rtol=3e-8, atol=1e-18)
+    # More so where the estimate is of order 8 and small.
+    np.testing.assert_allclose(ours.t, theirs.t, rtol=1e-5 if method == "DOP853" else 3e-8, atol=1e-18)
     np.testing.assert_allclose(ours.y, theirs.y, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("method", ["RK23", "RK45"])
+@pytest.mark.parametrize("method", ["RK23", "RK45", "DOP853"])
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_values_at_save_times_are_those_of_scipy_s_interpolant(problem: str, method: str) -> None:
     t0, t1 = PROBLEMS[problem][1]

@@ -49,28 +49,38 @@ def test_folder_walk_finds_the_methods_that_the_issue_names() -> None:
 # -- order -------------------------------------------------------------------------------------------------------
 
 
-def _error(method: Integrator, n_steps: int) -> mpmath.mpf:
-    """Global error at t = 1 on a coupled, nonlinear, time-dependent problem with a known solution, at 40 digits.
+def _problem(t: Any, y: Any) -> list[Any]:
+    """A coupled, nonlinear, time-dependent problem with the solution u = exp(sin t), v = 1/(1 + t)."""
+    u, v = y
+    return [u * ops.cos(t) + (v * (1 + t) - 1) * u, -v * v + (u - ops.exp(ops.sin(t))) * v]
 
-    u = exp(sin t), v = 1/(1 + t): u' = u cos t + (v (1 + t) - 1) u, v' = -v**2 + (u - exp(sin t)) v.
-    """
-    h = mpmath.mpf(1) / n_steps
 
-    def f(t: Any, y: Any) -> list[Any]:
-        u, v = y
-        return [u * ops.cos(t) + (v * (1 + t) - 1) * u, -v * v + (u - ops.exp(ops.sin(t))) * v]
+def _solution(t: Any) -> list[Any]:
+    return [mpmath.exp(mpmath.sin(t)), 1 / (1 + t)]
 
-    y = [mpmath.mpf(1), mpmath.mpf(1)]
+
+def _step_sizes(method: Integrator) -> tuple[Any, Any]:
+    """Steps at which the order shows: short enough for small leading terms (Tsit5's), long enough for decimals of 30
+    digits (DOP853's)."""
+    h = mpmath.mpf(2) ** (-12 if method.order <= RESOLVED else -8)
+    return h, h / 2
+
+
+def _error(method: Integrator, h: Any, n_steps: int) -> Any:
+    """Global error after some steps from t = 0.3."""
+    start = mpmath.mpf("0.3")
+    y = _solution(start)
     for k in range(n_steps):
-        y = method.step(f, k * h, y, h)
-    return max(abs(y[0] - mpmath.exp(mpmath.sin(1))), abs(y[1] - mpmath.mpf(1) / 2))
+        y = method.step(_problem, start + k * h, y, h)
+    return max(abs(a - b) for a, b in zip(y, _solution(start + n_steps * h), strict=True))
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_observed_order_is_the_claimed_one(name: str) -> None:
     method = method_class(name)()
-    with mpmath.workdps(40 + 2 * method.order):
-        observed = float(mpmath.log(_error(method, 128) / _error(method, 256), 2))
+    with mpmath.workdps(60 + 4 * method.order):
+        coarse, fine = _step_sizes(method)
+        observed = float(mpmath.log(_error(method, coarse, 32) / _error(method, fine, 64), 2))
     assert abs(observed - method.order) < 0.2
 
 
@@ -84,7 +94,8 @@ def test_observed_order_of_a_solve_is_the_claimed_one(name: str) -> None:
     if method.order > RESOLVED:
         assert max(errors) < 1e-11
         return
-    assert abs(np.log2(errors[0] / errors[1]) - method.order) < 0.35  # coarse, as rounding must stay far below
+    # Coarse, as rounding must stay far below; a small leading term makes it seem higher there.
+    assert -0.35 < np.log2(errors[0] / errors[1]) - method.order < 0.75
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -109,35 +120,50 @@ def test_error_estimate_has_the_order_of_the_embedded_method(name: str) -> None:
     method = method_class(name)()
     assert method.error_order is not None
 
-    def f(t: Any, y: Any) -> list[Any]:
-        return [y[0] * ops.cos(t), -y[1] * y[1]]
-
-    with mpmath.workdps(40 + 2 * method.order):
-        start = [mpmath.mpf(1), mpmath.mpf(1)]
-        sizes = [mpmath.mpf(1) / n for n in (64, 128)]
-        local = [abs(method.advance(f, mpmath.mpf("0.3"), start, h).error[1]) for h in sizes]
-        observed = float(mpmath.log(local[0] / local[1], 2))
+    with mpmath.workdps(60 + 4 * method.order):
+        t = mpmath.mpf("0.3")
+        ratios = []
+        for h in _step_sizes(method):
+            error = np.array(method.advance(_problem, t, _solution(t), h).error, dtype=object)
+            ratios.append(np.asarray(method.error_ratio(error, np.array([mpmath.mpf(1)] * 2))).item())
+        observed = float(mpmath.log(ratios[0] / ratios[1], 2))
     assert abs(observed - (method.error_order + 1)) < 0.2
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_interpolant_has_its_claimed_order(name: str) -> None:
     method = method_class(name)()
+    with mpmath.workdps(60 + 4 * method.order):
+        t, local = mpmath.mpf("0.3"), []
+        start = np.array(_solution(t), dtype=object)
+        for h in _step_sizes(method):
+            step = method.advance(_on_arrays, t, start, h)
+            inside = method.dense(_on_arrays, t, start, h, step)
+            gaps = [
+                np.abs(evaluate(start, inside, x) - np.array(_solution(t + x * h), dtype=object)).max()
+                for x in (mpmath.mpf(k) / 8 for k in range(1, 8))
+            ]
+            local.append(max(gaps))
+        observed = float(mpmath.log(local[0] / local[1], 2))
+    assert abs(observed - (method.dense_order + 1)) < 0.2
 
-    def f(t: Any, y: Any) -> Any:
-        return y * np.cos(t)
 
-    local = []
-    for h in (0.2, 0.1):
-        y = np.array([[1.0]])
-        step = method.advance(f, 0.0, y, h)
-        x = np.linspace(0.0, 1.0, 21)
-        inside = evaluate(y, method.dense(f, 0.0, y, h, step), x)
-        local.append(np.abs(inside[0] - np.exp(np.sin(x * h))).max())
-    if method.dense_order > RESOLVED:
-        assert max(local) < 1e-13
-        return
-    assert np.log2(local[0] / local[1]) > method.dense_order + 1 - 0.25
+def _on_arrays(t: Any, y: Any) -> Any:
+    return np.array(_problem(t, y), dtype=object)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_interpolant_meets_both_ends(name: str) -> None:
+    method = method_class(name)()
+    y = np.array([1.0, 0.3])
+    step = method.advance(_swing, 0.2, y, 0.1)
+    inside = method.dense(_swing, 0.2, y, 0.1, step)
+    np.testing.assert_allclose(evaluate(y, inside, 1.0), step.y, rtol=1e-13)
+    np.testing.assert_array_equal(evaluate(y, inside, 0.0), y)
+
+
+def _swing(t: float, y: Any) -> Any:
+    return np.array(swing(t, y))
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -185,8 +211,10 @@ def test_step_on_fractions_is_exact(name: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_step_on_integers_and_a_fraction_keeps_fractions(name: str) -> None:
-    (y,) = method_class(name)().step(lambda t, y: [Fraction(1)], 0, [0], Fraction(1, 3))
-    assert y == Fraction(1, 3)
+    method = method_class(name)()
+    (y,) = method.step(lambda t, y: [Fraction(1)], 0, [0], Fraction(1, 3))
+    digits = method.tableau.digits if isinstance(method, RungeKutta) else None
+    assert abs(y - Fraction(1, 3)) <= (0 if digits is None else Fraction(1, 10**digits))
     assert isinstance(y, Fraction)
 
 

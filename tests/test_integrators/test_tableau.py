@@ -56,12 +56,21 @@ def test_butcher_order_6_does_not_pass_as_order_7() -> None:
 
 
 @pytest.mark.parametrize("name", method_names())
+def test_every_method_proves_its_claims(name: str) -> None:
+    method = method_class(name)()
+    if not isinstance(method, RungeKutta):
+        pytest.skip("no tableau")
+    method.tableau.prove()
+    assert method.tableau.digits is None or method.tableau.digits >= 24
+
+
+@pytest.mark.parametrize("name", method_names())
 def test_no_method_claims_less_than_it_has(name: str) -> None:
     method = method_class(name)()
     if isinstance(method, RungeKutta):
         tableau = method.tableau
         with pytest.raises(ArgumentError, match="order condition"):
-            Tableau(tableau.a, tableau.b, order=tableau.order + 1)
+            Tableau(tableau.a, tableau.b, tableau.c, order=tableau.order + 1, digits=tableau.digits)
 
 
 @pytest.mark.parametrize("name", method_names())
@@ -70,7 +79,8 @@ def test_every_changed_coefficient_is_caught(name: str) -> None:
     if not isinstance(method, RungeKutta):
         pytest.skip("no tableau")
     tableau = method.tableau
-    more = {"order": tableau.order}
+    more: dict[str, Any] = {"order": tableau.order, "digits": tableau.digits}
+    Tableau(tableau.a, tableau.b, tableau.c, **more)
     for i in range(tableau.n_stages):
         b = list(tableau.b)
         b[i] += Fraction(1, 10**12)
