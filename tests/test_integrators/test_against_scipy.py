@@ -183,5 +183,5 @@ def test_tolerance_below_what_doubles_have_is_raised_to_scipy_s_bound() -> None:
 
 def test_methods_of_scipy_that_are_not_there_yet_are_named_as_such() -> None:
     for method in ("Radau", "BDF", "LSODA", "DOP853"):
-        with pytest.raises(ArgumentError, match=f"method '{method}' .* is not there yet; there is Euler, .*RK45"):
+        with pytest.raises(ArgumentError, match=f"method '{method}' .* is not there yet; there is .*Euler, .*RK45"):
             solve_ivp(decay, (0.0, 1.0), [1.0], method)
