@@ -13,13 +13,14 @@ from diffsim import array_ops
 from diffsim.errors import ArgumentError, KindError, must, unknown_name
 from diffsim.number import Number, raw
 from diffsim.protocols import is_system, state_names
+from integrators._controller import controller_of
 from integrators._integrator import Integrator
 from integrators.drivers.control import Control
 from integrators.drivers.right_hand_side import check_callable, label
 
 _WHO = "solve_ivp"
 _EPS = float(np.finfo(np.float64).eps)
-_SCIPY_OPTIONS = ("jac_sparsity", "lband", "uband", "min_step", "mxstep")
+_SCIPY_OPTIONS = ("jac_sparsity", "lband", "uband", "mxstep")
 
 
 def real(name: str, x: Any) -> float:
@@ -193,7 +194,17 @@ def check_fun(fun: Any, args: tuple[Any, ...]) -> None:
 
 
 def check_control(
-    method: Integrator, n: int, span: float, *, rtol: Any, atol: Any, first_step: Any, max_step: Any, max_steps: Any
+    method: Integrator,
+    n: int,
+    span: float,
+    *,
+    rtol: Any,
+    atol: Any,
+    first_step: Any,
+    max_step: Any,
+    max_steps: Any,
+    min_step: Any,
+    controller: Any,
 ) -> Control:
     """Return the step control, checked.
 
@@ -207,6 +218,8 @@ def check_control(
             ("atol", atol, 1e-6),
             ("first_step", first_step, None),
             ("max_step", max_step, math.inf),
+            ("min_step", min_step, 0.0),
+            ("controller", controller, None),
         )
         for name, value, default in given:
             if value is not default and not np.array_equal(value, default):
@@ -218,12 +231,15 @@ def check_control(
                     "Use method='RK45' for steps chosen by tolerance, step= for the size of fixed steps.",
                 )
         return Control(1e-3, 1e-6, None, math.inf, budget)
+    longest = max_step if callable(max_step) else _step_limit("max_step", max_step, math.inf)
     return Control(
         np.maximum(_tolerance("rtol", rtol, n), 100 * _EPS),
         _tolerance("atol", atol, n),
         None if first_step is None else _step_limit("first_step", first_step, span),
-        _step_limit("max_step", max_step, math.inf),
+        longest,
         budget,
+        _shortest(min_step, longest),
+        controller_of(controller),
     )
 
 
@@ -250,6 +266,26 @@ def _step_limit(name: str, value: Any, longest: float) -> float:
     return size
 
 
+def _shortest(min_step: Any, longest: Any) -> float:
+    """Return the shortest step that is allowed, 0 for no limit but that of doubles."""
+    size = real("min_step", min_step)
+    if not (math.isfinite(size) and size >= 0.0):
+        raise must(_WHO, "min_step", "must be finite and >= 0", min_step)
+    if not callable(longest) and size > longest:
+        raise must(_WHO, "min_step", f"must not be longer than max_step={longest!r}", min_step)
+    return size
+
+
+def check_seconds(max_seconds: Any) -> float | None:
+    """Return the budget of wall-clock seconds, or None."""
+    if max_seconds is None:
+        return None
+    seconds = real("max_seconds", max_seconds)
+    if not seconds > 0.0:
+        raise must(_WHO, "max_seconds", "must be > 0", max_seconds)
+    return seconds
+
+
 def _count(name: str, value: Any) -> int:
     """Return a number of things, >= 1."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
@@ -259,7 +295,7 @@ def _count(name: str, value: Any) -> int:
     return int(value)
 
 
-def check_not_there(dense_output: Any, events: Any, jac: Any, compiled: Any, threads: Any) -> None:
+def check_not_there(dense_output: Any, events: Any, reset: Any, jac: Any, compiled: Any, threads: Any) -> None:
     """Refuse what SciPy's call or a later version has and this one has not, saying what there is."""
     if dense_output:
         raise must(
@@ -273,6 +309,8 @@ def check_not_there(dense_output: Any, events: Any, jac: Any, compiled: Any, thr
         raise ArgumentError(
             f"{_WHO}: events must be None: there are no events yet. Look for the sign change in sol.y at close t_eval."
         )
+    if reset is not None:
+        raise ArgumentError(f"{_WHO}: reset must be None: there are no events yet.")
     if jac is not None:
         raise ArgumentError(f"{_WHO}: jac must be None: all methods that are there are explicit and need no Jacobian.")
     if compiled not in (True, False, "auto"):
@@ -320,4 +358,9 @@ _KNOWN: Sequence[str] = (
     "step",
     "memory",
     "explain",
+    "min_step",
+    "controller",
+    "callback",
+    "max_seconds",
+    "reset",
 )

@@ -45,7 +45,7 @@ class Setting:
 _FEW = 16
 """Save times of a setting that is kept."""
 
-_PLAIN = frozenset({float, int, type(None)})
+_PLAIN = frozenset({float, int, str, type(None)})
 
 
 def setting(method: Any, step: Any, t_span: Any, t_eval: Any, n: int, limits: tuple[Any, ...]) -> Setting:
@@ -58,7 +58,7 @@ def setting(method: Any, step: Any, t_span: Any, t_eval: Any, n: int, limits: tu
     n : int
         Number of state components.
     limits : tuple
-        rtol, atol, first_step, max_step, max_steps.
+        rtol, atol, first_step, max_step, max_steps, min_step, controller.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def _make(method: Any, step: Any, t_span: Any, t_eval: Any, n: int, limits: tupl
     t0, t1 = check.check_t_span(t_span)
     start, end = float(raw(t0)), float(raw(t1))
     times = check.check_t_eval(t_eval, start, end)
-    rtol, atol, first_step, max_step, max_steps = limits
+    rtol, atol, first_step, max_step, max_steps, min_step, controller = limits
     control = check.check_control(
         integrator,
         n,
@@ -95,6 +95,8 @@ def _make(method: Any, step: Any, t_span: Any, t_eval: Any, n: int, limits: tupl
         first_step=first_step,
         max_step=max_step,
         max_steps=max_steps,
+        min_step=min_step,
+        controller=controller,
     )
     if integrator.adaptive:
         integrator = integrator.tuned(control.rtol, control.atol)

@@ -25,14 +25,17 @@ class Solution:
         ``(*batch, n_times)``: row by row the times of one trajectory, padded with NaN behind its own `n_times`.
     y : array or recording number, shape (n, *batch, n_times)
         States, component first, time last.  In a batch, NaN where a trajectory had ended (see `status`).
-    sol, t_events, y_events : None
-        Kept for SciPy's sake; there are no interpolants and events yet.
+    sol, t_events, y_events : object
+        The solution as a function of time, and what events have found; None where nobody asked.
+    invariants : mapping or None
+        Drift of what a System declares to be conserved.
     nfev : int, or array of int, shape batch
         Number of evaluations of the right-hand side.
-    njev, nlu : int
+    njev, nlu : int, or array of int, shape batch
         Evaluations of a Jacobian and LU decompositions; 0 for explicit methods.
     status : int, or array of int, shape batch
-        0: the end was reached; -1: it was not, and `message` says why.
+        0: the end was reached; 1: a terminal event; 2: the callback stopped the solve; -1: it failed, and `message`
+        says why; -2: it was interrupted by Ctrl-C.
     message : str, or array of str, shape batch
         How the solve ended.
     success : bool, or array of bool, shape batch
@@ -63,15 +66,16 @@ class Solution:
     y0_names: tuple[str, ...] = ()
     state_names: tuple[str, ...] = ()
     way: Any = None
-    njev: int = 0
-    nlu: int = 0
-    sol: None = None
-    t_events: None = None
-    y_events: None = None
+    njev: Any = 0
+    nlu: Any = 0
+    sol: Any = None
+    t_events: Any = None
+    y_events: Any = None
+    invariants: Any = None
 
     @property
     def success(self) -> Any:
-        """Whether the end was reached: a bool, or an array of bool with a batch."""
+        """Whether nothing went wrong: a bool, or an array of bool with a batch."""
         return self.status >= 0
 
     @property

@@ -17,6 +17,8 @@ from integrators import _arguments as check
 from integrators._drive import run_all
 from integrators._setting import setting
 from integrators._solution import Solution
+from integrators.drivers.endings import INTERRUPTED
+from integrators.drivers.guard import Guard
 from integrators.drivers.problem import Problem
 from integrators.drivers.run import Run
 from integrators.drivers.sensitivity import Selection, select
@@ -38,13 +40,18 @@ def solve_ivp(
     rtol: Any = 1e-3,
     atol: Any = 1e-6,
     first_step: float | None = None,
-    max_step: float = math.inf,
+    max_step: float | Callable[[float], float] = math.inf,
     jac: Any = None,
     sensitivities: str | Sequence[str] = (),
     compiled: bool | str = "auto",
     threads: int | None = None,
     progress: bool = False,
     max_steps: int | None = None,
+    min_step: float = 0.0,
+    controller: Any = None,
+    callback: Callable[..., Any] | None = None,
+    max_seconds: float | None = None,
+    reset: Any = None,
     **options: Any,
 ) -> Solution:
     """Solve an initial value problem ``y' = fun(t, y)``, for one start or a batch of them.
@@ -69,7 +76,7 @@ def solve_ivp(
         Times at which to store the solution; all steps by default.  With fixed steps a time between two nodes is
         reached by one shorter step aside from the node before it, so it has the order of the method and leaves the
         trajectory as it is; an adaptive method uses its interpolant (order 4 of RK45, 3 of RK23), as SciPy does.
-    dense_output, events, jac
+    dense_output, events, reset, jac
         Not there yet; anything but the default is an error.
     vectorized : bool
         Says that a plain `fun` takes ``y`` of shape (n, *batch) (fixed steps) or (n, 1) (one trajectory).
@@ -77,8 +84,12 @@ def solve_ivp(
         Further arguments of `fun`.
     rtol, atol : float, or array of shape (n,)
         Tolerances of an adaptive method: the local error stays below ``atol + rtol * abs(y)``.  Defaults 1e-3, 1e-6.
-    first_step, max_step : float, optional
-        Bounds on the steps of an adaptive method.
+    first_step, max_step, min_step : float, optional
+        Bounds on the steps of an adaptive method.  `max_step` may be a function of time.  Where the error asks for a
+        step shorter than `min_step`, the solve ends with `status` -1.
+    controller : str or Controller, optional
+        How an adaptive method chooses its next step: ``"I"`` (SciPy's way, the default), ``"PI"``, ``"PID"``, ... or a
+        `Controller`.
     sensitivities : str or sequence of str
         ``"y0"``, ``"params"``, or names of components and parameters (``"theta_1"``, ``"y0[2]"``, ``"gravity"``,
         ``"args[0]"``): fills `dy_dy0` and `dy_dparams` with the derivatives of the discrete solution, exact to
@@ -94,6 +105,11 @@ def solve_ivp(
         Show a progress bar if the solve takes longer than a second.
     max_steps : int, optional
         Budget of steps (attempts, for an adaptive method: 1,000,000 by default); what is reached within it is kept.
+    max_seconds : float, optional
+        Budget of wall-clock time; what is reached within it is kept.  Ctrl-C does the same after half a second.
+    callback : callable, optional
+        ``callback(t, y)`` or, for a batch, ``callback(t, y, index)``, called after each step with plain numbers.  The
+        solve (of this trajectory) stops with `status` 2 where it returns True or raises StopIteration.
     memory : float, optional
         Bytes that the gradient of a compiled solve may keep states in, 64 MiB by default.  With less it integrates
         stretches of the trajectory a second time.
@@ -133,11 +149,12 @@ def solve_ivp(
     ((11,), (2, 11), 'The solver successfully reached the end of the integration interval.')
     """
     step, memory, explain = check.check_options(options)
-    check.check_not_there(dense_output, events, jac, compiled, threads)
+    check.check_not_there(dense_output, events, reset, jac, compiled, threads)
+    guard = Guard(callback, check.check_seconds(max_seconds))
     further = check.check_args(args)
     check.check_fun(fun, further)
     first = check.check_y0(fun, y0)
-    limits = (rtol, atol, first_step, max_step, max_steps)
+    limits = (rtol, atol, first_step, max_step, max_steps, min_step, controller)
     way = setting(method, step, t_span, t_eval, first.shape[0], limits)
     selection, by_start, by_parameter = select(sensitivities, fun, further, first.shape[0])
     problem = Problem(
@@ -152,11 +169,14 @@ def solve_ivp(
         state_names(fun),
         bool(vectorized),
         threads,
+        guard,
     )
     # NOTE: overflow and NaN are found and reported by the drivers, with the place and the time.
     with np.errstate(all="ignore"), progress_bar(problem.work if progress else 0.0, "solve_ivp", progress) as bar:
         run = run_all(problem, selection, compiled, memory, explain, bar.update if progress else None)
     if problem.batch == () and run.status < 0 and isinstance(run.y, Number):
+        if run.status == INTERRUPTED:
+            raise KeyboardInterrupt(run.message)
         raise RunError(f"solve_ivp: the solve carries derivatives and failed. {run.message}")
     return _solution(problem, run, selection, by_start, by_parameter)
 
@@ -181,4 +201,9 @@ def _solution(problem: Problem, run: Run, selection: Selection, by_start: bool, 
         y0_names=selection.component_names,
         state_names=problem.names,
         way=run.stats,
+        njev=run.njev,
+        nlu=run.nlu,
+        sol=run.sol,
+        t_events=run.t_events,
+        y_events=run.y_events,
     )

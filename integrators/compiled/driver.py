@@ -28,9 +28,10 @@ from integrators.compiled.plan import Plan, plan_of
 from integrators.compiled.program import Program
 from integrators.compiled.route import Route, find_route
 from integrators.compiled.stats import Stats
+from integrators.drivers.endings import REACHED, not_finite, out_of_fixed_steps
 from integrators.drivers.problem import Problem
 from integrators.drivers.right_hand_side import first_value
-from integrators.drivers.run import REACHED, Lanes, Run, Tick, not_finite
+from integrators.drivers.run import Lanes, Run, Tick
 from integrators.drivers.sensitivity import Selection
 
 __all__: list[str] = []
@@ -83,6 +84,8 @@ def _not_for_machines(problem: Problem) -> str | None:
     """Return why a solve cannot be compiled whatever the right-hand side is, or None."""
     if problem.grid is None:
         return "is for fixed steps; got an adaptive method. Give it a step, or leave compiled='auto'."
+    if problem.guard.listens or problem.guard.max_seconds is not None:
+        return "has no room for a callback or max_seconds between its steps. Leave compiled='auto'."
     if any(isinstance(end, Number) for end in problem.ends):
         return "takes plain t_span; got a recording number. Leave compiled='auto'."
     return None
@@ -304,8 +307,7 @@ def _outcome(problem: Problem, plan: Plan, flown: Flown, shape: tuple[int, int])
             out[kept[j] :, :, j] = np.nan
     if plan.n_steps < full:
         when = plan.time(plan.n_steps)
-        message = f"max_steps={plan.n_steps} steps are used up at t={when!r}; {full} are needed."
-        lanes.stop(message, plan.n_saves)
+        lanes.stop(out_of_fixed_steps(plan.n_steps, float(when), full), plan.n_saves)
     lanes.n_times[failed != SOUND] = kept[failed != SOUND]
     status, messages, n_times = lanes.finish(plan.n_saves)
     nfev = program_evaluations(problem, plan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import Any, final
 
 import numpy as np
@@ -11,17 +12,16 @@ from numpy.typing import NDArray
 from diffsim.number import Number, raw
 from integrators._integrator import Integrator, Step
 from integrators.drivers import control as control_of
-from integrators.drivers.control import DEFAULT_MAX_STEPS, MAX_FACTOR, MIN_FACTOR, Control
+from integrators.drivers.control import DEFAULT_MAX_STEPS, FAILED_FACTOR, Control
+from integrators.drivers.endings import KEPT, Ending, Fall, interrupted, not_finite, out_of_steps, status_of, too_small
+from integrators.drivers.guard import Guard
 from integrators.drivers.right_hand_side import RightHandSide, first_value
-from integrators.drivers.run import REACHED, Run, Tick, not_finite, out_of_steps, too_small
+from integrators.drivers.run import Run, Tick
 from integrators.drivers.saver import Saver
 from integrators.drivers.segment import Segment
-from integrators.drivers.walk import walk
+from integrators.drivers.walk import Audience, Consumer, walk
 
 __all__: list[str] = []
-
-_FAILED_FACTOR = 0.5
-"""By what a step that could not be made (Newton's iterations did not converge) is shortened, as in SciPy."""
 
 
 def run_adaptive(
@@ -35,8 +35,9 @@ def run_adaptive(
     *,
     strict: bool = True,
     tick: Tick | None = None,
+    guard: Guard | None = None,
 ) -> Run:
-    """Integrate one trajectory under SciPy's step control.
+    """Integrate one trajectory under step control.
 
     Parameters
     ----------
@@ -55,17 +56,29 @@ def run_adaptive(
         Whether a start at which `f` is not finite is an error.
     tick : callable, optional
         Called with the length of time covered since the last call.
+    guard : Guard, optional
+        Callback, deadline, Ctrl-C.
 
     Returns
     -------
     Run
         With ``t`` and ``y`` up to the last accepted step.
     """
-    before, driver = f.nfev, AdaptiveStepper(method, f, y0, ends, control, names, strict)
-    saver = Saver(t_eval, ends, y0)
-    message = walk(driver, [saver], tick=tick)
+    guard = Guard() if guard is None else guard
+    before, saver = f.nfev, Saver(t_eval, ends, y0)
+    message: str | None = guard.over(ends[0])
+    stepper = None
+    try:
+        if message is None:
+            stepper = AdaptiveStepper(method, f, y0, ends, control, names, strict, guard)
+            consumers: list[Consumer] = [saver, Audience(guard)] if guard.listens else [saver]
+            message = walk(stepper, consumers, tick=tick)
+    except KeyboardInterrupt:
+        if not guard.catches():
+            raise
+        message = interrupted(float(raw(ends[0])) if stepper is None else stepper.t)
     t, y = saver.result()
-    return Run(t, y, 0 if message is REACHED else -1, message, f.nfev - before, len(t))
+    return Run(t, y, status_of(message), message, f.nfev - before, len(t))
 
 
 @final
@@ -81,14 +94,18 @@ class AdaptiveStepper:
         control: Control,
         names: tuple[str, ...],
         strict: bool,
+        guard: Guard | None = None,
     ) -> None:
         self._method, self._f, self._control, self._names = method, f, control, names
+        self._guard = Guard() if guard is None else guard
         self._t, self._t1 = ends
         self._t_raw, self._end = float(raw(ends[0])), float(raw(ends[1]))
         self._y = y0
         self._direction = math.copysign(1.0, self._end - self._t_raw)
         self._order = method.error_order or method.order
         self._attempts = control.max_steps or DEFAULT_MAX_STEPS
+        self._ratios: deque[float] = deque([1.0] * control.controller.memory, maxlen=control.controller.memory)
+        self._steps: deque[float] = deque(maxlen=KEPT)
         # NOTE: with a recording t0 all times move with it; otherwise they are what they are, whatever the step before.
         self._relative = isinstance(self._t, Number)
         k = first_value(f, self._t, y0, names, strict)
@@ -97,8 +114,10 @@ class AdaptiveStepper:
 
     def _first_step(self, k: Any) -> float:
         control, span = self._control, abs(self._end - self._t_raw)
-        if control.first_step is not None or span == 0.0:
-            return control.first_step or 0.0
+        if span == 0.0:
+            return 0.0
+        if control.first_step is not None:
+            return control.first_step
         advised = self._advised()
         if advised is not None:
             return advised
@@ -128,26 +147,37 @@ class AdaptiveStepper:
         """Whether the end is reached."""
         return self._t_raw == self._end
 
+    @property
+    def t(self) -> float:
+        """Where the solve stands."""
+        return self._t_raw
+
     def restart(self, t: Any, y: Any, t_plain: float) -> None:
         """Go on from another state, at a time within the last step."""
         self._t, self._y, self._t_raw = t, y, t_plain
         k = self._f(t, y)
         self._carry = self._method.begin(self._f, t, y, k)
         self._h_abs = self._first_step(k)
+        self._ratios.extend([1.0] * self._control.controller.memory)
 
     def attempt(self) -> tuple[Segment | None, str]:
         """Make one accepted step and return it, or None and the reason why there is none."""
         control, direction, t = self._control, self._direction, self._t_raw
-        smallest = float(control_of.smallest_step(t, direction))
+        smallest = float(control.smallest(t, direction))
         h_abs = min(self._h_abs, float(control.longest(t)))
         h_abs = smallest if h_abs < smallest else h_abs  # NaN stays NaN: no step from a start that is not finite
         start = raw(self._carry)[: len(self._y)]
         rejected, last = False, (start, start, t)
+        h_raw, newton = h_abs * direction, False
         while True:
             if not h_abs >= smallest:
-                return None, self._reason(*last)
+                return None, self._reason(*last, h_raw, newton)
             if self._attempts <= 0:
-                return None, out_of_steps(control.max_steps or DEFAULT_MAX_STEPS, t, h_abs)
+                return None, out_of_steps(control.max_steps or DEFAULT_MAX_STEPS, t, h_abs, self._fall(h_raw))
+            over = self._guard.over(t)
+            if over is not None:
+                over.fall = self._fall(h_raw)
+                return None, over
             self._attempts -= 1
             t_new = t + h_abs * direction
             if direction * (t_new - self._end) > 0:
@@ -156,19 +186,26 @@ class AdaptiveStepper:
             h_abs = abs(h_raw)
             h = self._size(t_new, h_raw)
             step = self._method.advance(self._f, self._t, self._y, h, self._carry)
-            if not step.ok:
-                h_abs *= _FAILED_FACTOR
+            newton = not step.ok
+            if newton:
+                h_abs *= FAILED_FACTOR
                 rejected = True
                 continue
             y_new, error = raw(step.y), raw(step.error)
-            norm = self._method.error_ratio(error, control_of.scale_of(raw(self._y), y_new, control.rtol, control.atol))
-            factor = float(control_of.step_factor(norm, -1.0 / (self._order + 1)))
-            if norm < 1.0 and np.isfinite(y_new).all():
-                factor = MAX_FACTOR if norm == 0.0 else min(MAX_FACTOR, factor)
+            sound = bool(np.isfinite(y_new).all())
+            # NOTE: without a finite state there is no tolerance; infinity would make any error look small
+            norm = math.nan
+            if sound:
+                scale = control_of.scale_of(raw(self._y), y_new, control.rtol, control.atol)
+                norm = float(self._method.error_ratio(error, scale))
+            if norm < 1.0:
+                factor = float(control.controller.grown(norm, self._ratios, self._order))
                 self._h_abs = h_abs * (min(1.0, factor) if rejected else factor)
+                self._ratios.appendleft(norm)
+                self._steps.append(h_abs)
                 return self._move(t_new, h, step), ""
             last = (y_new, error, t_new)
-            h_abs *= factor if factor > MIN_FACTOR else MIN_FACTOR  # a NaN factor compares false
+            h_abs *= float(control.controller.shrunk(norm, self._order))
             rejected = True
 
     def _size(self, t_new: float, h_raw: float) -> Any:
@@ -195,12 +232,18 @@ class AdaptiveStepper:
             self._h_abs = advised
         return Segment(self._method, self._f, old, (self._t, step.y, t_new), h, step)
 
-    def _reason(self, y_new: Any, error: Any, t_new: float) -> str:
+    def _reason(self, y_new: Any, error: Any, t_new: float, h: float, newton: bool) -> Ending:
         """Say why the last step was rejected, where no shorter one can be made."""
-        error = error[: len(y_new)]
+        fall, error = self._fall(h), error[: len(y_new)]
         bad = ~(np.isfinite(y_new) & np.isfinite(error))
-        if bad.any():
-            return not_finite(int(np.argmax(bad)), self._names, t_new)
+        if bad.any() and not newton:
+            return not_finite(int(np.argmax(bad)), self._names, t_new, fall)
         scale = self._control.atol + np.abs(y_new) * self._control.rtol
-        i = int(np.argmax(np.abs(error) / scale))
-        return too_small(i, self._names, self._t_raw)
+        i = 0 if newton else int(np.argmax(np.abs(error) / scale))
+        return too_small(i, self._names, self._t_raw, fall, self._control.min_step, newton)
+
+    def _fall(self, h: float) -> Fall:
+        """Return where the trajectory stands."""
+        y = np.array(raw(self._y))
+        scale = self._control.atol + np.abs(y) * self._control.rtol
+        return Fall(self._t_raw, y, h, tuple(self._steps), scale)

@@ -25,6 +25,8 @@ chunk: 512: 0.5, 1024: 0.8, 2048: 1.2, 4096: 1.5, 8192: 1.5.  Below, Python's co
 cache ends.
 """
 
+_COUNTS = ("nfev", "n_times", "njev", "nlu")
+
 _HEAP_BYTES = 31 * 2**20
 
 
@@ -40,6 +42,8 @@ def run_interpreted(problem: Problem, selection: Selection, tick: Tick | None) -
     changes = problem.lane_parameters() if problem.elementwise else {}
     if batch == ():
         return run_block(problem, selection, problem.y0, {}, column=problem.vectorized, tick=tick)
+    if problem.singly:
+        return _run_each(problem, selection, tick)
     if problem.elementwise:
         return shaped(_run_lanes(problem, selection, changes, tick), batch)
     if problem.vectorized and problem.grid is not None and 0 not in batch:
@@ -49,12 +53,10 @@ def run_interpreted(problem: Problem, selection: Selection, tick: Tick | None) -
 
 def _run_each(problem: Problem, selection: Selection, tick: Tick | None) -> Run:
     """Integrate lane by lane: what each lane gets is what a single solve gives."""
-    runs = [
-        run_block(
-            problem, selection, problem.y0[(slice(None), *spot)], {}, column=problem.vectorized, strict=False, tick=tick
-        )
-        for spot in np.ndindex(*problem.batch)
-    ]
+    runs = []
+    for spot in np.ndindex(*problem.batch):
+        one = problem.at(spot)
+        runs.append(run_block(one, selection, one.y0, {}, column=problem.vectorized, strict=False, tick=tick))
     return shaped(_join(problem, selection, [_with_lane_axis(run) for run in runs]), problem.batch)
 
 
@@ -123,6 +125,8 @@ def _join(problem: Problem, selection: Selection, runs: Sequence[Run], bare: boo
         np.concatenate([run.nfev for run in runs]),
         np.concatenate([run.n_times for run in runs]),
         _side_by_side([_padded(run.dy, n_times) for run in runs], axis=2) if selection else None,
+        njev=np.concatenate([np.broadcast_to(run.njev, run.status.shape) for run in runs]),
+        nlu=np.concatenate([np.broadcast_to(run.nlu, run.status.shape) for run in runs]),
     )
 
 
@@ -145,14 +149,14 @@ def _padded(x: Any, n_times: int) -> Any:
 
 def _with_lane_axis(run: Run) -> Run:
     """Return a single trajectory as a block of one lane."""
-    return Run(
-        run.t[None],
-        run.y[:, None],
-        np.array([run.status]),
-        np.array([run.message], dtype=object),
-        np.array([run.nfev]),
-        np.array([run.n_times]),
-        None if run.dy is None else run.dy[:, :, None],
+    return dataclasses.replace(
+        run,
+        t=run.t[None],
+        y=run.y[:, None],
+        status=np.array([run.status]),
+        message=np.array([run.message], dtype=object),
+        dy=None if run.dy is None else run.dy[:, :, None],
+        **{name: np.array([getattr(run, name)]) for name in _COUNTS},
     )
 
 
@@ -162,13 +166,12 @@ def shaped(run: Run, batch: tuple[int, ...]) -> Run:
     def spread(x: Any, axis: int) -> Any:
         return array_ops.reshape(x, (*x.shape[:axis], *batch, *x.shape[axis + 1 :]))
 
-    return Run(
-        run.t if run.t.ndim == 1 else spread(run.t, 0),
-        spread(run.y, 1),
-        run.status.reshape(batch),
-        run.message.reshape(batch),
-        run.nfev.reshape(batch),
-        run.n_times.reshape(batch),
-        None if run.dy is None else spread(run.dy, 2),
-        run.stats,
+    return dataclasses.replace(
+        run,
+        t=run.t if run.t.ndim == 1 else spread(run.t, 0),
+        y=spread(run.y, 1),
+        status=run.status.reshape(batch),
+        message=run.message.reshape(batch),
+        dy=None if run.dy is None else spread(run.dy, 2),
+        **{name: np.broadcast_to(getattr(run, name), (run.status.size,)).reshape(batch) for name in _COUNTS},
     )

@@ -23,9 +23,9 @@ from integrators.drivers.right_hand_side import RightHandSide
 
 __all__: list[str] = []
 
-SAFETY = 0.9
-MIN_FACTOR = 0.2
-MAX_FACTOR = 10.0
+FAILED_FACTOR = 0.5
+"""By what a step that could not be made (Newton's iterations did not converge) is shortened, as in SciPy."""
+
 DEFAULT_MAX_STEPS = 1_000_000
 """Budget of attempted steps of an adaptive solve, so that every solve ends (a minute or two for one trajectory)."""
 
@@ -95,12 +95,6 @@ def columns(tolerance: Any, ndim: int) -> Any:
 def scale_of(y: Any, y_new: Any, rtol: Any, atol: Any) -> Any:
     """Return the tolerance of each component for the error of a step from y to y_new."""
     return atol + np.maximum(np.abs(y), np.abs(y_new)) * rtol
-
-
-def step_factor(norm: Any, exponent: float) -> Any:
-    """Return ``0.9 norm**exponent``, the factor that would bring the error to the tolerance."""
-    # NOTE: np.power, not **: scalars and arrays take different pow functions there.
-    return SAFETY * np.power(norm, exponent)
 
 
 def smallest_step(t: Any, direction: Any) -> Any:

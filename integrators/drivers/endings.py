@@ -8,6 +8,8 @@ from typing import Any, final
 
 __all__: list[str] = []
 
+REACHED = "The solver successfully reached the end of the integration interval."
+
 FAILED = -1
 INTERRUPTED = -2
 STOPPED = 2
@@ -49,7 +51,8 @@ class Ending(str):
     Attributes
     ----------
     kind : str
-        ``"not finite"``, ``"too small"``, ``"steps"``, ``"time"``, ``"interrupt"``, ``"callback"``.
+        ``"not finite"``, ``"too small"``, ``"steps"``, ``"fixed steps"``, ``"time"``, ``"interrupt"``, ``"callback"``,
+        ``"derivative"``.
     status : int
     fall : Fall or None
     """
@@ -92,6 +95,16 @@ def out_of_steps(limit: int, t: float, h_abs: float, fall: Fall | None = None) -
     """Word the message for a spent budget of an adaptive solve."""
     text = f"max_steps={limit} attempted steps are used up at t={t!r}, with step size {h_abs:.3g}."
     return _ending("steps", text, fall)
+
+
+def out_of_fixed_steps(limit: int, t: float, needed: int, fall: Fall | None = None) -> Ending:
+    """Word the message for a spent budget of a solve with fixed steps."""
+    return _ending("fixed steps", f"max_steps={limit} steps are used up at t={t!r}; {needed} are needed.", fall)
+
+
+def lost_derivative(t: float) -> Ending:
+    """Word the message for a sound trajectory whose tangents have left the real numbers."""
+    return _ending("derivative", f"The derivative of the state became NaN or infinite at or before t={t!r}.")
 
 
 def out_of_time(limit: float | None, t: float, fall: Fall | None = None) -> Ending:

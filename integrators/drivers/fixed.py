@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections import deque
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffsim.number import raw
 from integrators._integrator import Integrator
+from integrators.drivers.endings import KEPT, Fall, interrupted, out_of_fixed_steps, stopped
 from integrators.drivers.grid import Grid
+from integrators.drivers.guard import Guard
 from integrators.drivers.right_hand_side import RightHandSide, first_value
 from integrators.drivers.run import Lanes, Record, Run, Tick
 
@@ -29,6 +33,7 @@ def run_fixed(
     strict: bool = True,
     tick: Tick | None = None,
     out: NDArray[np.float64] | None = None,
+    guard: Guard | None = None,
 ) -> Run:
     """Integrate one block along a grid.
 
@@ -48,6 +53,8 @@ def run_fixed(
         Called with the number of steps done.
     out : array, shape (n_saves, n, *lanes), optional
         Where plain states are stored.
+    guard : Guard, optional
+        Callback (of a single trajectory), deadline, Ctrl-C.
 
     Returns
     -------
@@ -57,33 +64,14 @@ def run_fixed(
     before = f.nfev
     single = y0.ndim == 1
     record, lanes = Record(len(grid.t), y0.shape, out), Lanes(y0.shape[1:], names)
-    n_steps = grid.n_steps if max_steps is None else min(grid.n_steps, max_steps)
-    nodes, aside = [*grid.nodes.tolist(), -1], [*grid.aside.tolist(), False]
-    saved, y = 0, y0
-    carry = first_value(f, grid.t0, y0, names, strict) if grid.n_steps else None
-    sound = True
-    for k in range(n_steps + 1):
-        while nodes[saved] == k and sound:
-            if aside[saved]:
-                t = grid.time(k)
-                state = method.propagate(f, t, y, grid.t[saved] - t, carry)
-                sound = lanes.check(state, float(grid.t[saved]), saved)
-            else:
-                state = y
-            if not sound and single:
-                break
-            record.put(lanes.mask(state))
-            saved += 1
-        if k == n_steps or not sound:
-            break
-        y = method.propagate(f, grid.time(k), y, grid.step(k), carry)
-        carry = None
-        sound = lanes.check(y, float(raw(grid.time(k + 1))), saved)
-        if tick is not None and not k % _TICK:
-            tick(min(_TICK, grid.n_steps - k) * lanes.alive.size)
-    if n_steps < grid.n_steps and sound:
-        where = float(raw(grid.time(n_steps)))
-        lanes.stop(f"max_steps={max_steps} steps are used up at t={where!r}; {grid.n_steps} are needed.", saved)
+    walker = _Walker(method, f, grid, record, lanes, Guard() if guard is None else guard, tick)
+    try:
+        walker.walk(y0, names, strict, max_steps)
+    except KeyboardInterrupt:
+        if not walker.guard.catches():
+            raise
+        lanes.stop(interrupted(walker.t), record.count)
+    saved = record.count
     if not single:
         record.fill(np.nan)
     status, message, n_times = lanes.finish(saved)
@@ -96,3 +84,85 @@ def run_fixed(
         nfev if single else np.full(y0.shape[1:], nfev),
         n_times,
     )
+
+
+@final
+class _Walker:
+    """The loop over the steps of a grid.
+
+    Attributes
+    ----------
+    guard : Guard
+    t : float
+        Where it stands.
+    """
+
+    def __init__(
+        self,
+        method: Integrator,
+        f: RightHandSide,
+        grid: Grid,
+        record: Record,
+        lanes: Lanes,
+        guard: Guard,
+        tick: Tick | None,
+    ) -> None:
+        self._method, self._f, self._grid = method, f, grid
+        self._record, self._lanes, self._tick = record, lanes, tick
+        self._steps: deque[float] = deque(maxlen=KEPT)
+        self.guard, self.t = guard, float(raw(grid.t0))
+
+    def walk(self, y: Any, names: tuple[str, ...], strict: bool, max_steps: int | None) -> None:
+        """Make all steps, or those up to where nothing is left to go on with."""
+        grid, lanes, guard = self._grid, self._lanes, self.guard
+        n_steps = grid.n_steps if max_steps is None else min(grid.n_steps, max_steps)
+        over = guard.over(self.t)
+        carry = first_value(self._f, grid.t0, y, names, strict) if grid.n_steps and over is None else None
+        for k in range(n_steps + 1):
+            if not self._save(k, y, carry):
+                return
+            if k == grid.n_steps:
+                return
+            over = guard.over(self.t) if over is None else over
+            if over is None and k == n_steps:
+                over = out_of_fixed_steps(n_steps, self.t, grid.n_steps)
+            if over is not None:
+                over.fall = self._fall(k, y) if y.ndim == 1 else None
+                lanes.stop(over, self._record.count)
+                return
+            t_new = float(raw(grid.time(k + 1)))
+            y_new = self._method.propagate(self._f, grid.time(k), y, grid.step(k), carry)
+            carry = None
+            if not lanes.check(y_new, t_new, self._record.count, functools.partial(self._fall, k, y)):
+                return
+            self._steps.append(abs(t_new - self.t))
+            y, self.t = y_new, t_new
+            if self._tick is not None and not k % _TICK:
+                self._tick(min(_TICK, grid.n_steps - k) * lanes.alive.size)
+            if guard.listens and guard.show(t_new, y):
+                self._save(k + 1, y, None)
+                if k + 1 < grid.n_steps:
+                    lanes.stop(stopped(t_new), self._record.count)
+                return
+
+    def _save(self, k: int, y: Any, carry: Any) -> bool:
+        """Save the times that are reached from node k; return whether there is anything left to go on with."""
+        grid, record, lanes = self._grid, self._record, self._lanes
+        while record.count < len(grid.t) and grid.nodes[record.count] == k:
+            saved = record.count
+            state = y
+            if grid.aside[saved]:
+                t = grid.time(k)
+                state = self._method.propagate(self._f, t, y, grid.t[saved] - t, carry)
+                going = lanes.check(state, float(grid.t[saved]), saved, functools.partial(self._fall, k, y))
+                if not going:
+                    if state.ndim > 1:
+                        record.put(lanes.mask(state))
+                    return False
+            record.put(lanes.mask(state))
+        return True
+
+    def _fall(self, k: int, y: Any, spot: tuple[int, ...] = ()) -> Fall:
+        """Return where a trajectory of the block stands that starts step k at y."""
+        state = np.array(raw(y)[(slice(None), *spot)])
+        return Fall(self.t, state, float(raw(self._grid.step(k))), tuple(self._steps))

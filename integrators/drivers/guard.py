@@ -53,6 +53,11 @@ class Guard:
         self._deadline = None if max_seconds is None else self._started + max_seconds
 
     @property
+    def max_seconds(self) -> float | None:
+        """The budget of wall-clock seconds."""
+        return self._max_seconds
+
+    @property
     def listens(self) -> bool:
         """Whether somebody wants to see each step."""
         return self._callback is not None

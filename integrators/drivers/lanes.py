@@ -16,12 +16,12 @@ from diffsim import ops
 from diffsim.number import Number, raw
 from integrators._integrator import Integrator, Step
 from integrators.drivers import control as control_of
-from integrators.drivers.control import DEFAULT_MAX_STEPS, Control
-from integrators.drivers.endings import KEPT, Ending, Fall, not_finite, out_of_steps, status_of, too_small
+from integrators.drivers.control import DEFAULT_MAX_STEPS, FAILED_FACTOR, Control
+from integrators.drivers.endings import KEPT, REACHED, Ending, Fall, not_finite, out_of_steps, status_of, too_small
 from integrators.drivers.guard import Guard
 from integrators.drivers.lane_saver import LaneSaver
 from integrators.drivers.right_hand_side import RightHandSide
-from integrators.drivers.run import REACHED, Run, Tick
+from integrators.drivers.run import Run, Tick
 
 __all__: list[str] = []
 
@@ -118,7 +118,7 @@ class _Block:
         self._carry = method.begin(self._f, self._t, y0, k)
         self.nfev += self._f.nfev
         self._h_abs = self._first_steps(np.abs(self._end - start), k)
-        self._rejected = np.zeros(m, dtype=bool)
+        self._rejected, self._newton = np.zeros(m, dtype=bool), np.zeros(m, dtype=bool)
         self._ratios = [np.ones(m) for _ in range(control.controller.memory)]
         self._steps = np.full((m, KEPT), np.nan)
         self._tried = self._h_abs * self._direction
@@ -174,12 +174,15 @@ class _Block:
         self.nfev[self.who] += self._f.nfev - calls
         y_new, error = raw(step.y), raw(step.error)
         norm = self._method.error_ratio(error, control_of.scale_of(raw(self._y), y_new, self._rtol, self._atol))
-        accepted = (norm < 1.0) & np.isfinite(y_new).all(axis=0) & step.ok
+        # NOTE: without a finite state there is no tolerance; infinity would make any error look small
+        norm = np.where(np.isfinite(y_new).all(axis=0), norm, np.nan)
+        accepted = (norm < 1.0) & step.ok
         grown = control.controller.grown(norm, self._ratios, order)
         grown = np.where(self._rejected, np.minimum(1.0, grown), grown)
         self._blame(~accepted, y_new, error, t_new, h_raw)
-        self._h_abs = h_abs * np.where(accepted, grown, control.controller.shrunk(norm, order))
-        self._rejected = ~accepted
+        shrunk = np.where(step.ok, control.controller.shrunk(norm, order), FAILED_FACTOR)
+        self._h_abs = h_abs * np.where(accepted, grown, shrunk)
+        self._rejected, self._newton = ~accepted, np.broadcast_to(~np.asarray(step.ok), accepted.shape)
         self._ratios = [
             np.where(accepted, new, old) for new, old in zip((norm, *self._ratios), self._ratios, strict=False)
         ]
@@ -234,9 +237,10 @@ class _Block:
     def _reason(self, j: int) -> Ending:
         """Say why no step can be made in column j."""
         i, fall = int(self._worst[j]), self._fall(j)
-        if self._lost[j]:
+        newton = bool(self._newton[j])
+        if self._lost[j] and not newton:
             return not_finite(i, self._names, float(self._when[j]), fall)
-        return too_small(i, self._names, fall.t, fall, self._control.min_step)
+        return too_small(i, self._names, fall.t, fall, self._control.min_step, newton)
 
     def _fall(self, j: int) -> Fall:
         """Return where the lane in column j stands."""
@@ -280,6 +284,7 @@ class _Block:
         self._direction, self._rejected = self._direction[columns], self._rejected[columns]
         self._lost, self._worst, self._when = self._lost[columns], self._worst[columns], self._when[columns]
         self._tried, self._steps = self._tried[columns], self._steps[columns]
+        self._newton = self._newton[columns]
         self._ratios = [ratio[columns] for ratio in self._ratios]
         if columns.size:
             self._f = self._narrow(self.who)

@@ -58,6 +58,14 @@ class Problem:
         For the compiled loops.
     guard : Guard
         Callback, deadline, Ctrl-C.
+    events : object
+        What to look for on the way; None for nothing.
+    dense : bool
+        Whether the solution is wanted as a function of time.
+    jac : object
+        The Jacobian as the caller gave it: a function, a matrix or None.
+    turned : int
+        Of one trajectory of a batch: length of the last axis of the whole start, see `RightHandSide`.
     """
 
     fun: Any
@@ -72,6 +80,10 @@ class Problem:
     vectorized: bool
     threads: int | None = None
     guard: Guard = field(default_factory=Guard)
+    events: Any = None
+    dense: bool = False
+    jac: Any = None
+    turned: int = -1
 
     @functools.cached_property
     def batch(self) -> tuple[int, ...]:
@@ -83,6 +95,11 @@ class Problem:
     def elementwise(self) -> bool:
         """Whether a batch is integrated at once: the right-hand side takes lanes of its own accord, the method too."""
         return is_elementwise(self.fun) and not self.method.by_lane
+
+    @property
+    def singly(self) -> bool:
+        """Whether somebody looks at the steps of each trajectory: then a batch is integrated one after the other."""
+        return self.guard.listens or self.events is not None or self.dense
 
     @property
     def ragged(self) -> bool:
@@ -135,6 +152,7 @@ class Problem:
             t_eval=times,
             grid=grid,
             guard=self.guard.of(spot),
+            turned=self.batch[-1],
         )
 
     def parameter(self, key: Any, changes: Mapping[Any, Any]) -> Any:
@@ -159,7 +177,7 @@ class Problem:
         if is_system(self.fun):
             fun = with_parameters(self.fun, dict(changes)) if changes else self.fun
             return RightHandSide(fun, fresh=True)
-        turned = self.batch[-1] if self.batch else -1
+        turned = self.batch[-1] if self.batch else self.turned
         if not changes:
             return RightHandSide(self.fun, self.args, column=column, turned=turned)
         if all(_ARGUMENT.fullmatch(name) for name in changes):
@@ -204,15 +222,27 @@ class Problem:
                 strict=strict,
                 tick=tick,
                 out=out,
+                guard=self.guard,
             )
         if y0.ndim > 1:
 
             def narrow(lanes: Any) -> RightHandSide:
                 return self.right_hand_side({k: x[lanes] if shape_of(x) else x for k, x in changes.items()})
 
-            return run_lanes(self.method, narrow, y0, self.ends, self.t_eval, self.control, self.names, tick=tick)
+            return run_lanes(
+                self.method, narrow, y0, self.ends, self.t_eval, self.control, self.names, tick=tick, guard=self.guard
+            )
         return run_adaptive(
-            self.method, f, y0, self.ends, self.t_eval, self.control, self.names, strict=strict, tick=tick
+            self.method,
+            f,
+            y0,
+            self.ends,
+            self.t_eval,
+            self.control,
+            self.names,
+            strict=strict,
+            tick=tick,
+            guard=self.guard,
         )
 
     def lane_parameters(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from diffsim.capture import settle
 from diffsim.errors import KindError, must, unknown_name
 from diffsim.number import Number, raw, shape_of
 from diffsim.protocols import is_system, parameter_names, state_names
+from integrators.drivers.endings import lost_derivative
 from integrators.drivers.problem import Problem
 from integrators.drivers.run import Run, Tick
 
@@ -215,7 +216,7 @@ def checked_derivatives(run: Run) -> Run:
     for spot in map(tuple, np.argwhere(lost.any(axis=-1))):
         when = float(run.t[int(np.argmax(lost[spot]))] if run.t.ndim == 1 else run.t[spot][int(np.argmax(lost[spot]))])
         status[spot] = -1
-        message[spot] = f"The derivative of the state became NaN or infinite at or before t={when!r}."
+        message[spot] = lost_derivative(when)
     if status.ndim:
         return dataclasses.replace(run, status=status, message=message)
-    return dataclasses.replace(run, status=int(status), message=str(message[()]))
+    return dataclasses.replace(run, status=int(status), message=message[()])

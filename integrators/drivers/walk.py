@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, final
 
-from integrators.drivers.run import REACHED, Tick
+from integrators.drivers.endings import REACHED, Ending, stopped
+from integrators.drivers.guard import Guard
+from integrators.drivers.run import Tick
 from integrators.drivers.segment import Segment
 
 __all__: list[str] = []
@@ -51,6 +53,23 @@ class Interruption:
     segment: Segment
     message: str | None = None
     start: Any = None
+
+
+@final
+class Audience:
+    """The caller's callback, as one who looks at each step and may end the solve.
+
+    Parameters
+    ----------
+    guard : Guard
+    """
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    def take(self, segment: Segment) -> Ending | None:
+        """Show the end of a step; return the message to end with, or None to go on."""
+        return stopped(segment.raw) if self._guard.show(segment.raw, segment.y) else None
 
 
 class Watch(Protocol):

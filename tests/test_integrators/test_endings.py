@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 import tracemalloc
 from typing import Any
 
@@ -11,7 +13,8 @@ import scipy.integrate
 
 from diffsim.errors import ArgumentError
 from integrators import solve_ivp
-from systems import DoublePendulum, Lorenz63
+from integrators.drivers import guard
+from systems import DoublePendulum, HarmonicOscillator, Lorenz63
 
 FIXED: dict[str, Any] = {"method": "RK4", "step": 0.01}
 BOTH = [FIXED, {"method": "RK45"}]
@@ -191,3 +194,139 @@ def test_memory_does_not_grow_with_the_steps_where_save_times_are_few() -> None:
     peak(0.05)
     short, long = peak(0.1), peak(0.6)
     assert long < 1.2 * short
+
+
+# -- what ends a solve from outside --------------------------------------------------------------------------------
+
+
+def turn(t: Any, y: Any) -> Any:
+    return np.array([y[1], -y[0]])
+
+
+@pytest.mark.parametrize("more", [{"method": "RK4", "step": 0.125}, {"method": "RK45"}])
+def test_callback_sees_each_step_and_can_stop_the_solve(more: dict[str, Any]) -> None:
+    # scipy/scipy PR 21741, 11799, PR 11815: asked for since 2020.
+    seen: list[float] = []
+
+    def watch(t: float, y: Any) -> bool:
+        assert type(t) is float
+        y[:] = np.nan  # a copy: the solve does not care
+        seen.append(t)
+        return t > 3.0
+
+    whole = solve_ivp(turn, (0.0, 10.0), [1.0, 0.0], compiled=False, **more)
+    sol = solve_ivp(turn, (0.0, 10.0), [1.0, 0.0], callback=watch, **more)
+    assert (sol.status, sol.success) == (2, True)
+    assert "callback" in sol.message
+    assert seen == sol.t[1:].tolist()
+    assert seen[-2] <= 3.0 < seen[-1]
+    np.testing.assert_array_equal(sol.y, whole.y[:, : len(sol.t)])
+
+
+@pytest.mark.parametrize("fun", [turn, HarmonicOscillator()])
+@pytest.mark.parametrize("more", [{"method": "RK4", "step": 0.125}, {"method": "RK45"}])
+def test_callback_of_a_batch_is_told_which_trajectory_it_sees(fun: Any, more: dict[str, Any]) -> None:
+    starts = np.array([[1.0, 0.5], [0.0, 1.0]])
+    sol = solve_ivp(fun, (0.0, 10.0), starts, callback=lambda t, y, at: t > 3.0 + at[0], **more)
+    assert sol.status.tolist() == [2, 2]
+    for i in range(2):
+        one = solve_ivp(fun, (0.0, 10.0), starts[:, i], callback=lambda t, y, i=i: t > 3.0 + i, **more)
+        assert one.message == sol.message[i]
+        np.testing.assert_array_equal(sol.y[:, i, : one.n_times], one.y)
+
+
+def test_callback_that_raises_stopiteration_stops_and_any_other_exception_comes_through() -> None:
+    def stop(t: float, y: Any) -> None:
+        raise StopIteration
+
+    assert solve_ivp(turn, (0.0, 10.0), [1.0, 0.0], callback=stop).status == 2
+    with pytest.raises(ZeroDivisionError):
+        solve_ivp(turn, (0.0, 10.0), [1.0, 0.0], callback=lambda t, y: 1 / 0)
+
+
+@pytest.mark.parametrize("more", [{"method": "RK4", "step": 0.125}, {"method": "RK45"}])
+@pytest.mark.parametrize("fun", [turn, HarmonicOscillator()])
+@pytest.mark.parametrize("starts", [np.array([1.0, 0.0]), np.array([[1.0, 0.5, 2.0], [0.0, 1.0, 0.0]])])
+def test_budget_of_seconds_returns_what_there_is(more: dict[str, Any], fun: Any, starts: Any) -> None:
+    # Nicholaswogan/numbalsoda#28: a solve runs for hours, no timeout.
+    began = time.monotonic()
+    sol = solve_ivp(fun, (0.0, 1e5), starts, max_seconds=0.05, **more)
+    assert time.monotonic() - began < 5.0
+    whole = solve_ivp(fun, (0.0, 1e5), starts, max_steps=5, compiled=False, **more)
+    assert (np.asarray(sol.status) == -1).all()
+    for message in np.ravel(sol.message):
+        assert "max_seconds=0.05" in message
+    n = min(int(np.min(sol.n_times)), 5)
+    np.testing.assert_array_equal(sol.y[..., :n], whole.y[..., :n])
+
+
+@pytest.mark.parametrize("more", [{"method": "RK4", "step": 0.125}, {"method": "RK45"}])
+@pytest.mark.parametrize("starts", [np.array([1.0, 0.0]), np.array([[1.0, 0.5, 2.0], [0.0, 1.0, 0.0]])])
+def test_ctrl_c_returns_what_there_is(more: dict[str, Any], starts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "_YOUNG", 0.0)
+    calls = itertools.count()
+
+    def fun(t: Any, y: Any) -> Any:
+        if next(calls) == 200:
+            raise KeyboardInterrupt
+        return turn(t, y)
+
+    sol = solve_ivp(fun, (0.0, 1000.0), starts, compiled=False, **more)
+    status, n_times = np.atleast_1d(sol.status), np.atleast_1d(sol.n_times)
+    assert status.tolist() == [-2] * len(status)
+    assert "Interrupted at t=" in np.ravel(sol.message)[0]
+    assert n_times[0] > 10
+    assert n_times[1:].tolist() == [1] * (len(status) - 1)  # nothing was begun after it
+    first = sol.y if starts.ndim == 1 else sol.y[:, 0]
+    assert np.isfinite(first[:, : n_times[0]]).all()
+
+
+def test_ctrl_c_in_the_first_half_second_ends_the_program() -> None:
+    def fun(t: Any, y: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        solve_ivp(fun, (0.0, 1.0), [1.0], compiled=False)
+
+
+def test_shortest_step_ends_a_solve_and_says_so() -> None:
+    # scipy/scipy#9686
+    sol = solve_ivp(blow_up, (0.0, 2.0), [1.0], min_step=1e-3)
+    assert sol.status == -1
+    assert "less than min_step=0.001" in sol.message
+    assert np.diff(sol.t).min() >= 1e-3
+    last = solve_ivp(lambda t, y: -y, (0.0, 1.0), [1.0], min_step=0.3, first_step=0.9, rtol=1e-1)
+    assert last.success  # the last step, up to the end, may be shorter
+
+
+@pytest.mark.parametrize("starts", [np.array([1.0, 0.0]), np.array([[1.0, 0.5, 2.0], [0.0, 1.0, 0.0]])])
+@pytest.mark.parametrize("fun", [turn, HarmonicOscillator()])
+def test_longest_step_may_be_a_function_of_time(fun: Any, starts: Any) -> None:
+    # scipy/scipy#15490
+    sol = solve_ivp(fun, (0.0, 10.0), starts, rtol=1e-2, max_step=lambda t: 0.01 if 2.0 <= t < 3.0 else 1.0)
+    t = sol.t if starts.ndim == 1 else sol.t[0, : sol.n_times[0]]
+    inside = (t[:-1] >= 2.0) & (t[:-1] < 3.0)
+    assert np.diff(t)[inside].max() <= 0.01 * (1 + 1e-12)
+    assert np.diff(t)[~inside].max() > 0.1
+    with pytest.raises(ArgumentError, match=r"max_step\(t\) must be > 0 at all times; got .* It was asked at t="):
+        solve_ivp(fun, (0.0, 10.0), starts, max_step=lambda t: 1.0 - t)
+
+
+@pytest.mark.parametrize("name", ["I", "PI", "PI3040", "PI3333", "H211PI", "PID"])
+def test_controllers_keep_the_tolerance_in_singles_and_batches_alike(name: str) -> None:
+    system, starts = HarmonicOscillator(), np.array([[1.0, 0.5, 2.0], [0.0, 1.0, 0.0]])
+    sol = solve_ivp(system, (0.0, 10.0), starts, controller=name, rtol=1e-6, atol=1e-9, compiled=False)
+    assert sol.success.all()
+    for i in range(3):
+        one = solve_ivp(system, (0.0, 10.0), starts[:, i], controller=name, rtol=1e-6, atol=1e-9, compiled=False)
+        np.testing.assert_array_equal(sol.y[:, i, : one.n_times], one.y)
+        exact = starts[0, i] * np.cos(10.0) + starts[1, i] * np.sin(10.0)
+        assert abs(one.y[0, -1] - exact) < 1e-4
+
+
+def test_overflow_of_a_trial_step_makes_it_smaller_not_longer() -> None:
+    # With an infinite state the tolerance is infinite too, and any error looks small.
+    sol = solve_ivp(lambda t, y: [1e308], (0.0, 10.0), [1.0], first_step=5.0, compiled=False, max_steps=100)
+    assert sol.status == -1
+    assert "NaN or infinite: y[0]" in sol.message
+    assert np.isfinite(sol.y).all()
