@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from integrators.drivers.right_hand_side import check_callable, label
 
 _WHO = "solve_ivp"
 _EPS = float(np.finfo(np.float64).eps)
-_SCIPY_OPTIONS = ("jac_sparsity", "lband", "uband", "mxstep")
+_SCIPY_OPTIONS = ("mxstep",)
 
 
 def real(name: str, x: Any) -> float:
@@ -295,7 +296,31 @@ def _count(name: str, value: Any) -> int:
     return int(value)
 
 
-def check_not_there(dense_output: Any, events: Any, reset: Any, jac: Any, compiled: Any, threads: Any) -> None:
+def check_jac(method: Integrator, jac: Any, form: Sequence[Any], n: int, args: tuple[Any, ...], compiled: Any) -> Any:
+    """Return what is said about the Jacobian, a `Slope`; None for methods that need none.
+
+    Parameters
+    ----------
+    form : (jac_sparsity, lband, uband)
+
+    Warns
+    -----
+    UserWarning
+        Something is said, and the method is explicit; in SciPy's words.
+    """
+    if not method.implicit:
+        names = ("jac", "jac_sparsity", "lband", "uband")
+        named = ", ".join(f"`{name}`" for name, x in zip(names, (jac, *form), strict=True) if x is not None)
+        if named:
+            warnings.warn(f"The following arguments have no effect for a chosen solver: {named}.", stacklevel=3)
+        return None
+    from integrators._field import check_slope  # with what implicit methods need, and the others do not
+
+    sparsity, lband, uband = form
+    return check_slope(jac, sparsity, lband, uband, n, args, compiled is not False)
+
+
+def check_not_there(dense_output: Any, events: Any, reset: Any, compiled: Any, threads: Any) -> None:
     """Refuse what SciPy's call or a later version has and this one has not, saying what there is."""
     if dense_output:
         raise must(
@@ -311,8 +336,6 @@ def check_not_there(dense_output: Any, events: Any, reset: Any, jac: Any, compil
         )
     if reset is not None:
         raise ArgumentError(f"{_WHO}: reset must be None: there are no events yet.")
-    if jac is not None:
-        raise ArgumentError(f"{_WHO}: jac must be None: all methods that are there are explicit and need no Jacobian.")
     if compiled not in (True, False, "auto"):
         raise must(_WHO, "compiled", "must be 'auto', True or False", compiled)
     if threads is not None:

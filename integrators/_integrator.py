@@ -108,6 +108,16 @@ class Integrator(abc.ABC):
         """Whether a batch is integrated lane by lane: the method's arithmetic would mix trajectories."""
         return False
 
+    @property
+    def implicit(self) -> bool:
+        """Whether the method asks for Jacobians of the right-hand side."""
+        return False
+
+    @property
+    def traceable(self) -> bool:
+        """Whether a step is plain arithmetic that can be traced and compiled as a whole."""
+        return True
+
     def tuned(self, rtol: Any, atol: Any) -> Integrator:
         """Return the method as a solve with these tolerances uses it: one whose order follows from them says which."""
         return self

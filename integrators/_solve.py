@@ -76,8 +76,11 @@ def solve_ivp(
         Times at which to store the solution; all steps by default.  With fixed steps a time between two nodes is
         reached by one shorter step aside from the node before it, so it has the order of the method and leaves the
         trajectory as it is; an adaptive method uses its interpolant (order 4 of RK45, 3 of RK23), as SciPy does.
-    dense_output, events, reset, jac
+    dense_output, events, reset
         Not there yet; anything but the default is an error.
+    jac : callable, array or sparse matrix, optional
+        ``jac(t, y, *args)``, the Jacobian of shape (n, n), or a constant one, for implicit methods.  Without it the
+        Jacobian is exact, by our own derivatives, and sparse where that pays.
     vectorized : bool
         Says that a plain `fun` takes ``y`` of shape (n, *batch) (fixed steps) or (n, 1) (one trajectory).
     args : tuple, optional
@@ -110,6 +113,9 @@ def solve_ivp(
     callback : callable, optional
         ``callback(t, y)`` or, for a batch, ``callback(t, y, index)``, called after each step with plain numbers.  The
         solve (of this trajectory) stops with `status` 2 where it returns True or raises StopIteration.
+    jac_sparsity, lband, uband : optional
+        Where the Jacobian may differ from zero, for implicit methods, as in SciPy; found without them where `fun` can
+        be traced.
     memory : float, optional
         Bytes that the gradient of a compiled solve may keep states in, 64 MiB by default.  With less it integrates
         stretches of the trajectory a second time.
@@ -148,14 +154,16 @@ def solve_ivp(
     >>> sol.t.shape, sol.y.shape, sol.message
     ((11,), (2, 11), 'The solver successfully reached the end of the integration interval.')
     """
+    shape_of_slope = [options.pop(name, None) for name in ("jac_sparsity", "lband", "uband")]
     step, memory, explain = check.check_options(options)
-    check.check_not_there(dense_output, events, reset, jac, compiled, threads)
+    check.check_not_there(dense_output, events, reset, compiled, threads)
     guard = Guard(callback, check.check_seconds(max_seconds))
     further = check.check_args(args)
     check.check_fun(fun, further)
     first = check.check_y0(fun, y0)
     limits = (rtol, atol, first_step, max_step, max_steps, min_step, controller)
     way = setting(method, step, t_span, t_eval, first.shape[0], limits)
+    slope = check.check_jac(way.method, jac, shape_of_slope, first.shape[0], further, compiled)
     selection, by_start, by_parameter = select(sensitivities, fun, further, first.shape[0])
     problem = Problem(
         fun,
@@ -170,6 +178,7 @@ def solve_ivp(
         bool(vectorized),
         threads,
         guard,
+        jac=slope,
     )
     # NOTE: overflow and NaN are found and reported by the drivers, with the place and the time.
     with np.errstate(all="ignore"), progress_bar(problem.work if progress else 0.0, "solve_ivp", progress) as bar:

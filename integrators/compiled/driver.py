@@ -82,6 +82,8 @@ def _one_point(problem: Problem) -> tuple[float, Any] | None:
 
 def _not_for_machines(problem: Problem) -> str | None:
     """Return why a solve cannot be compiled whatever the right-hand side is, or None."""
+    if not problem.method.traceable:
+        return f"is for methods whose step can be traced; got {problem.method!r}. Leave compiled='auto'."
     if problem.grid is None:
         return "is for fixed steps; got an adaptive method. Give it a step, or leave compiled='auto'."
     if problem.guard.listens or problem.guard.max_seconds is not None:

@@ -46,7 +46,7 @@ def run_interpreted(problem: Problem, selection: Selection, tick: Tick | None) -
         return _run_each(problem, selection, tick)
     if problem.elementwise:
         return shaped(_run_lanes(problem, selection, changes, tick), batch)
-    if problem.vectorized and problem.grid is not None and 0 not in batch:
+    if problem.vectorized and problem.grid is not None and 0 not in batch and not problem.method.by_lane:
         return run_block(problem, selection, problem.y0, {}, tick=tick)
     return _run_each(problem, selection, tick)
 

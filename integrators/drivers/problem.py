@@ -62,8 +62,8 @@ class Problem:
         What to look for on the way; None for nothing.
     dense : bool
         Whether the solution is wanted as a function of time.
-    jac : object
-        The Jacobian as the caller gave it: a function, a matrix or None.
+    jac : Slope or None
+        What is said about the Jacobian, for implicit methods.
     turned : int
         Of one trajectory of a batch: length of the last axis of the whole start, see `RightHandSide`.
     """
@@ -174,6 +174,11 @@ class Problem:
         column : bool
             See `RightHandSide`.
         """
+        made = self._right_hand_side(changes, column)
+        made.slope = self.jac
+        return made
+
+    def _right_hand_side(self, changes: Mapping[Any, Any] | None, column: bool) -> RightHandSide:
         if is_system(self.fun):
             fun = with_parameters(self.fun, dict(changes)) if changes else self.fun
             return RightHandSide(fun, fresh=True)
@@ -185,7 +190,12 @@ class Problem:
             return RightHandSide(self.fun, args, column=column, turned=turned)
         captured = capture(self.fun, self.args)
         numbers = [changes.get(name, x) for name, x in zip(captured.names, captured.values, strict=True)]
-        return RightHandSide(functools.partial(captured, numbers), column=column, turned=turned)
+        made = RightHandSide(functools.partial(captured, numbers), column=column, turned=turned)
+        if self.jac is not None:
+            from integrators._field import Origin
+
+            made.origin = Origin(self.fun, self.args, column, numbers)
+        return made
 
     def run(
         self,
@@ -211,6 +221,20 @@ class Problem:
             Where plain states of a fixed-step solve are stored.
         """
         f = self.right_hand_side(changes, column=column)
+        found = self._run(f, y0, changes, strict, tick, out)
+        if not self.method.implicit:
+            return found
+        return replace(found, njev=f.field.njev, nlu=f.field.nlu)
+
+    def _run(
+        self,
+        f: RightHandSide,
+        y0: Any,
+        changes: Mapping[Any, Any],
+        strict: bool,
+        tick: Tick | None,
+        out: NDArray[np.float64] | None,
+    ) -> Run:
         if self.grid is not None:
             return run_fixed(
                 self.method,

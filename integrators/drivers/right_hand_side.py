@@ -91,15 +91,31 @@ class RightHandSide:
         Number of calls so far.
     turned : int
         Length of the last axis of a start with a batch; an answer of this length tells that its axes are swapped.
+    slope : Slope or None
+        What the caller says about the Jacobian.
+    origin : Origin or None
+        The function to compile, where it is another one than `fun`.
     """
 
-    __slots__ = ("_args", "_column", "_fresh", "fun", "nfev", "turned")
+    __slots__ = ("_args", "_column", "_field", "_fresh", "fun", "nfev", "origin", "slope", "turned")
 
     def __init__(
         self, fun: Any, args: Sequence[Any] = (), *, column: bool = False, fresh: bool = False, turned: int = -1
     ) -> None:
         self.fun, self._args, self._column, self._fresh = fun, tuple(args), column, fresh
         self.nfev, self.turned = 0, turned
+        self.slope: Any = None
+        self.origin: Any = None
+        self._field: Any = None
+
+    @property
+    def field(self) -> Any:
+        """The same for implicit methods, which ask for Jacobians: a `integrators._field.Field`."""
+        if self._field is None:
+            from integrators._field import Field, Origin  # of no use to explicit methods
+
+            self._field = Field(self, self.slope, self.origin or Origin(self.fun, self._args, self._column))
+        return self._field
 
     def __call__(self, t: Any, y: Any) -> Any:
         """Return the derivative, in the shape of y."""

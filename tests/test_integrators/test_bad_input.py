@@ -134,7 +134,7 @@ CASES: dict[str, tuple[Callable[[], Any], type[DiffsimError], str]] = {
     "unknown method": (
         call(method="RK44"),
         ArgumentError,
-        r"unknown method 'RK44'; it has Euler, .*\. Did you mean 'RK4'",
+        r"unknown method 'RK44'; it has .*Euler, .*\. Did you mean 'RK4'",
     ),
     "method in small letters": (call(method="rk45"), ArgumentError, "unknown method 'rk45'.*Did you mean 'RK45'"),
     "implicit method": (call(method="Radau"), ArgumentError, r"method 'Radau' \(an implicit method\) is not there yet"),
@@ -161,7 +161,6 @@ CASES: dict[str, tuple[Callable[[], Any], type[DiffsimError], str]] = {
     # what is not there yet, and what nobody has
     "dense output": (call(dense_output=True), ArgumentError, "dense_output must be False.*t_eval"),
     "events": (call(events=lambda t, y: y[0]), ArgumentError, "events must be None: there are no events yet"),
-    "jac": (call(jac=lambda t, y: y), ArgumentError, "jac must be None"),
     "compiled": (call(compiled=True), ArgumentError, "compiled=True is for fixed steps; got an adaptive method"),
     "compiled text": (call(compiled="yes"), ArgumentError, "compiled must be 'auto', True or False"),
     "threads": (call(threads=0), ArgumentError, "threads must be >= 1"),

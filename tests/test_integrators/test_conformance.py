@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from diffsim import ops
+from diffsim.errors import TraceError
 from diffsim.graph import trace
 from diffsim.value import Value
 from integrators import Integrator, RungeKutta, solve_ivp
@@ -182,9 +183,10 @@ def test_backward_solve_returns_home(name: str) -> None:
 
 @pytest.mark.parametrize("name", ADAPTIVE)
 def test_backward_adaptive_solve_returns_home_within_the_tolerance(name: str) -> None:
-    there = solve_ivp(swing, (0.0, 3.0), [1.0, 0.3], name, rtol=1e-9, atol=1e-11)
-    back = solve_ivp(swing, (3.0, 0.0), there.y[:, -1], name, rtol=1e-9, atol=1e-11)
-    np.testing.assert_allclose(back.y[:, -1], [1.0, 0.3], atol=2e-7)
+    rtol = 1e-9 if method_class(name)().order > 2 else 1e-6
+    there = solve_ivp(swing, (0.0, 3.0), [1.0, 0.3], name, rtol=rtol, atol=0.01 * rtol)
+    back = solve_ivp(swing, (3.0, 0.0), there.y[:, -1], name, rtol=rtol, atol=0.01 * rtol)
+    np.testing.assert_allclose(back.y[:, -1], [1.0, 0.3], atol=200 * rtol if rtol < 1e-6 else 5e-3)
 
 
 # -- any kind of number ------------------------------------------------------------------------------------------
@@ -347,5 +349,9 @@ def test_names_are_found_without_importing_every_family() -> None:
 def test_step_is_traced_into_a_graph_with_the_same_values(name: str) -> None:
     system, method = DoublePendulum(), method_class(name)()
     start = STARTS[:, 0, 0]
+    if not method.traceable:
+        with pytest.raises(TraceError, match=name):
+            trace(lambda y: method.step(system, 0.0, y, 0.01), start)
+        return
     graph = trace(lambda y: method.step(system, 0.0, y, 0.01), start)
     np.testing.assert_allclose(graph(start), method.step(system, 0.0, start, 0.01), rtol=1e-14)

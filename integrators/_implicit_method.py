@@ -1,0 +1,187 @@
+"""`ImplicitMethod`: what methods that solve equations at each step have in common."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, final
+
+import numpy as np
+
+from diffsim import array_ops
+from diffsim.errors import TraceError
+from diffsim.number import Number, raw, shape_of
+from diffsim.tracer import Tracer
+from integrators import _implicit
+from integrators._combination import State, needs_exact
+from integrators._field import Field
+from integrators._implicit import Root
+from integrators._integrator import Integrator, RightHandSide, Step
+from integrators._linear_systems import Factors, factorise, identity_minus
+from integrators.drivers.right_hand_side import RightHandSide as Counted
+
+__all__: list[str] = []
+
+_EPS = float(np.finfo(np.float64).eps)
+
+
+class ImplicitMethod(Integrator):
+    """A method whose stages are roots of equations: Newton's iterations in plain numbers, exact derivatives.
+
+    A subclass writes `_advance` for one state of shape (n,); `step` takes all other forms.  Trajectories of a batch are
+    integrated one by one, since each has its own Jacobian and its own iterations.
+
+    Notes
+    -----
+    In an adaptive solve without derivatives the equations are solved as far as the tolerance asks.  With derivatives,
+    and with fixed steps, they are solved to rounding.
+    """
+
+    _tolerances: tuple[Any, Any] | None = None
+
+    @property
+    def by_lane(self) -> bool:
+        return True
+
+    @property
+    def implicit(self) -> bool:
+        return True
+
+    @property
+    def traceable(self) -> bool:
+        return False
+
+    def tuned(self, rtol: Any, atol: Any) -> Integrator:
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._tolerances = (rtol, atol)
+        return twin
+
+    @abc.abstractmethod
+    def _advance(self, field: Field, t: Any, y: Any, h: Any, carry: Any) -> Step:
+        """Return the whole step of a state of shape (n,)."""
+
+    @final
+    def advance(self, f: RightHandSide, t: Any, y: State, h: Any, carry: State | None = None) -> Step:
+        if not self.traceable and _is_traced(y):
+            raise TraceError(
+                f"{type(self).__name__}: its stages are found by iterations, which cannot be traced. Rodas5P can be."
+            )
+        if isinstance(f, Counted):
+            return self._advance(f.field, t, y, h, carry)
+        shape = shape_of(y)
+        if len(shape) == 1 and y.__class__ is not list and y.__class__ is not tuple:
+            return self._advance(Field(lambda t, z: array_ops.array(f(t, z))), t, _floats(y), h, carry)
+        if len(shape) > 1:
+            return self._columns(f, t, y, h, shape)
+        return self._listed(f, t, y, h)
+
+    def _listed(self, f: RightHandSide, t: Any, y: State, h: Any) -> Step:
+        """Advance a list, or a single number."""
+        many = y.__class__ is list or y.__class__ is tuple
+        n = len(y) if many else 1
+        numbers = list(y) if many else [y]
+        if needs_exact(h, y):
+            z: Any = np.empty(n, dtype=object)
+            z[:] = numbers
+        else:
+            z = _floats(array_ops.array(numbers))
+
+        def flat(t: Any, x: Any) -> Any:
+            parts = [_number(x[i]) for i in range(n)]
+            return array_ops.array(f(t, parts) if many else [f(t, parts[0])])
+
+        step = self._advance(Field(flat), t, z, h, None)
+
+        def back(x: Any) -> Any:
+            parts = [_number(x[i]) for i in range(n)]
+            return parts if many else parts[0]
+
+        return Step(back(step.y), None if step.error is None else back(step.error), None, step.stages, step.ok)
+
+    def _columns(self, f: RightHandSide, t: Any, y: State, h: Any, shape: tuple[int, ...]) -> Step:
+        """Advance a block of states (n, *batch) one by one."""
+        field = Field(lambda t, z: array_ops.array(f(t, z)))
+        steps = [self._advance(field, t, y[(slice(None), *spot)], h, None) for spot in np.ndindex(*shape[1:])]
+
+        def joined(columns: list[Any]) -> Any:
+            return array_ops.reshape(array_ops.stack(columns, axis=1), shape)
+
+        stages = [joined(list(column)) for column in zip(*(step.stages for step in steps), strict=True)]
+        error = None if steps[0].error is None else joined([step.error for step in steps])
+        return Step(joined([step.y for step in steps]), error, None, stages, all(step.ok for step in steps))
+
+    # --- stages ------------------------------------------------------------------------------------------------------
+
+    def _stage(self, field: Field, t: Any, base: Any, c: Any, start: Any, factors: Factors | None) -> tuple[Any, Root]:
+        """Solve ``z = base + c f(t, z)``: the stage of a diagonally implicit method.
+
+        Parameters
+        ----------
+        field : Field
+        t, base, c
+            Numbers of any kind; base of shape (n,).
+        start : array, shape (n,)
+            Where the iterations start, plain.
+        factors : Factors or None
+            Of ``I - c J`` near there; None makes them.
+
+        Returns
+        -------
+        z : state, shape (n,)
+            With its derivatives.
+        root : Root
+            How it was found; z means nothing unless it is ok.
+        """
+        t_raw, base_raw, c_raw = raw(t), raw(base), raw(c)
+
+        def residual(z: Any) -> Any:
+            return z - base_raw - c_raw * field.value(t_raw, z)
+
+        recording = field.recording or any(isinstance(x, Number) for x in (t, base, c))
+
+        def matrix(z: Any) -> Any:
+            field.nlu += 1
+            return identity_minus(c_raw, field.jacobian(t_raw, z, exact=recording))
+
+        if recording or self._tolerances is None:
+            root = _implicit.settle(residual, matrix, start, sizes(start), factors)
+            recording = recording or field.recording
+            if not root.ok or not recording:
+                return root.z, root
+            m = identity_minus(c_raw, field.jacobian(t_raw, root.z, exact=True))
+            name = type(self).__name__
+            return _implicit.recorded(name, lambda z: z - base - c * field(t, z), root.z, m), root
+        scale, tolerance = self._newton_scale(start)
+        root = _implicit.newton(residual, start, factors or factorise(matrix(start)), scale, tolerance)
+        return root.z, root
+
+    def _newton_scale(self, y: Any) -> tuple[Any, float]:
+        """Return the units and the tolerance of Newton's iterations in an adaptive solve; SciPy's."""
+        rtol, atol = self._tolerances or (1e-3, 1e-6)
+        least = float(np.min(rtol))
+        return atol + rtol * np.abs(y), max(10 * _EPS / least, min(0.03, least**0.5))
+
+
+def sizes(y: Any) -> Any:
+    """Return typical sizes of the components of a state, > 0: a small one counts as a part of the largest."""
+    size = np.abs(y)
+    largest = max(size.tolist()) if size.dtype == object else float(size.max())
+    if not largest > 0:
+        return np.ones(len(y))
+    if size.dtype == object:
+        return np.array([largest] * len(y), dtype=object)
+    return np.maximum(size, 1e-8 * largest)
+
+
+def _is_traced(y: Any) -> bool:
+    numbers = y.flat if isinstance(y, np.ndarray) and y.dtype == object else y if isinstance(y, list | tuple) else (y,)
+    return any(isinstance(x, Tracer) for x in numbers)
+
+
+def _floats(y: Any) -> Any:
+    """Return whole numbers as floats."""
+    return y.astype(np.float64) if isinstance(y, np.ndarray) and y.dtype.kind in "iub" else y
+
+
+def _number(x: Any) -> Any:
+    return float(x) if x.__class__ is np.float64 else x
