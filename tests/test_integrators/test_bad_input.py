@@ -165,7 +165,7 @@ CASES: dict[str, tuple[Callable[[], Any], type[DiffsimError], str]] = {
     "compiled text": (call(compiled="yes"), ArgumentError, "compiled must be 'auto', True or False"),
     "threads": (call(threads=0), ArgumentError, "threads must be >= 1"),
     "unknown option": (call(stp=0.1), ArgumentError, "unknown option 'stp'; .*Did you mean 'step'"),
-    "option of implicit methods": (call(lband=1), ArgumentError, "option 'lband' belongs to implicit methods"),
+    "negative band": (call(method="ImplicitEuler", lband=-1), ArgumentError, "lband must be >= 0; got lband=-1"),
     "sensitivities a number": (call(sensitivities=3), KindError, "sensitivities must be a name or a tuple of names"),
 }
 
