@@ -39,7 +39,7 @@ def run_all(
     Run
         With ``y`` of shape (n, *batch, n_times) and ``dy`` of shape (n, n_directions, *batch, n_times) or None.
     """
-    route = route_of(problem, compiled)
+    route = route_of(problem, selection, compiled)
     if isinstance(route, TraceError):
         if explain:
             print(f"solve_ivp: interpreted. {route}")
@@ -47,9 +47,9 @@ def run_all(
         run = run_interpreted(problem, selection, tick)
         tell(route)
         return run
-    if route is None or any(parameter.name not in route.names for parameter in selection.parameters):
+    if isinstance(route, str):
         if explain:
-            print("solve_ivp: interpreted.")
+            print(f"solve_ivp: interpreted. {route}")
         return run_interpreted(problem, selection, tick)
     run = run_compiled(problem, route, selection, memory, explain, tick)
     if selection and not isinstance(run.y, Number):

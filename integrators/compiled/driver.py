@@ -19,10 +19,13 @@ from diffsim.graph import Graph
 from diffsim.linearise import linearise
 from diffsim.number import Number, raw, shape_of
 from diffsim.strength import strengthen
+from integrators.compiled.adaptive import run_adaptive_compiled
+from integrators.compiled.dense import fixed_evaluations, pair_of
 from integrators.compiled.directions import are_apart, fly_directions
 from integrators.compiled.flow import Journey, flow
 from integrators.compiled.kernel_field import Tangents
 from integrators.compiled.kernel_forward import SOUND
+from integrators.compiled.kernel_rolled import is_large
 from integrators.compiled.machine import Flown, finite, fly
 from integrators.compiled.plan import Plan, plan_of
 from integrators.compiled.program import Program
@@ -37,13 +40,19 @@ from integrators.drivers.sensitivity import Selection
 __all__: list[str] = []
 
 
-def route_of(problem: Problem, compiled: bool | str) -> Route | TraceError | None:
-    """Return the way to solve a problem by machine code, or None if it runs interpreted; the reason if it is one.
+def route_of(problem: Problem, selection: Selection, compiled: bool | str) -> Route | TraceError | str:
+    """Return the way to solve a problem by machine code, or why it runs interpreted.
 
     Parameters
     ----------
     problem : Problem
+    selection : Selection
     compiled : "auto", True or False
+
+    Returns
+    -------
+    Route, TraceError or str
+        An error where the right-hand side cannot be compiled, text where it is not asked for or not made for machines.
 
     Raises
     ------
@@ -54,42 +63,67 @@ def route_of(problem: Problem, compiled: bool | str) -> Route | TraceError | Non
 
     """
     if compiled is False:
-        return None
+        return "compiled=False."
     why = _not_for_machines(problem)
     if why is not None:
         if compiled is True:
-            raise ArgumentError(f"solve_ivp: compiled=True {why}")
-        return None
+            raise ArgumentError(f"solve_ivp: compiled=True {why} Leave compiled='auto'.")
+        return f"Machine code {why}"
     if not engine.available():
         if compiled is True:
             raise ArgumentError("solve_ivp: compiled=True needs llvmlite; got none. Install it: pip install llvmlite.")
         _tell_once()
-        return None
+        return "llvmlite is not installed."
     try:
         at = functools.partial(_one_point, problem)
-        return find_route(problem.fun, problem.args, problem.y0.shape[0], problem.method, problem.vectorized, at)
+        route = find_route(problem.fun, problem.args, problem.y0.shape[0], problem.method, problem.vectorized, at)
     except TraceError as error:
         if compiled is True:
             raise
         return error
+    unknown = [parameter.name for parameter in selection.parameters if parameter.name not in route.names]
+    if unknown:
+        return f"Machine code does not see the parameter {unknown[0]}."
+    why = _not_for_search(problem, route, selection)
+    if why is not None and compiled is True:
+        raise ArgumentError(f"solve_ivp: compiled=True {why} Leave compiled='auto'.")
+    return route if why is None else f"Machine code {why}"
 
 
 def _one_point(problem: Problem) -> tuple[float, Any] | None:
     """Return time and state of the start of the first trajectory, in plain numbers; None if there is none."""
     start = np.asarray(raw(problem.y0))
-    return (float(problem.ends[0]), start.reshape(len(start), -1)[:, 0]) if start.size else None
+    begin = float(np.ravel(raw(problem.ends[0]))[0])
+    return (begin, start.reshape(len(start), -1)[:, 0]) if start.size else None
 
 
 def _not_for_machines(problem: Problem) -> str | None:
     """Return why a solve cannot be compiled whatever the right-hand side is, or None."""
     if not problem.method.traceable:
-        return f"is for methods whose step can be traced; got {problem.method!r}. Leave compiled='auto'."
-    if problem.grid is None:
-        return "is for fixed steps; got an adaptive method. Give it a step, or leave compiled='auto'."
-    if problem.guard.listens or problem.guard.max_seconds is not None:
-        return "has no room for a callback or max_seconds between its steps. Leave compiled='auto'."
+        return f"is for methods whose step can be traced; got {problem.method!r}."
     if any(isinstance(end, Number) for end in problem.ends):
-        return "takes plain t_span; got a recording number. Leave compiled='auto'."
+        return "takes plain t_span; got a recording number."
+    if np.asarray(raw(problem.y0)).dtype.kind == "c":
+        return "takes real y0; got complex numbers."
+    if problem.guard.listens or (problem.grid is not None and problem.guard.max_seconds is not None):
+        return "has no room for a callback, or max_seconds with fixed steps, between its steps."
+    if problem.grid is not None:
+        return None
+    if not problem.method.adaptive:
+        return "takes fixed steps on times that all trajectories share; got times of their own."
+    if pair_of(problem.method) is None:
+        return f"chooses steps by the error of an embedded Runge-Kutta pair; got {problem.method!r}."
+    return "takes a number for max_step; got a function of time." if callable(problem.control.max_step) else None
+
+
+def _not_for_search(problem: Problem, route: Route, selection: Selection) -> str | None:
+    """Return why the steps of a solve cannot be chosen by machine code, or None."""
+    if problem.grid is not None:
+        return None
+    if is_large(route.program):
+        return "chooses steps for right-hand sides of up to 140 operations; got a larger one."
+    if selection or problem.recording or any(isinstance(x, Number) for x in route.values):
+        return "chooses steps for plain numbers; got derivatives."
     return None
 
 
@@ -133,14 +167,14 @@ def run_compiled(
     Run
         A single trajectory, or a block of lanes.
     """
+    if problem.grid is None:
+        return run_adaptive_compiled(problem, route, explain, tick)
     n = problem.y0.shape[0]
     y0 = problem.y0 if problem.batch == () else array_ops.reshape(problem.y0, (n, -1))
     values: Sequence[Any] = route.values
     if route.by_lane:
         lanes = problem.lane_parameters()
         values = [lanes.get(name, value) for name, value in zip(route.names, route.values, strict=True)]
-    if problem.grid is None:
-        raise RunError("solve_ivp: machine code is for fixed steps. Use compiled=False.")
     plan = plan_of(problem.grid, problem.control.max_steps)
     way = Stats(route.program, plan, math.prod(problem.batch), memory)
     if explain:
@@ -325,9 +359,10 @@ def _outcome(problem: Problem, plan: Plan, flown: Flown, shape: tuple[int, int])
 
 def program_evaluations(problem: Problem, plan: Plan) -> int:
     """Return the number of evaluations of the right-hand side for each trajectory."""
-    tableau = getattr(problem.method, "tableau", None)
-    stages = 1 if tableau is None else tableau.n_stages - tableau.first_same_as_last
-    return int(stages * (plan.n_steps + int(plan.aside.sum())))
+    if not problem.work:
+        return 0
+    first, more = fixed_evaluations(problem.method, problem.y0.shape[0])
+    return int(first + more * (plan.n_steps + int(plan.aside.sum())))
 
 
 def _check_aside(plan: Plan, out: NDArray[np.float64], failed: NDArray[np.int64]) -> None:

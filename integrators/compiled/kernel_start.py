@@ -84,7 +84,15 @@ class StartKernel:
         short = b.select(b.compare("olt", short, b.constant(1e-6)), b.constant(1e-6), short)
         size = self._power(b.div(b.constant(0.01), b.select(flat, b.constant(1.0), steepest)))
         size = b.select(flat, short, size)
-        return self._least(self._least(b.mul(b.constant(100.0), trial), size), self._least(span, max_step))
+        size = self._least(self._least(b.mul(b.constant(100.0), trial), size), self._least(span, max_step))
+        return b.add(size, self._flaw(self.k))
+
+    def _flaw(self, slots: int) -> Value:
+        """Write NaN if one of n numbers is not finite, else 0: there is no step from such a start."""
+        b, total = self.frame.b, self.frame.b.constant(0.0)
+        for c in range(self.program.n):
+            total = b.fma(self.frame.get(slots + c), b.constant(0.0), total)
+        return total
 
     def _keep(self, slots: int) -> Take:
         """Return what puts a derivative into slots."""

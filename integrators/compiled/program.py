@@ -114,22 +114,25 @@ class Program:
     ----------
     graph : Graph
         With a `scheme` the right-hand side ``f(t, y, p)``, of the inputs t, y[0], ..., p[0], ...; without one the
-        whole step ``(t, h, y, p)``.  n results.
+        whole step ``(t, h, y, p)``, or ``(t, h, x, y, p)`` to the position x within it.  n results.
     n : int
         Number of state components.
     n_parameters : int
     scheme : Scheme or None
+    n_whole : int
+        Number of inputs before the state of a whole step.
     """
 
     graph: Graph
     n: int
     n_parameters: int
     scheme: Scheme | None
+    n_whole: int = 2
 
     @property
     def n_leading(self) -> int:
         """Number of inputs before the state: the time, and for a whole step its size."""
-        return 1 if self.scheme is not None else 2
+        return 1 if self.scheme is not None else self.n_whole
 
     @functools.cached_property
     def inputs(self) -> tuple[int, ...]:
@@ -169,7 +172,7 @@ class Program:
             return list(derivatives.jvp(values, primals, tangents))
 
         graph = trace(both, np.zeros(lead), np.zeros(2 * n), np.zeros(2 * m))
-        return Program(graph, 2 * n, 2 * m, self.scheme)
+        return Program(graph, 2 * n, 2 * m, self.scheme, self.n_whole)
 
     @functools.cached_property
     def reduced(self) -> Program:

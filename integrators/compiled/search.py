@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from diffsim.compiler import engine
 from diffsim.compiler.kernel import Call, Kernel, address, n_threads, run_blocks
-from integrators.compiled.kernel_search import HEAD, LOGGED, RUNNING, SearchKernel
+from integrators.compiled.kernel_control import KEPT
+from integrators.compiled.kernel_search import HEAD, HEADER, LOGGED, N_COUNTS, NEXT, RUNNING, SearchKernel
 from integrators.compiled.kernel_start import StartKernel
 from integrators.compiled.machine import SLICE_SECONDS, operation_seconds, pack, pad
 from integrators.compiled.program import Pair, Program
+from integrators.compiled.steps import Steps, ordered
 from integrators.drivers.run import Tick
 
 __all__: list[str] = []
@@ -23,6 +25,8 @@ __all__: list[str] = []
 _SMALLEST_LOG, _LARGEST_LOG = 512, 65_536
 _CONTROL = 60
 """Operations of the control of a step, about."""
+_AT_ONCE = -1
+"""Budget of attempts with which every trajectory ends where it stands."""
 
 
 @final
@@ -38,8 +42,10 @@ class Bounds:
     max_step, min_step : float
     max_steps : int
         Attempts.
-    filter : tuple of float
-        safety, smallest and largest factor, and an exponent for each error ratio that the controller looks at.
+    factors : tuple of float
+        Safety, smallest and largest factor of the controller.
+    exponents : tuple of float
+        One for each error ratio that it looks at; none for elementary control.
     """
 
     tolerance: NDArray[np.float64]
@@ -47,7 +53,8 @@ class Bounds:
     max_step: float
     min_step: float
     max_steps: int
-    filter: tuple[float, ...]
+    factors: tuple[float, ...]
+    exponents: tuple[float, ...] = ()
 
 
 @final
@@ -72,54 +79,6 @@ class Saves:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Steps:
-    """Logged steps of m trajectories, in the order in which they were made.
-
-    Attributes
-    ----------
-    log : array, shape (5 + n, n_logged)
-        See `kernel_search`: trajectory, ordinal, next save (bit patterns of whole numbers), time, step, state.
-    offsets : array of int, shape (m + 1,)
-    order : array of int, shape (n_logged,)
-        Step k of trajectory j lies in column ``order[offsets[j] + k]``.
-    """
-
-    log: NDArray[np.float64]
-    offsets: NDArray[np.int64]
-    order: NDArray[np.int64]
-
-    @property
-    def trajectory(self) -> NDArray[np.int64]:
-        """Trajectory of each column."""
-        found: NDArray[np.int64] = self.log[0].view(np.int64)
-        return found
-
-    @property
-    def save(self) -> NDArray[np.int64]:
-        """Number of the first save time that is not before each step."""
-        found: NDArray[np.int64] = self.log[2].view(np.int64)
-        return found
-
-    @property
-    def t(self) -> NDArray[np.float64]:
-        """Start of each step."""
-        row: NDArray[np.float64] = self.log[3]
-        return row
-
-    @property
-    def h(self) -> NDArray[np.float64]:
-        """Size of each step."""
-        row: NDArray[np.float64] = self.log[4]
-        return row
-
-    @property
-    def y(self) -> NDArray[np.float64]:
-        """State at the start of each step, shape (n, n_logged)."""
-        return self.log[HEAD:]
-
-
-@final
-@dataclass(frozen=True, eq=False)
 class Found:
     """What a search gave, for m trajectories.
 
@@ -130,39 +89,157 @@ class Found:
         State where it ended.
     t, h : array, shape (m,)
         Time where it ended, and the size of the next step.
+    tried : array, shape (m,)
+        The last step that was tried, with its sign; NaN where none was.
+    recent : array, shape (4, m)
+        Sizes of the last accepted steps, the latest last; NaN where there are fewer.
+    slope : array, shape (n, m)
+        The derivative at the start.
     why, attempts, accepted : array of int, shape (m,)
+    save : array of int, shape (m,)
+        Number of the first save time that was not reached.
+    cut : bool
+        Whether the search was cut off: a deadline or Ctrl-C.
     """
 
     steps: Steps
     y: NDArray[np.float64]
     t: NDArray[np.float64]
     h: NDArray[np.float64]
+    tried: NDArray[np.float64]
+    recent: NDArray[np.float64]
+    slope: NDArray[np.float64]
     why: NDArray[np.int64]
     attempts: NDArray[np.int64]
     accepted: NDArray[np.int64]
+    save: NDArray[np.int64]
+    cut: bool
 
 
 @final
 @dataclass(frozen=True)
 class _Machine:
+    """The search in machine code.
+
+    Attributes
+    ----------
+    kernel : Kernel
+    block : int
+        Lanes of a block.
+    bytes : int
+        Of the workspace.
+    cost : float
+        Seconds that an attempt of all lanes takes, about.
+    places : tuple of int
+        Where in the workspace the lanes' trajectories and times lie, in bytes.
+    """
+
     kernel: Kernel
     block: int
     bytes: int
     cost: float
+    places: tuple[int, int]
 
 
 @functools.lru_cache(maxsize=128)
-def _search_machine(program: Program, pair: Pair, memory: int, lanes: int, groups: int) -> _Machine:
+def _search_machine(program: Program, pair: Pair, n_ratios: int, lanes: int, groups: int) -> _Machine:
     """Return the machine code of the search; made once."""
-    writer = SearchKernel(program, pair, memory, engine.host().shape(lanes), groups)
-    kernel = Kernel(writer.text())
+    writer = SearchKernel(program, pair, n_ratios, engine.host().shape(lanes), groups)
+    frame, control = writer.frame, writer.control
     operations = program.graph.n_operations * pair.n_stages + _CONTROL + 3 * program.n * pair.n_stages
-    return _Machine(kernel, writer.frame.block, writer.bytes, operation_seconds(operations) * groups)
+    trajectory, time = (HEADER + slot * groups * frame.register_bytes for slot in (control.trajectory, control.t))
+    cost = operation_seconds(operations) * groups
+    return _Machine(Kernel(writer.text()), frame.block, writer.bytes, cost, (trajectory, time))
 
 
 @functools.lru_cache(maxsize=128)
 def _start_machine(program: Program, order: int, lanes: int) -> Kernel:
     return Kernel(StartKernel(program, order, engine.host().shape(lanes)).text())
+
+
+@final
+class _Arrays:
+    """What the kernels read and write, for all trajectories."""
+
+    def __init__(
+        self,
+        y0: NDArray[np.float64],
+        parameters: Sequence[Any],
+        span: tuple[NDArray[np.float64], NDArray[np.float64]],
+        saves: Saves,
+        bounds: Bounds,
+        stride: int,
+    ) -> None:
+        n = len(y0)
+        self.stride = stride
+        self.start, self.given = pad(y0, stride), pack(parameters, stride)
+        self.t_start, self.t_end = (pad(x[None], stride) for x in span)
+        self.tolerance = np.ascontiguousarray(bounds.tolerance)
+        self.slope, self.first_step = np.zeros((n, stride)), np.zeros(stride)
+        self.first, self.last = _padded(saves.first, stride), _padded(saves.last, stride)
+        self.times = np.array(saves.times) if len(saves.times) else np.zeros(1)
+        self.end, self.counts = np.full((n + 3 + KEPT, stride), np.nan), np.zeros((N_COUNTS, stride), dtype=np.int64)
+        self.end[:n], self.end[n], self.counts[-1] = self.start, self.t_start, self.first
+
+    def begin(self, program: Program, order: int, lanes: int, bounds: Bounds) -> None:
+        """Compute the derivatives at the start, and the sizes of the first steps."""
+        given = (self.start, self.given, self.t_start, self.t_end, self.tolerance, self.slope, self.first_step)
+        call = Call([address(a) for a in given], (self.stride,), (bounds.max_step,))
+        _start_machine(program, order, lanes)(call, 0, self.stride // lanes)
+        if bounds.first_step is not None:
+            self.first_step.fill(bounds.first_step)
+
+    def addresses(self) -> list[int]:
+        """Return where the arrays lie that the search reads, in its order."""
+        found = (self.start, self.given, self.slope, self.first_step, self.t_start, self.t_end, self.times)
+        return [address(a) for a in (*found, self.first, self.last, self.tolerance)]
+
+
+@final
+class _Worker:
+    """One workspace of lanes on a part of the trajectories."""
+
+    def __init__(self, machine: _Machine, arrays: _Arrays, bounds: Bounds, every: bool, part: tuple[int, int]) -> None:
+        self._machine, self._arrays, self._bounds, self._every = machine, arrays, bounds, every
+        self.first, self.count = part
+        self._begin = self.first
+        self._space = np.zeros(machine.bytes // 8 + 8)
+        self._skipped = -address(self._space) % 64 // 8
+        self._header = self._space[self._skipped :].view(np.int64)
+        self._header[NEXT], self._header[RUNNING] = self.first, 1
+        self._before = arrays.addresses()
+        self._real = (bounds.max_step, bounds.min_step, *bounds.factors, *bounds.exponents)
+        self.logs: list[NDArray[np.float64]] = []
+
+    @property
+    def running(self) -> bool:
+        """Whether trajectories are left."""
+        return bool(self._header[RUNNING] > 0)
+
+    def go_on(self, limit: int) -> None:
+        """Make a slice of attempts; with the budget `_AT_ONCE` end all trajectories."""
+        machine, arrays = self._machine, self._arrays
+        capacity = min(max(_SMALLEST_LOG << len(self.logs), 4 * machine.block), _LARGEST_LOG)
+        log = np.empty((HEAD + len(arrays.start), capacity))
+        self._header[LOGGED] = 0
+        work = address(self._space) + 8 * self._skipped
+        pointers = [work, *self._before, address(log), address(arrays.end), address(arrays.counts)]
+        budget = max(1, int(SLICE_SECONDS / machine.cost))
+        whole = (arrays.stride, capacity, budget, int(self._every), limit)
+        machine.kernel(Call(pointers, whole, self._real), self._begin, self.count)
+        self._begin = -1
+        if self._header[LOGGED]:
+            self.logs.append(log[:, : int(self._header[LOGGED])])
+
+    def covered(self) -> float:
+        """Return the length of time that the trajectories have covered so far."""
+        begin, end = self._arrays.t_start[0], self._arrays.t_end[0]
+        who, t = (self._space[self._skipped + place // 8 :][: self._machine.block] for place in self._machine.places)
+        lanes = who.view(np.int64)
+        active = lanes >= 0
+        begun = slice(self.first, int(self._header[NEXT]))
+        ended = float(np.abs(end - begin)[begun].sum() - np.abs(end - begin)[lanes[active]].sum())
+        return ended + float(np.abs(t[active] - begin[lanes[active]]).sum())
 
 
 def search(
@@ -176,6 +253,8 @@ def search(
     *,
     threads: int | None = None,
     tick: Tick | None = None,
+    late: Callable[[], bool] = lambda: False,
+    catches: Callable[[], bool] = lambda: False,
 ) -> Found:
     """Integrate trajectories with steps of their own choice.
 
@@ -187,12 +266,15 @@ def search(
     y0 : array, shape (n, m)
     parameters : sequence of float or array of shape (m,)
     span : (t0, t1), arrays of shape (m,)
-        No two ends are equal.
     saves : Saves
     bounds : Bounds
     threads : int, optional
     tick : callable, optional
-        Told how many trajectories have ended.
+        Told the length of time that was covered since the last call.
+    late : callable
+        Whether all trajectories are to end where they stand.
+    catches : callable
+        Whether a KeyboardInterrupt has this effect, too, rather than to end the program.
 
     Returns
     -------
@@ -200,56 +282,42 @@ def search(
     """
     n, m = y0.shape
     lanes = 1 if m == 1 else engine.host().lanes
-    machine = _search_machine(program, pair, len(bounds.filter) - 4, lanes, 1 if m <= lanes else 2)
-    stride = -(-m // lanes) * lanes
-    start, given = pad(y0, stride), pack(parameters, stride)
-    ends = [pad(np.asarray(x, dtype=np.float64)[None], stride) for x in span]
-    derivative, first_step = np.empty((n, stride)), np.empty(stride)
-    tolerance = np.ascontiguousarray(bounds.tolerance)
+    machine = _search_machine(program, pair, len(bounds.exponents), lanes, 1 if m <= lanes else 2)
+    arrays = _Arrays(y0, parameters, span, saves, bounds, -(-m // lanes) * lanes)
     if m:
-        call = Call(
-            [address(a) for a in (start, given, *ends, tolerance, derivative, first_step)],
-            (stride,),
-            (bounds.max_step,),
-        )
-        _start_machine(program, pair.order, lanes)(call, 0, stride // lanes)
-    if bounds.first_step is not None:
-        first_step.fill(bounds.first_step)
-    first, last = (pad_whole(x, stride) for x in (saves.first, saves.last))
-    times = saves.times if len(saves.times) else np.zeros(1)
-    end, counts = np.empty((n + 2, stride)), np.zeros((4, stride), dtype=np.int64)
-    before = [address(a) for a in (start, given, derivative, first_step, *ends, times, first, last, tolerance)]
-    budget = max(1, int(SLICE_SECONDS / machine.cost))
-    parts: dict[int, list[NDArray[np.float64]]] = {}
-
-    def work(beginning: int, count: int) -> Iterator[float]:
-        logs: list[NDArray[np.float64]] = []
-        parts[beginning] = logs
-        workspace = np.zeros(machine.bytes // 8 + 8)
-        skipped = -address(workspace) % 64 // 8
-        header = workspace[skipped:].view(np.int64)
-        at_work, call_first, done = address(workspace) + 8 * skipped, beginning, 0
-        while True:
-            capacity = min(max(_SMALLEST_LOG << len(logs), 4 * machine.block), _LARGEST_LOG)
-            log = np.empty((HEAD + n, capacity))
-            header[LOGGED] = 0
-            pointers = [at_work, *before, address(log), address(end), address(counts)]
-            whole = (stride, capacity, budget, int(saves.every), bounds.max_steps)
-            machine.kernel(Call(pointers, whole, (bounds.max_step, bounds.min_step, *bounds.filter)), call_first, count)
-            call_first = -1
-            if header[LOGGED]:
-                logs.append(log[:, : int(header[LOGGED])])
-            ended = count - int(header[RUNNING]) if header[RUNNING] < min(count, machine.block) else 0
-            yield float(max(ended - done, 0))
-            done = max(ended, done)
-            if header[RUNNING] <= 0:
-                return
-
+        arrays.begin(program, pair.order, lanes, bounds)
     used = 1 if m <= machine.block else n_threads(threads)
-    run_blocks(work, m, _chunk(m, machine.block, used), used, tick)
-    found = [part for beginning in sorted(parts) for part in parts[beginning]]
-    log = found[0] if len(found) == 1 else np.concatenate([np.empty((HEAD + n, 0)), *found], axis=1)
-    return Found(_ordered(log, counts[3, :m]), end[:n, :m], end[n, :m], end[n + 1, :m], *counts[:3, :m])
+    workers: dict[int, _Worker] = {}
+    cut = False
+
+    def work(first: int, count: int) -> Iterator[float]:
+        nonlocal cut
+        worker = workers[first] = _Worker(machine, arrays, bounds, saves.every, (first, count))
+        done = 0.0
+        while worker.running:
+            if late():
+                cut = True
+            worker.go_on(_AT_ONCE if cut else bounds.max_steps)
+            covered = done if tick is None else worker.covered()
+            yield covered - done
+            done = covered
+
+    try:
+        run_blocks(work, m, _chunk(m, machine.block, used), used, tick)
+    except KeyboardInterrupt:
+        if not catches():
+            raise
+        cut = True
+        for worker in workers.values():
+            while worker.running:
+                worker.go_on(_AT_ONCE)
+    logs = [log for first in sorted(workers) for log in workers[first].logs]
+    log = logs[0] if len(logs) == 1 else np.concatenate([np.empty((HEAD + n, 0)), *logs], axis=1)
+    end, counts = arrays.end[:, :m], arrays.counts[:, :m]
+    steps = ordered(log, counts[3])
+    slope = arrays.slope[:, :m]
+    rows = end[n], end[n + 1], end[n + 2], end[n + 3 :], slope, counts[0], counts[1], counts[2], counts[4]
+    return Found(steps, end[:n], *rows, cut)
 
 
 def _chunk(m: int, block: int, threads: int) -> int:
@@ -259,17 +327,9 @@ def _chunk(m: int, block: int, threads: int) -> int:
     return max(4 * block, -(-m // (4 * threads)))
 
 
-def pad_whole(x: NDArray[np.int64], n_padded: int) -> NDArray[np.int64]:
+def _padded(x: NDArray[np.int64], n_padded: int) -> NDArray[np.int64]:
     """Return a contiguous copy with the last number repeated."""
     out = np.empty(n_padded, dtype=np.int64)
     out[: len(x)] = x
     out[len(x) :] = x[-1:]
     return out
-
-
-def _ordered(log: NDArray[np.float64], logged: NDArray[np.int64]) -> Steps:
-    offsets = np.zeros(len(logged) + 1, dtype=np.int64)
-    np.cumsum(logged, out=offsets[1:])
-    order = np.empty(log.shape[1], dtype=np.int64)
-    order[offsets[log[0].view(np.int64)] + log[1].view(np.int64)] = np.arange(log.shape[1])
-    return Steps(log, offsets, order)

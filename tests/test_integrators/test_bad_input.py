@@ -13,7 +13,7 @@ import pytest
 import scipy.integrate
 
 from diffsim.errors import ArgumentError, DiffsimError, KindError
-from integrators import RK4, solve_ivp
+from integrators import RK4, Taylor, solve_ivp
 from systems import DoublePendulum
 
 FOUR = [0.4, 0.0, 1.0, 4.0]
@@ -161,7 +161,7 @@ CASES: dict[str, tuple[Callable[[], Any], type[DiffsimError], str]] = {
     # what is not there yet, and what nobody has
     "dense output": (call(dense_output=True), ArgumentError, "dense_output must be False.*t_eval"),
     "events": (call(events=lambda t, y: y[0]), ArgumentError, "events must be None: there are no events yet"),
-    "compiled": (call(compiled=True), ArgumentError, "compiled=True is for fixed steps; got an adaptive method"),
+    "compiled": (call(compiled=True, method=Taylor()), ArgumentError, r"compiled=True chooses steps by .*; got Taylor"),
     "compiled text": (call(compiled="yes"), ArgumentError, "compiled must be 'auto', True or False"),
     "threads": (call(threads=0), ArgumentError, "threads must be >= 1"),
     "unknown option": (call(stp=0.1), ArgumentError, "unknown option 'stp'; .*Did you mean 'step'"),

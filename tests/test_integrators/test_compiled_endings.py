@@ -652,15 +652,6 @@ def test_state_that_is_changed_within_the_call_does_not_leak() -> None:
     np.testing.assert_allclose(machine.y, reference.y, rtol=1e-13)
 
 
-@pytest.mark.parametrize("method", ["RK45", "RK23"])
-def test_adaptive_method_is_refused_as_machine_code(method: str) -> None:
-    with pytest.raises(ArgumentError, match="compiled=True is for fixed steps; got an adaptive method"):
-        solve_ivp(blow_up, (0.0, 1.0), [0.1, 1.0], method, compiled=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert solve_ivp(blow_up, (0.0, 0.5), [0.1, 1.0], method).status == 0
-
-
 def test_wrong_number_of_results_is_told_in_both_modes() -> None:
     for mode in ("auto", False):
         with warnings.catch_warnings():

@@ -53,8 +53,8 @@ def test_explain_prints_the_way_before_the_solve(capsys: pytest.CaptureFixture[s
 
 
 def test_explain_says_that_a_solve_is_interpreted(capsys: pytest.CaptureFixture[str]) -> None:
-    sol = solve_ivp(lambda t, y: -y, (0.0, 1.0), [1.0], explain=True)
-    assert capsys.readouterr().out == "solve_ivp: interpreted.\n"
+    sol = solve_ivp(lambda t, y: -y, (0.0, 1.0), [1.0], compiled=False, explain=True)
+    assert capsys.readouterr().out == "solve_ivp: interpreted. compiled=False.\n"
     assert sol.stats == {"compiled": False}
 
 

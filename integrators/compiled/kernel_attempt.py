@@ -1,0 +1,128 @@
+"""One attempt at a step in the search kernel: the stages of an embedded pair, the new state, the errors."""
+
+from __future__ import annotations
+
+from typing import final
+
+from diffsim.compiler.emitter import Value
+from integrators.compiled.kernel_control import StepControl, error_ratio
+from integrators.compiled.kernel_field import Field, Leading, Take
+from integrators.compiled.kernel_frame import Frame
+from integrators.compiled.program import Pair
+
+__all__: list[str] = []
+
+
+@final
+class PairAttempt:
+    """Writes the attempt of an explicit Runge-Kutta pair.
+
+    Parameters
+    ----------
+    frame : Frame
+    field : Field
+        The right-hand side.
+    pair : Pair
+    control : StepControl
+
+    Attributes
+    ----------
+    y, first : int
+        Slots: state, and the derivative there.
+    """
+
+    def __init__(self, frame: Frame, field: Field, pair: Pair, control: StepControl) -> None:
+        self.frame, self.field, self.pair, self.control = frame, field, pair, control
+        n = self.n = field.program.n
+        self.y, self.first, self.closing = frame.slots(n), frame.slots(n), frame.slots(n)
+        self.rows = [self.y, *(frame.slots(n) for _ in pair.rows[1:])]
+        self.new = self.rows[pair.n_stages]
+
+    def given(self, tolerance: Value) -> None:
+        """Write the loading of the tolerances: rtol, then atol, of each component."""
+        b = self.frame.b
+        self._rtol, self._atol = (
+            [b.splat(b.double_at(tolerance, c + k * self.n)) for c in range(self.n)] for k in range(2)
+        )
+
+    def write(self) -> None:
+        """Write the stages of all lanes."""
+        frame, pair = self.frame, self.pair
+        for i in range(pair.n_stages):
+            adder = self._adder(i)
+            if i == 0:
+                self._carried(adder)
+            else:
+                self.field.stage(self._leading(pair.nodes[i]), self.rows[i], adder)
+        closing = self._closing(self._adder(pair.n_stages))
+        self.field.stage(lambda: [frame.get(self.control.t_new)], self.new, closing)
+
+    def _leading(self, node: float) -> Leading:
+        """Return what writes the time of a stage."""
+        frame, b = self.frame, self.frame.b
+
+        def time() -> list[Value]:
+            t = frame.get(self.control.t)
+            return [b.add(t, b.mul(frame.get(self.control.h), b.constant(node))) if node else t]
+
+        return time
+
+    def _carried(self, take: Take) -> None:
+        """Write the first stage, which is known, and its shares."""
+
+        def body(group: Value) -> None:
+            for c in range(self.n):
+                take(c, self.frame.get(self.first + c))
+
+        self.frame.each_group(body)
+
+    def _adder(self, i: int) -> Take:
+        """Return what adds stage i to the rows that it is part of."""
+        b, n_stages = self.frame.b, self.pair.n_stages
+        shares = [(r, row[0][0] == i, dict(row)[i]) for r, row in enumerate(self.pair.rows) if i in dict(row)]
+
+        def add(slot: int, k: Value | None) -> Value:
+            h = self.frame.get(self.control.h)
+            for r, first, weight in shares:
+                factor = b.mul(h, b.constant(weight))
+                if r > n_stages and first:
+                    new = b.mul(factor, k or b.constant(0.0))
+                else:
+                    before = self.frame.get((self.y if first else self.rows[r]) + slot)
+                    new = before if k is None else b.fma(factor, k, before)
+                self.frame.put(self.rows[r] + slot, new)
+            return ""
+
+        return add
+
+    def _closing(self, add: Take) -> Take:
+        """Return what also keeps the derivative at the new state."""
+
+        def take(slot: int, k: Value | None) -> Value:
+            self.frame.put(self.closing + slot, self.frame.b.constant(0.0) if k is None else k)
+            return add(slot, k)
+
+        return take
+
+    def ratio(self) -> tuple[Value, Value]:
+        """Write, of a group, the error in units of the tolerance, and the mask of the lanes whose state is finite."""
+        b, frame, pair = self.frame.b, self.frame, self.pair
+        zero = b.constant(0.0)
+        sums, total = [zero] * pair.n_errors, zero
+        for c in range(self.n):
+            y, new = frame.get(self.y + c), frame.get(self.new + c)
+            total = b.fma(new, zero, total)
+            size, size_new = b.abs(y), b.abs(new)
+            largest = b.select(b.compare("ogt", size_new, size), size_new, size)
+            scale = b.add(self._atol[c], b.mul(largest, self._rtol[c]))
+            for e in range(pair.n_errors):
+                part = b.div(frame.get(self.rows[pair.n_stages + 1 + e] + c), scale)
+                sums[e] = b.add(sums[e], b.mul(part, part))
+        return error_ratio(frame, sums, self.n), b.compare("ord", total, total)
+
+    def move(self, accepted: Value) -> None:
+        """Write: the lanes that accept their step take its state, of a group."""
+        b, frame = self.frame.b, self.frame
+        for c in range(self.n):
+            frame.put(self.y + c, b.select(accepted, frame.get(self.new + c), frame.get(self.y + c)))
+            frame.put(self.first + c, b.select(accepted, frame.get(self.closing + c), frame.get(self.first + c)))

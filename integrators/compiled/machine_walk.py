@@ -1,0 +1,141 @@
+"""Running walks along known steps: each trajectory along its own, forward with tangents, and back."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffsim.compiler import engine
+from diffsim.compiler.kernel import Call, Kernel, address, n_threads, run_blocks
+from integrators.compiled.kernel_field import Tangents
+from integrators.compiled.kernel_walk import MISSING, WalkKernel
+from integrators.compiled.kernel_walk_back import WalkBackKernel
+from integrators.compiled.machine import Machine, chunk_of_blocks, operation_seconds, pack, pad
+from integrators.compiled.program import Program
+
+__all__: list[str] = []
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Track:
+    """Known steps of m trajectories.
+
+    Attributes
+    ----------
+    lead : array, shape (n_leading, n_columns)
+        Time and size of each step (and what else a program takes before the state).
+    order : array of int, shape (n_columns,)
+    first, count : array of int, shape (m,)
+        Step k of trajectory j lies in column ``order[first[j] + k]``, for k below ``count[j]``.
+    slot : array of int, shape (n_columns,)
+        Where the state before a step is stored; `MISSING` where it is not.
+    n_stored : int
+        Number of stored states.
+    """
+
+    lead: NDArray[np.float64]
+    order: NDArray[np.int64]
+    first: NDArray[np.int64]
+    count: NDArray[np.int64]
+    slot: NDArray[np.int64]
+    n_stored: int
+
+    @classmethod
+    def of_single_steps(cls, lead: NDArray[np.float64]) -> Track:
+        """Return the track on which trajectory j makes the one step of column j."""
+        m = lead.shape[1]
+        every = np.arange(m, dtype=np.int64)
+        return cls(lead, every, every, np.ones(m, dtype=np.int64), np.full(m, MISSING), 0)
+
+    @functools.cached_property
+    def n_steps(self) -> int:
+        """Steps of the longest trajectory."""
+        return int(self.count.max(initial=0))
+
+    def arrays(self, n_padded: int, block: int) -> list[NDArray[Any]]:
+        """Return what the kernels read: LEAD, ORDER, FIRST, COUNT, LONGEST, SLOT; none is empty."""
+        first, count = (np.zeros(n_padded, dtype=np.int64) for _ in range(2))
+        first[: len(self.first)], count[: len(self.count)] = self.first, self.count
+        longest = count.reshape(-1, block).max(axis=1)
+        some = self.lead if self.lead.shape[1] else np.zeros((len(self.lead), 1))
+        order, slot = (x if len(x) else np.zeros(1, dtype=np.int64) for x in (self.order, self.slot))
+        return [np.ascontiguousarray(x) for x in (some, order, first, count, longest, slot)]
+
+
+@functools.lru_cache(maxsize=256)
+def _walk_machine(program: Program, lanes: int, groups: int, tangents: Tangents | None) -> Machine:
+    writer = WalkKernel(program, engine.host().shape(lanes), groups, tangents)
+    cost = operation_seconds(program.n_operations * (1 + writer.field.n_directions) * groups)
+    return Machine(Kernel(writer.text()), writer.frame.block, cost)
+
+
+@functools.lru_cache(maxsize=128)
+def _back_machine(program: Program, lanes: int, active: tuple[int, ...], guarded: bool) -> Machine:
+    writer = WalkBackKernel(program, engine.host().shape(lanes), active, guarded, False)
+    n_stages = 1 if program.scheme is None else program.scheme.n_stages
+    cost = operation_seconds(writer.pull.graph.n_operations * n_stages)
+    return Machine(Kernel(writer.text()), writer.frame.block, cost)
+
+
+def walk(
+    program: Program,
+    y0: NDArray[np.float64],
+    parameters: Sequence[Any] | NDArray[np.float64],
+    track: Track,
+    *,
+    tangents: Tangents | None = None,
+    seeds: NDArray[np.float64] | None = None,
+    threads: int | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Walk along known steps.
+
+    Parameters
+    ----------
+    program : Program
+    y0 : array, shape (n, m)
+    parameters : sequence of float or array of shape (m,)
+    track : Track
+    tangents : Tangents, optional
+    seeds : array, shape (n, n_directions, m), optional
+        Tangents at the start.
+    threads : int, optional
+
+    Returns
+    -------
+    array, shape (width, m)
+        Numbers of each trajectory at its end: state, then tangents.
+    array, shape (width, n_stored)
+        Those before the steps that have a slot.
+    """
+    m = y0.shape[1]
+    rows = y0 if seeds is None else np.concatenate([y0, seeds.reshape(-1, m)])
+    stored = np.empty((len(rows), track.n_stored))
+    if not m:
+        return rows, stored
+    lanes = 1 if m == 1 else engine.host().lanes
+    machine = _walk_machine(program, lanes, 1 if m <= lanes else 2, tangents)
+    n_blocks = -(-m // machine.block)
+    n_padded = n_blocks * machine.block
+    state, given = pad(rows, n_padded), pack(parameters, n_padded)
+    arrays = track.arrays(n_padded, machine.block)
+    room = stored if stored.size else np.empty(1)
+    pointers = [address(a) for a in (state, given, *arrays, room)]
+    columns, longest = arrays[0].shape[1], arrays[4]
+
+    def work(first: int, count: int) -> Iterator[float]:
+        per_slice = max(1, machine.slice_steps // count)
+        for begin in range(0, int(longest[first : first + count].max()), per_slice):
+            machine.kernel(
+                Call(pointers, (n_padded, columns, max(track.n_stored, 1), begin, begin + per_slice), ()), first, count
+            )
+            yield 0.0
+
+    used = 1 if n_blocks == 1 else n_threads(threads)
+    run_blocks(work, n_blocks, chunk_of_blocks(machine.cost, track.n_steps, n_blocks, used), used)
+    return state[:, :m], stored
