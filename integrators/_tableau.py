@@ -164,6 +164,11 @@ got sum=5/6, off by -1/6.
         return not any(any(row[i:]) for i, row in enumerate(self.a))
 
     @functools.cached_property
+    def largest(self) -> float:
+        """The largest coefficient of the stages: what a step makes of the rounding of doubles grows with it."""
+        return max(abs(float(x)) for row in (*self.a, self.b) for x in row)
+
+    @functools.cached_property
     def first_same_as_last(self) -> bool:
         """Whether the last stage is the derivative at the end of the step, so that the next step starts with it."""
         return self.n_stages > 1 and self.c[-1] == 1 and self.a[-1] == self.b and not self.b[-1]

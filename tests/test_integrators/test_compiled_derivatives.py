@@ -16,9 +16,9 @@ from diffsim.derivatives import grad, hessian, hvp, jacobian, jvp, value_and_gra
 from diffsim.protocols import with_parameters
 from diffsim.testing import check_gradients
 from diffsim.value import Value
-from integrators import Integrator, solve_ivp
+from integrators import Integrator, RungeKutta, solve_ivp
 from integrators._integrator import Step
-from integrators._methods import method_names
+from integrators._methods import method_class, method_names
 from systems import DoublePendulum
 
 pytestmark = pytest.mark.skipif(not engine.available(), reason="needs llvmlite")
@@ -64,9 +64,16 @@ def loss_of(
 # -- all routes agree ------------------------------------------------------------------------------------------------
 
 
+def _rounding(name: str) -> float:
+    """What rounding may leave of a derivative: more where stages are differences of much larger terms."""
+    method = method_class(name)()
+    return 1e-10 if isinstance(method, RungeKutta) and method.tableau.largest > 100.0 else 1e-12
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_adjoint_is_the_tangents_and_the_recorded_solve(name: str) -> None:
     more: dict[str, Any] = {**FEW, "method": name}
+    few = _rounding(name)
 
     def states(start: Any, parameters: Any, compiled: bool = True) -> Any:
         system = with_parameters(SYSTEM, list(parameters))
@@ -80,14 +87,14 @@ def test_adjoint_is_the_tangents_and_the_recorded_solve(name: str) -> None:
         by_start, by_parameter = pullback(g)
         scale = np.abs(by_start).max(), np.abs(by_parameter).max()
         tangents = np.einsum("it,ijt->j", g, sol.dy_dy0), np.einsum("it,ijt->j", g, sol.dy_dparams)
-        np.testing.assert_allclose(by_start, tangents[0], rtol=0, atol=1e-12 * scale[0])
-        np.testing.assert_allclose(by_parameter, tangents[1], rtol=0, atol=1e-12 * scale[1])
-        np.testing.assert_allclose(by_start, recorded(g)[0], rtol=0, atol=1e-12 * scale[0])
-        np.testing.assert_allclose(by_parameter, recorded(g)[1], rtol=0, atol=1e-12 * scale[1])
+        np.testing.assert_allclose(by_start, tangents[0], rtol=0, atol=few * scale[0])
+        np.testing.assert_allclose(by_parameter, tangents[1], rtol=0, atol=few * scale[1])
+        np.testing.assert_allclose(by_start, recorded(g)[0], rtol=0, atol=few * scale[0])
+        np.testing.assert_allclose(by_parameter, recorded(g)[1], rtol=0, atol=few * scale[1])
         v, w = RNG.standard_normal(4), RNG.standard_normal(5)
         y, pushed = jvp(states, (START, PARAMETERS), (v, w))
-        np.testing.assert_allclose(y, sol.y, rtol=1e-14, atol=1e-15)
-        assert (g * pushed).sum() == pytest.approx(by_start @ v + by_parameter @ w, rel=1e-11)
+        np.testing.assert_allclose(y, sol.y, rtol=1e10 * few**2, atol=1e9 * few**2)
+        assert (g * pushed).sum() == pytest.approx(by_start @ v + by_parameter @ w, rel=10.0 * few)
 
 
 @pytest.mark.parametrize("span", [(0.0, 2.0), (2.0, 0.0)], ids=["forwards", "backwards"])
