@@ -15,6 +15,7 @@ from diffsim.lazy import public_names
 
 if TYPE_CHECKING:
     from diffsim.array_ops import *  # noqa: F403
+    from diffsim.certificate import *  # noqa: F403
     from diffsim.compiled_function import jit as jit
     from diffsim.derivatives import *  # noqa: F403
     from diffsim.errors import *  # noqa: F403
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
     from diffsim.ops import *  # noqa: F403
     from diffsim.picture import *  # noqa: F403
     from diffsim.value import Value as Value
+    from diffsim.verdict import *  # noqa: F403
     from integrators import solve_ivp as solve_ivp
 
 # the modules whose names are all public here
-_OPEN = frozenset({"array_ops", "derivatives", "errors", "linear_algebra", "ops", "picture"})
+_OPEN = frozenset({"array_ops", "certificate", "derivatives", "errors", "linear_algebra", "ops", "picture", "verdict"})
 _SINGLE = {
     "Graph": "diffsim.graph",
     "Value": "diffsim.value",

@@ -122,7 +122,7 @@ def _scalar(who: str, y: Tree) -> AnyNumber:
     return found[0]
 
 
-def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
+def value_and_grad(f: Function, argnums: Argnums = 0, *, certify: bool = False) -> Function:
     """The function that returns f's value and its gradient.
 
     Parameters
@@ -131,11 +131,15 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
         Returns one scalar.
     argnums : int or sequence of int
         Which arguments to differentiate by; a sequence gives a tuple of gradients.
+    certify : bool
+        Whether to hold each gradient against forward mode and finite differences, at many times the cost; see
+        `diffsim.certify`.
 
     Returns
     -------
     callable
-        Of f's arguments; returns ``(value, gradient)``, the gradient in the form and shapes of the argument.
+        Of f's arguments; returns ``(value, gradient)``, the gradient in the form and shapes of the argument; with
+        `certify` ``(value, gradient, certificate)``.
 
     Raises
     ------
@@ -143,6 +147,8 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
         f returns something that is not one scalar.
     KindError
         An argument to differentiate by holds something that is not a real number.
+    CertificateError
+        With `certify`: the derivatives disagree.
 
     Notes
     -----
@@ -162,7 +168,14 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
         tape.pull(y, 1.0)
         return leaves(tape.value)[0], _like(argnums, tape.cotangents())
 
-    return wrapped
+    @functools.wraps(f)
+    def certified(*args: Any, **kwargs: Any) -> tuple[Any, Any, Any]:
+        from diffsim.certificate import certify as hold_against
+
+        found = hold_against(functools.partial(f, **kwargs), *args, argnums=argnums)
+        return found.value, found.gradient, found
+
+    return certified if certify else wrapped
 
 
 def grad(f: Function, argnums: Argnums = 0) -> Function:

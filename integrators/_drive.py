@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from diffsim import replay
 from diffsim.errors import TraceError
 from diffsim.number import Number
 from integrators.compiled.driver import route_of, run_compiled, tell
@@ -39,6 +40,8 @@ def run_all(
     Run
         With ``y`` of shape (n, *batch, n_times) and ``dy`` of shape (n, n_directions, *batch, n_times) or None.
     """
+    if replay.is_active() and problem.grid is None:
+        return run_interpreted(problem, selection, tick)
     route = route_of(problem, selection, compiled)
     if isinstance(route, TraceError):
         if explain:

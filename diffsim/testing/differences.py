@@ -32,6 +32,7 @@ _N_BEYOND = 3  # steps that must be finer than the one that is chosen, to contra
 _N_COLUMNS = 6  # error terms that the extrapolation removes
 _SAFETY = 8.0  # on the difference between neighbouring entries of the table
 _N_NOISE = 10  # values for the noise
+_LOST = 64.0  # units in the last place of x: no step is shorter
 _STUCK = 1e-6  # of the range of f: a last change below it is rounding noise
 _EPS = float(np.finfo(np.float64).eps)
 _TINY = float(np.finfo(np.float64).tiny)
@@ -97,7 +98,8 @@ def slope(
     """
     ladder = _Ladder(at, size, np.broadcast_to(0.5 * np.asarray(resolution), at.shape))
     h, finest = largest_step, 0
-    while len(ladder.steps) < _N_STEPS:
+    # NOTE: a step near the spacing of the numbers around x is itself wrong by more than its extrapolation can tell.
+    while len(ladder.steps) < _N_STEPS and not (ladder.steps and h < _LOST * _EPS * size):
         up, down = f(h), f(-h)
         ladder.n_calls += 2
         defined = np.isfinite(up) & np.isfinite(down)

@@ -189,10 +189,16 @@ def _directions(x: Array, rules: _Rules) -> Iterator[tuple[int | None, Array]]:
     if rules.directions is None and len(x) <= _EVERY_COMPONENT:
         yield from enumerate(np.eye(len(x)))
         return
-    largest = float(np.max(np.abs(x), initial=0.0)) or 1.0
-    scale = 2.0 ** np.round(np.log2(np.maximum(np.abs(x), largest / 1024)))
     for _ in range(rules.directions or _N_RANDOM):
-        yield None, scale * rules.random.choice((-1.0, 1.0), len(x))
+        yield None, random_direction(x, rules.random)
+
+
+def random_direction(x: Array, random: np.random.Generator) -> Array:
+    """Return a direction with random signs, whose components are of the sizes of the point's, to a power of two."""
+    largest = float(np.max(np.abs(x), initial=0.0)) or 1.0
+    scale = np.exp2(np.round(np.log2(np.maximum(np.abs(x), largest / 1024))))
+    direction: Array = scale * random.choice((-1.0, 1.0), len(x))
+    return direction
 
 
 def _compare(problem: Problem, probe: _Probe, mode: Mode, found: Array, rules: _Rules, tally: _Tally) -> None:
@@ -212,7 +218,7 @@ def _compare(problem: Problem, probe: _Probe, mode: Mode, found: Array, rules: _
     if mode == rules.modes[0]:
         for j in np.flatnonzero(~resolved):
             what = _what(problem, probe, int(j) if len(found) == len(problem.y) else None)
-            tally.unresolved.append(f"{what}: {_uncertain(probe.slope, int(j) if len(found) == len(problem.y) else 0)}")
+            tally.unresolved.append(f"{what}: {uncertain(probe.slope, int(j) if len(found) == len(problem.y) else 0)}")
 
 
 def _wrong(found: Array, expected: Array, error: Array, scale: float, rules: _Rules) -> NDArray[np.bool_]:
@@ -232,7 +238,8 @@ def _what(problem: Problem, probe: _Probe, j: int | None) -> str:
     return f"d {of} / d {by}"
 
 
-def _uncertain(slope: Slope, j: int) -> str:
+def uncertain(slope: Slope, j: int) -> str:
+    """Return what a difference leaves open about component j."""
     value, error, jump = float(slope.value[j]), float(slope.error[j]), float(slope.jump[j])
     if jump:
         return f"a kink, with slope {value - jump / 2:.6g} on the left and {value + jump / 2:.6g} on the right"

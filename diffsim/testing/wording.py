@@ -72,6 +72,8 @@ class Disagreement:
         The derivative in each mode; None where that mode was not asked for.
     difference, error, step, jump : float
         The finite difference, its bound, its step, and the jump of the slope.
+    who : str
+        Who compared.
     """
 
     what: str
@@ -84,10 +86,11 @@ class Disagreement:
     error: float
     step: float
     jump: float
+    who: str = "check_gradients"
 
     def message(self) -> str:
         """The whole story, one line a number."""
-        rows = [f"check_gradients: {self.what} is wrong (order {self.order}, {self.route})."]
+        rows = [f"{self.who}: {self.what} is wrong (order {self.order}, {self.route})."]
         if self.reverse is not None:
             rows.append(f"  reverse     {self.reverse!r}")
         if self.forward is not None:

@@ -9,6 +9,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from diffsim import replay
 from diffsim.number import Number, raw
 from integrators._integrator import Integrator, Step
 from integrators.drivers import control as control_of
@@ -108,13 +109,16 @@ class AdaptiveStepper:
         self._steps: deque[float] = deque(maxlen=KEPT)
         # NOTE: with a recording t0 all times move with it; otherwise they are what they are, whatever the step before.
         self._relative = isinstance(self._t, Number)
+        self._track = next(iter(replay.tracks(1)), None)
+        if self._track is not None and not self._track.known:
+            self._track.relative = self._relative
         k = first_value(f, self._t, y0, names, strict)
         self._carry = method.begin(f, self._t, y0, k)
         self._h_abs = self._first_step(k)
 
     def _first_step(self, k: Any) -> float:
         control, span = self._control, abs(self._end - self._t_raw)
-        if span == 0.0:
+        if span == 0.0 or (self._track is not None and self._track.known):
             return 0.0
         if control.first_step is not None:
             return control.first_step
@@ -154,6 +158,8 @@ class AdaptiveStepper:
 
     def restart(self, t: Any, y: Any, t_plain: float) -> None:
         """Go on from another state, at a time within the last step."""
+        if self._track is not None:
+            self._track.restart()
         self._t, self._y, self._t_raw = t, y, t_plain
         k = self._f(t, y)
         self._carry = self._method.begin(self._f, t, y, k)
@@ -162,6 +168,8 @@ class AdaptiveStepper:
 
     def attempt(self) -> tuple[Segment | None, str]:
         """Make one accepted step and return it, or None and the reason why there is none."""
+        if self._track is not None and self._track.known:
+            return self._repeat(self._track), ""
         control, direction, t = self._control, self._direction, self._t_raw
         smallest = float(control.smallest(t, direction))
         h_abs = min(self._h_abs, float(control.longest(t)))
@@ -208,6 +216,15 @@ class AdaptiveStepper:
             h_abs *= float(control.controller.shrunk(norm, self._order))
             rejected = True
 
+    def _repeat(self, track: replay.Track) -> Segment:
+        """Make the step that an earlier evaluation accepted here."""
+        t_new = track.ahead(self._t_raw, self._end)
+        h = self._size(t_new, t_new - self._t_raw)
+        step = self._method.advance(self._f, self._t, self._y, h, self._carry)
+        if not step.ok:
+            raise replay.StepsDiffer(f"replay: the step from t={self._t_raw!r} cannot be made again.")
+        return self._move(t_new, h, step)
+
     def _size(self, t_new: float, h_raw: float) -> Any:
         """Return the step to a time: a recording number where the start of the step or the end of the span is one.
 
@@ -221,6 +238,8 @@ class AdaptiveStepper:
     def _move(self, t_new: float, h: Any, step: Step) -> Segment:
         """Take over what was accepted."""
         old = (self._t, self._y, self._t_raw)
+        if self._track is not None:
+            self._track.note(self._t_raw, t_new, self._end)
         if t_new == self._end:
             self._t = self._t1
         else:

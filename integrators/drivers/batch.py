@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from diffsim import array_ops
+from diffsim import array_ops, replay
 from diffsim.number import Number
 from integrators.drivers.problem import Problem
 from integrators.drivers.run import Run, Tick, allocate
@@ -64,7 +64,7 @@ def _run_lanes(problem: Problem, selection: Selection, changes: dict[str, Any], 
     """Integrate all lanes of an elementwise right-hand side, chunk by chunk."""
     n, n_lanes = problem.y0.shape[0], int(np.prod(problem.batch))
     y0 = array_ops.reshape(problem.y0, (n, n_lanes))
-    if problem.recording:
+    if problem.recording or replay.is_active():  # the same block, then, whatever the kind of number
         return run_block(problem, selection, y0, changes, tick=tick)
     _keep_heap()
     out = None

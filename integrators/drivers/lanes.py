@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffsim import ops
+from diffsim import ops, replay
 from diffsim.number import Number, raw
 from integrators._integrator import Integrator, Step
 from integrators.drivers import control as control_of
@@ -110,6 +110,10 @@ class _Block:
         self.message: NDArray[np.object_] = np.full(m, REACHED, dtype=object)
         self.nfev: NDArray[np.intp] = np.zeros(m, dtype=np.intp)
         self._stands, self._last = start.copy(), self._end.copy()  # of all lanes, for those that are cut off
+        self._tracks = replay.tracks(m)
+        for track in self._tracks:
+            track.relative = track.relative if track.known else isinstance(ends[0], Number)
+        self._repeats = any(track.known for track in self._tracks)
         self.who = np.arange(m)
         self._f = narrow(self.who)
         self._y, self._t_raw = y0, start
@@ -129,7 +133,7 @@ class _Block:
         control = self._control
         if control.first_step is not None:
             return np.full(len(span), control.first_step)
-        if not span.any():
+        if not span.any() or self._repeats:
             return span
         advised = self._advised()
         if advised is not None:
@@ -159,12 +163,9 @@ class _Block:
     def attempt(self, saver: LaneSaver) -> float:
         """Let each lane attempt one step; return the length of time covered by all of them together."""
         control, order = self._control, self._order
-        h_abs = self._sizes()
+        t_new = self._known() if self._repeats else self._chosen()
         if not self.who.size:
             return 0.0
-        direction = self._direction
-        t_new = self._t_raw + h_abs * direction
-        t_new = np.where(direction * (t_new - self._end) > 0, self._end, t_new)
         h_raw = t_new - self._t_raw
         h_abs = np.abs(h_raw)
         last = t_new == self._end
@@ -177,6 +178,8 @@ class _Block:
         # NOTE: without a finite state there is no tolerance; infinity would make any error look small
         norm = np.where(np.isfinite(y_new).all(axis=0), norm, np.nan)
         accepted = (norm < 1.0) & step.ok
+        if self._repeats:
+            accepted = np.ones_like(accepted)
         grown = control.controller.grown(norm, self._ratios, order)
         grown = np.where(self._rejected, np.minimum(1.0, grown), grown)
         self._blame(~accepted, y_new, error, t_new, h_raw)
@@ -192,6 +195,20 @@ class _Block:
         self._move(accepted, t_sym, t_new, step)
         self.drop_finished()
         return float(np.abs(h_raw[accepted]).sum())
+
+    def _known(self) -> NDArray[np.float64]:
+        """Return the times to which the steps of an earlier evaluation lead."""
+        ahead = [
+            self._tracks[lane].ahead(float(self._t_raw[j]), float(self._end[j])) for j, lane in enumerate(self.who)
+        ]
+        return np.array(ahead)
+
+    def _chosen(self) -> NDArray[np.float64]:
+        """Return the times to which the steps lead that are to be tried, having ended the lanes that have none."""
+        h_abs, direction = self._sizes(), self._direction
+        t_new = self._t_raw + h_abs * direction
+        clipped: NDArray[np.float64] = np.where(direction * (t_new - self._end) > 0, self._end, t_new)
+        return clipped
 
     def _sizes(self) -> NDArray[np.float64]:
         """Return the step sizes to try, having ended the lanes that have none."""
@@ -256,6 +273,9 @@ class _Block:
 
     def _move(self, accepted: NDArray[np.bool_], t: Any, t_raw: NDArray[np.float64], step: Step) -> None:
         """Take over what was accepted."""
+        if self._tracks:
+            for j in np.flatnonzero(accepted):
+                self._tracks[self.who[j]].note(float(self._t_raw[j]), float(t_raw[j]), float(self._end[j]))
         calls = self._f.nfev
         carry = self._method.begin(self._f, t, step.y) if step.carry is None else step.carry
         self.nfev[self.who] += self._f.nfev - calls
