@@ -16,50 +16,13 @@ from diffsim.number import Number, raw
 from diffsim.protocols import is_system, state_names
 from integrators._controller import controller_of
 from integrators._integrator import Integrator
+from integrators._plain import real
 from integrators.drivers.control import Control
 from integrators.drivers.right_hand_side import check_callable, label
 
 _WHO = "solve_ivp"
 _EPS = float(np.finfo(np.float64).eps)
 _SCIPY_OPTIONS = ("mxstep",)
-
-
-def real(name: str, x: Any) -> float:
-    """Return a plain real number as a float.
-
-    Raises
-    ------
-    KindError
-        It is a recording number, complex, or no number.
-    """
-    if isinstance(x, Number):
-        raise KindError(
-            f"{_WHO}: {name} must be a plain number, no derivative goes through it; got "
-            f"{type(x).__name__}. Pass {name}.data."
-        )
-    if isinstance(x, bool | str) or x is None:
-        raise KindError(f"{_WHO}: {name} must be a real number; got {name}={x!r}.")
-    try:
-        return float(x)
-    except (TypeError, ValueError):
-        raise KindError(f"{_WHO}: {name} must be a real number; got {name} of type {type(x).__name__}.") from None
-
-
-def check_t_span(t_span: Any) -> tuple[Any, Any]:
-    """Return the two ends: floats, or recording numbers as they are."""
-    try:
-        ends = list(t_span)
-    except TypeError:
-        raise KindError(f"{_WHO}: t_span must be two numbers (t0, t1); got {type(t_span).__name__}.") from None
-    if len(ends) != 2:
-        raise ArgumentError(f"{_WHO}: t_span must be two numbers (t0, t1); got {len(ends)} numbers.")
-    for end in ends:
-        plain = raw(end)
-        if isinstance(end, Number) and np.shape(plain) != ():
-            raise must(_WHO, "t_span", "must hold scalars", np.shape(plain))
-        if not math.isfinite(real("t_span", plain)):
-            raise must(_WHO, "t_span", "must be finite", tuple(raw(e) for e in ends))
-    return tuple(end if isinstance(end, Number) else float(end) for end in ends)  # type: ignore[return-value]  # two
 
 
 def check_y0(fun: Any, y0: Any) -> Any:
@@ -143,41 +106,6 @@ def _check_state_length(fun: Any, shape: tuple[int, ...]) -> None:
     raise ArgumentError(
         f"{_WHO}: y0 must have shape ({n}, *batch) for {label(fun)} ({names}); got shape {shape}.{mend}"
     )
-
-
-def check_t_eval(t_eval: Any, t0: float, t1: float) -> NDArray[np.float64] | None:
-    """Return the save times, sorted in the direction of integration and within the span, or None."""
-    if t_eval is None:
-        return None
-    if isinstance(t_eval, str) or np.ndim(raw(t_eval)) == 0:
-        raise KindError(f"{_WHO}: t_eval must be a list or array of times; got {t_eval!r}. Write t_eval=[{t_eval!r}].")
-    listed = t_eval if isinstance(t_eval, np.ndarray | Number) else list(t_eval)
-    if isinstance(listed, Number) or any(isinstance(t, Number) for t in np.ravel(np.asarray(listed, dtype=object))):
-        raise KindError(
-            f"{_WHO}: t_eval must hold plain numbers; got a recording number. To differentiate with respect to a time "
-            "put it into t_span and leave t_eval out."
-        )
-    times = np.array(listed, dtype=np.float64) if len(listed) else np.zeros(0)
-    if times.ndim != 1:
-        raise must(_WHO, "t_eval", "must be one-dimensional", times.shape)
-    if not np.isfinite(times).all():
-        raise ArgumentError(
-            f"{_WHO}: t_eval must be finite; got t_eval[{int(np.argmax(~np.isfinite(times)))}]="
-            f"{times[~np.isfinite(times)][0]}."
-        )
-    low, high = min(t0, t1), max(t0, t1)
-    outside = (times < low) | (times > high)
-    if outside.any():
-        i = int(np.argmax(outside))
-        raise ArgumentError(f"{_WHO}: t_eval must lie within t_span=({t0!r}, {t1!r}); got t_eval[{i}]={times[i]}.")
-    steps = np.diff(times) * (1.0 if t1 >= t0 else -1.0)
-    if (steps <= 0.0).any():
-        i = int(np.argmax(steps <= 0.0))
-        way = "increasing" if t1 >= t0 else "decreasing, since t_span runs backwards"
-        raise ArgumentError(
-            f"{_WHO}: t_eval must be strictly {way}; got t_eval[{i}]={times[i]}, t_eval[{i + 1}]={times[i + 1]}."
-        )
-    return times
 
 
 def check_args(args: Any) -> tuple[Any, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from diffsim import replay
 from diffsim.errors import TraceError
 from diffsim.number import Number
 from integrators.compiled.driver import route_of, run_compiled, tell
-from integrators.drivers.batch import run_interpreted, shaped
+from integrators.drivers.batch import run_interpreted, shaped, together
 from integrators.drivers.problem import Problem
 from integrators.drivers.run import Run, Tick
 from integrators.drivers.sensitivity import Selection, checked_derivatives
@@ -40,6 +42,8 @@ def run_all(
     Run
         With ``y`` of shape (n, *batch, n_times) and ``dy`` of shape (n, n_directions, *batch, n_times) or None.
     """
+    if problem.ragged and problem.method.h is not None and not problem.method.adaptive:
+        return _run_each_grid(problem, selection, compiled, memory, explain, tick)
     if replay.is_active() and problem.grid is None:
         return run_interpreted(problem, selection, tick)
     route = route_of(problem, selection, compiled)
@@ -58,3 +62,14 @@ def run_all(
     if selection and not isinstance(run.y, Number):
         run = checked_derivatives(run)
     return run if problem.batch == () else shaped(run, problem.batch)
+
+
+def _run_each_grid(
+    problem: Problem, selection: Selection, compiled: bool | str, memory: float, explain: bool, tick: Tick | None
+) -> Run:
+    """Integrate trajectories whose fixed steps lie at times of their own: one after the other."""
+    runs = [
+        run_all(problem.at(spot), selection, compiled, memory, explain and not any(spot), tick)
+        for spot in np.ndindex(*problem.batch)
+    ]
+    return together(problem, selection, runs)

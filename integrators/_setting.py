@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffsim.number import raw
+from diffsim.number import raw, shape_of
 from integrators import _arguments as check
 from integrators._integrator import Integrator
 from integrators._methods import resolve_method
+from integrators._times import check_t_eval, check_t_span
 from integrators.drivers.control import Control
 from integrators.drivers.grid import Grid, make_grid
 
@@ -27,12 +28,13 @@ class Setting:
     ----------
     method : Integrator
     ends : (t0, t1)
-        Floats or recording numbers.
-    times : array or None
+        Floats or recording numbers, or arrays of them of shape batch.
+    times : array, shape (n_times,) or (*batch, n_times), or None
         Save times.
     control : Control
     grid : Grid or None
-        The nodes of a fixed-step solve; None for a method that chooses its steps.
+        The nodes of a fixed-step solve; None for a method that chooses its steps, and where
+        trajectories have their own times.
     """
 
     method: Integrator
@@ -48,7 +50,15 @@ _FEW = 16
 _PLAIN = frozenset({float, int, str, type(None)})
 
 
-def setting(method: Any, step: Any, t_span: Any, t_eval: Any, n: int, limits: tuple[Any, ...]) -> Setting:
+def setting(
+    method: Any,
+    step: Any,
+    t_span: Any,
+    t_eval: Any,
+    n: int,
+    limits: tuple[Any, ...],
+    batch: tuple[int, ...] = (),
+) -> Setting:
     """Return the setting that the arguments of `solve_ivp` mean.
 
     Parameters
@@ -59,6 +69,8 @@ def setting(method: Any, step: Any, t_span: Any, t_eval: Any, n: int, limits: tu
         Number of state components.
     limits : tuple
         rtol, atol, first_step, max_step, max_steps, min_step, controller.
+    batch : tuple of int
+        Shape of the batch, whose trajectories may have their own times.
 
     Raises
     ------
@@ -72,24 +84,26 @@ def setting(method: Any, step: Any, t_span: Any, t_eval: Any, n: int, limits: tu
             x.__class__ in _PLAIN for x in (step, *t_span, *limits, *(times or ()))
         ):
             return _kept(method, step, t_span[0], t_span[1], times, n, *limits)
-    return _make(method, step, t_span, t_eval, n, limits)
+    return _make(method, step, t_span, t_eval, n, limits, batch)
 
 
 @functools.lru_cache(maxsize=64, typed=True)
 def _kept(method: Any, step: Any, t0: Any, t1: Any, times: Any, n: int, *limits: Any) -> Setting:
-    return _make(method, step, (t0, t1), None if times is None else list(times), n, limits)
+    return _make(method, step, (t0, t1), None if times is None else list(times), n, limits, ())
 
 
-def _make(method: Any, step: Any, t_span: Any, t_eval: Any, n: int, limits: tuple[Any, ...]) -> Setting:
+def _make(
+    method: Any, step: Any, t_span: Any, t_eval: Any, n: int, limits: tuple[Any, ...], batch: tuple[int, ...]
+) -> Setting:
     integrator = resolve_method(method, step)
-    t0, t1 = check.check_t_span(t_span)
-    start, end = float(raw(t0)), float(raw(t1))
-    times = check.check_t_eval(t_eval, start, end)
+    t0, t1 = check_t_span(t_span, batch)
+    start, end = raw(t0), raw(t1)
+    times = check_t_eval(t_eval, (start, end), batch)
     rtol, atol, first_step, max_step, max_steps, min_step, controller = limits
     control = check.check_control(
         integrator,
         n,
-        abs(end - start),
+        float(np.max(np.abs(np.subtract(end, start)), initial=0.0)),
         rtol=rtol,
         atol=atol,
         first_step=first_step,
@@ -100,5 +114,12 @@ def _make(method: Any, step: Any, t_span: Any, t_eval: Any, n: int, limits: tupl
     )
     if integrator.adaptive:
         integrator = integrator.tuned(control.rtol, control.atol)
-    grid = None if integrator.adaptive or integrator.h is None else make_grid(t0, t1, integrator.h, times)
+    ragged = shape_of(t0) != () or shape_of(t1) != () or (times is not None and times.ndim > 1)
+    grid = None
+    if not integrator.adaptive and integrator.h is not None:
+        if not ragged:
+            grid = make_grid(t0, t1, integrator.h, times)
+        for spot in np.ndindex(*batch) if ragged else ():  # an error now rather than half way through the batch
+            begin, until = (float(np.broadcast_to(x, batch)[spot]) for x in (start, end))
+            make_grid(begin, until, integrator.h, np.zeros(0))
     return Setting(integrator, (t0, t1), times, control, grid)

@@ -162,7 +162,7 @@ def solve_ivp(
     check.check_fun(fun, further)
     first = check.check_y0(fun, y0)
     limits = (rtol, atol, first_step, max_step, max_steps, min_step, controller)
-    way = setting(method, step, t_span, t_eval, first.shape[0], limits)
+    way = setting(method, step, t_span, t_eval, first.shape[0], limits, first.shape[1:])
     slope = check.check_jac(way.method, jac, shape_of_slope, first.shape[0], further, compiled)
     selection, by_start, by_parameter = select(sensitivities, fun, further, first.shape[0])
     problem = Problem(

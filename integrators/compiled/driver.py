@@ -383,7 +383,7 @@ def _fall(problem: Problem, plan: Plan, flown: Flown, out: NDArray[np.float64], 
     else:
         kept = int((plan.nodes <= k).sum())
         state, when = flown.snapshot[:, j], plan.time(k + 1)
-    if k == 0 and problem.batch == ():
+    if k == 0 and problem.batch == () and problem.strict:
         first_value(problem.right_hand_side(column=problem.vectorized), plan.t0, problem.y0, problem.names, True)
     i = int(np.argmin(np.isfinite(state)))
     lanes.message[j] = not_finite(i, problem.names, float(when))

@@ -41,7 +41,9 @@ def run_interpreted(problem: Problem, selection: Selection, tick: Tick | None) -
     batch = problem.batch
     changes = problem.lane_parameters() if problem.elementwise else {}
     if batch == ():
-        return run_block(problem, selection, problem.y0, {}, column=problem.vectorized, tick=tick)
+        return run_block(
+            problem, selection, problem.y0, {}, column=problem.vectorized, strict=problem.strict, tick=tick
+        )
     if problem.singly:
         return _run_each(problem, selection, tick)
     if problem.elementwise:
@@ -57,6 +59,11 @@ def _run_each(problem: Problem, selection: Selection, tick: Tick | None) -> Run:
     for spot in np.ndindex(*problem.batch):
         one = problem.at(spot)
         runs.append(run_block(one, selection, one.y0, {}, column=problem.vectorized, strict=False, tick=tick))
+    return together(problem, selection, runs)
+
+
+def together(problem: Problem, selection: Selection, runs: Sequence[Run]) -> Run:
+    """Return the runs of single trajectories as that of the batch, in its shape."""
     return shaped(_join(problem, selection, [_with_lane_axis(run) for run in runs]), problem.batch)
 
 
@@ -65,7 +72,7 @@ def _run_lanes(problem: Problem, selection: Selection, changes: dict[str, Any], 
     n, n_lanes = problem.y0.shape[0], int(np.prod(problem.batch))
     y0 = array_ops.reshape(problem.y0, (n, n_lanes))
     if problem.recording or replay.is_active():  # the same block, then, whatever the kind of number
-        return run_block(problem, selection, y0, changes, tick=tick)
+        return run_block(problem.some(slice(n_lanes)), selection, y0, changes, tick=tick)
     _keep_heap()
     out = None
     if problem.grid is not None and not selection:
@@ -74,7 +81,7 @@ def _run_lanes(problem: Problem, selection: Selection, changes: dict[str, Any], 
     for lanes in chunks(n_lanes, n * (1 + selection.n_directions)):
         block = {name: value[lanes] for name, value in changes.items()}
         target = None if out is None else out[:, :, lanes]
-        runs.append(run_block(problem, selection, y0[:, lanes], block, tick=tick, out=target))
+        runs.append(run_block(problem.some(lanes), selection, y0[:, lanes], block, tick=tick, out=target))
     if out is None or problem.grid is None:
         return _join(problem, selection, runs)
     bare = _join(problem, selection, [dataclasses.replace(run, y=run.y[..., :0]) for run in runs], bare=True)
@@ -105,11 +112,11 @@ def chunks(n_lanes: int, numbers_per_lane: int) -> Iterator[slice]:
 def _join(problem: Problem, selection: Selection, runs: Sequence[Run], bare: bool = False) -> Run:
     """Return blocks (n, m_i, n_times_i) side by side; what ended early is padded with NaN.
 
-    Without common times each lane has its own, and ``t`` is ``(m, n_times)``.
+    Where each lane has its own times ``t`` is ``(m, n_times)``, padded with NaN.
     The states of `bare` blocks lie elsewhere.
     """
-    t, n = problem.common_times, problem.y0.shape[0]
-    n_times = len(t) if t is not None else max((run.y.shape[-1] for run in runs), default=0)
+    t, n = problem.given_times, problem.y0.shape[0]
+    n_times = t.shape[-1] if t is not None else max((run.y.shape[-1] for run in runs), default=0)
     if not runs:
         nothing = np.zeros(0, dtype=np.intp)
         dy = np.zeros((n, selection.n_directions, 0, n_times)) if selection else None

@@ -66,6 +66,8 @@ class Problem:
         What is said about the Jacobian, for implicit methods.
     turned : int
         Of one trajectory of a batch: length of the last axis of the whole start, see `RightHandSide`.
+    strict : bool
+        Whether a start at which `fun` is not finite is an error; in a batch it is a status.
     """
 
     fun: Any
@@ -84,6 +86,7 @@ class Problem:
     dense: bool = False
     jac: Any = None
     turned: int = -1
+    strict: bool = True
 
     @functools.cached_property
     def batch(self) -> tuple[int, ...]:
@@ -113,11 +116,13 @@ class Problem:
         return any(isinstance(x, Number) for x in numbers)
 
     @property
-    def common_times(self) -> NDArray[np.float64] | None:
-        """Save times that all trajectories share; None where each has its own."""
+    def given_times(self) -> NDArray[np.float64] | None:
+        """Save times known beforehand: (n_times,) for all trajectories, or (m, n_times); None where they are not."""
         if self.grid is not None:
             return self.grid.t
-        return None if self.t_eval is None or self.t_eval.ndim > 1 else self.t_eval
+        if self.t_eval is None or self.t_eval.ndim == 1:
+            return self.t_eval
+        return self.t_eval.reshape(math.prod(self.batch), self.t_eval.shape[-1])
 
     @property
     def work(self) -> float:
@@ -153,7 +158,16 @@ class Problem:
             grid=grid,
             guard=self.guard.of(spot),
             turned=self.batch[-1],
+            strict=False,
         )
+
+    def some(self, lanes: slice) -> Problem:
+        """Return the problem for a block of some of the lanes: with the times of these, one axis for the lanes."""
+        if not self.ragged:
+            return self
+        own = tuple(end if shape_of(end) == () else array_ops.reshape(end, (-1,))[lanes] for end in self.ends)
+        times = self.given_times
+        return replace(self, ends=own, t_eval=times if times is None or times.ndim == 1 else times[lanes])
 
     def parameter(self, key: Any, changes: Mapping[Any, Any]) -> Any:
         """Return the value of a parameter, by name."""

@@ -86,9 +86,12 @@ class Saver:
             self._append(t, y)
 
     def result(self) -> tuple[NDArray[np.float64], Any]:
-        """Return the times and the states, shape (n, n_times)."""
-        if not self._t:
+        """Return the times and the states, shape (n, n_times).
+
+        Interrupted between the times and the states of a step, the times without states are left out.
+        """
+        if not self._y:
             return np.zeros(0), np.zeros((*self._start.shape, 0))
-        if all(isinstance(y, np.ndarray) for y in self._y):
-            return np.concatenate(self._t), np.concatenate(self._y, axis=-1)
-        return np.concatenate(self._t), array_ops.concatenate(self._y, axis=-1)
+        plain = all(isinstance(y, np.ndarray) for y in self._y)
+        y = np.concatenate(self._y, axis=-1) if plain else array_ops.concatenate(self._y, axis=-1)
+        return np.concatenate(self._t)[: y.shape[-1]], y
