@@ -93,8 +93,9 @@ def route_of(problem: Problem, selection: Selection, compiled: bool | str) -> Ro
 def _one_point(problem: Problem) -> tuple[float, Any] | None:
     """Return time and state of the start of the first trajectory, in plain numbers; None if there is none."""
     start = np.asarray(raw(problem.y0))
-    begin = float(np.ravel(raw(problem.ends[0]))[0])
-    return (begin, start.reshape(len(start), -1)[:, 0]) if start.size else None
+    if not start.size:
+        return None
+    return float(np.ravel(raw(problem.ends[0]))[0]), start.reshape(len(start), -1)[:, 0]
 
 
 def _not_for_machines(problem: Problem) -> str | None:

@@ -18,6 +18,7 @@ from systems import DoublePendulum, HarmonicOscillator
 
 WAYS: list[dict[str, Any]] = [
     {"compiled": False},
+    {},
     {"method": "RK4", "step": 0.05},
     {"method": "RK4", "step": 0.05, "compiled": False},
 ]
