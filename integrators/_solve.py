@@ -183,11 +183,16 @@ def solve_ivp(
     # NOTE: overflow and NaN are found and reported by the drivers, with the place and the time.
     with np.errstate(all="ignore"), progress_bar(problem.work if progress else 0.0, "solve_ivp", progress) as bar:
         run = run_all(problem, selection, compiled, memory, explain, bar.update if progress else None)
+    _refuse_lost_derivatives(problem, run)
+    return _solution(problem, run, selection, by_start, by_parameter)
+
+
+def _refuse_lost_derivatives(problem: Problem, run: Run) -> None:
+    """Raise where a single trajectory that carries derivatives has failed."""
     if problem.batch == () and run.status < 0 and isinstance(run.y, Number):
         if run.status == INTERRUPTED:
             raise KeyboardInterrupt(run.message)
         raise RunError(f"solve_ivp: the solve carries derivatives and failed. {run.message}")
-    return _solution(problem, run, selection, by_start, by_parameter)
 
 
 def _solution(problem: Problem, run: Run, selection: Selection, by_start: bool, by_parameter: bool) -> Solution:
