@@ -185,11 +185,23 @@ def _convolution(x: Series, y: Series, times: Callable[[AnyNumber, AnyNumber], A
     return rule
 
 
+def _exact_dot(a: Sequence[AnyNumber], b: Sequence[AnyNumber]) -> AnyNumber:
+    """Return the scalar product of multiprecision numbers, rounded once; None for other numbers.
+
+    PERF: products are not rounded one by one: half the time with 50 digits.
+    """
+    context = getattr(a[0], "context", None)
+    return None if context is None else context.fdot(a, b)
+
+
 def _product(x: Series, y: Series) -> Rule:
     """The same for numbers that are multiplied by ``*``.  PERF: a quarter of a call a term less."""
 
     def rule(k: int) -> AnyNumber:
         a, b = x.upto(k), y.upto(k)
+        exact = _exact_dot(a[: k + 1], b[k::-1])
+        if exact is not None:
+            return exact
         total = a[0] * b[k]
         for p, q in zip(a[1 : k + 1], b[k - 1 :: -1], strict=True):
             total = total + p * q
@@ -203,9 +215,11 @@ def _squared(x: Series) -> Rule:
 
     def rule(k: int) -> AnyNumber:
         a = x.upto(k)
-        total = a[0] * a[k]
-        for j in range(1, (k + 1) // 2):
-            total = total + a[j] * a[k - j]
+        total = _exact_dot(a[: (k + 1) // 2], a[k:0:-1][: (k + 1) // 2])
+        if total is None:
+            total = a[0] * a[k]
+            for j in range(1, (k + 1) // 2):
+                total = total + a[j] * a[k - j]
         total = 2 * total
         return total if k % 2 else total + a[k // 2] * a[k // 2]
 
@@ -274,9 +288,11 @@ def _quotient(
         if y is None:
             return part(op.primals[under], op.series[over].upto(k)[k])  # one of the two is a series
         below, done = y.upto(k), z.coefficients
-        total = times(below[k], done[0])
-        for j in range(1, k):
-            total = total + times(below[k - j], done[j])
+        total = _exact_dot(below[k:0:-1], done[:k])
+        if total is None:
+            total = times(below[k], done[0])
+            for j in range(1, k):
+                total = total + times(below[k - j], done[j])
         return part(below[0], -total if x is None else x.upto(k)[k] - total)
 
     return _fitted(rule, shape_of(op.out))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -52,6 +53,16 @@ def check_y0(fun: Any, y0: Any) -> Any:
         called = f" ({names[where[0]]})" if names else ""
         raise ArgumentError(f"{_WHO}: y0 must be finite; got y0[{spot}]{called}={raw(start)[where]}.")
     return start
+
+
+def holds_multiprecision(y0: Any) -> bool:
+    """Whether a start holds numbers of mpmath; nothing is imported to find out."""
+    mpmath = sys.modules.get("mpmath")
+    if mpmath is None:
+        return False
+    if isinstance(y0, np.ndarray):
+        return y0.dtype == object and any(isinstance(x, mpmath.mpf) for x in y0.flat)
+    return any(isinstance(x, mpmath.mpf) for x in (y0 if isinstance(y0, list | tuple) else [y0]))
 
 
 def _plain_start(given: Any, start: Any) -> NDArray[np.float64]:

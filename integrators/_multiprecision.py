@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 from diffsim.errors import ArgumentError, KindError, RunError, must
 from diffsim.jets import solution_series
 from diffsim.number import Number
+from diffsim.protocols import state_names
+from integrators._solution import Solution
+from integrators.drivers.control import DEFAULT_MAX_STEPS
+from integrators.drivers.endings import REACHED
 from integrators.drivers.right_hand_side import check_callable, label
+from integrators.taylor import Taylor
 
 __all__ = ["MultiprecisionSolution", "solve_multiprecision"]
 
@@ -56,12 +61,12 @@ class MultiprecisionSolution:
 
         Parameters
         ----------
-        t : number
-            mpmath's, int, float, or a string of digits.
+        t : number, or sequence of k numbers
+            mpmath's, ints, floats, or strings of digits.
 
         Returns
         -------
-        array of mpmath numbers, shape (n,)
+        array of mpmath numbers, shape (n,) or (n, k)
 
         Raises
         ------
@@ -70,15 +75,17 @@ class MultiprecisionSolution:
         """
         import mpmath
 
+        single = isinstance(t, str) or np.ndim(t) == 0
         with mpmath.workdps(self.digits + _GUARD):
-            at = mpmath.mpf(t)
+            times = _numbers("t", [t] if single else t, None)
             low, high = sorted((self._nodes[0], self._nodes[-1]))
-            if not low <= at <= high:
-                raise must(
-                    f"{_WHO}: sol", "t", f"must lie within [{mpmath.nstr(low, 8)}, {mpmath.nstr(high, 8)}]", str(t)
-                )
-            state: NDArray[np.object_] = _at(self._nodes, self._series, at)
-            return state
+            for at in times:
+                if not low <= at <= high:
+                    raise must(
+                        f"{_WHO}: sol", "t", f"must lie within [{mpmath.nstr(low, 8)}, {mpmath.nstr(high, 8)}]", str(at)
+                    )
+            found = _columns([_at(self._nodes, self._series, at) for at in times])
+        return found[:, 0] if single else found
 
     def __str__(self) -> str:
         import mpmath
@@ -135,10 +142,14 @@ def solve_multiprecision(
     RunError
         The budget is used up, or the solution leaves the finite numbers.
 
+    See Also
+    --------
+    solve_ivp : does the same for a `y0` of mpmath's numbers and ``method="Taylor"``, to the digits of the context.
+
     Notes
     -----
     Numbers that `fun` brings along keep the digits that they have: 9.8 is the double next to 9.8.  Cost: order**2
-    times the arithmetic of `fun` a step, some 10 ms for the double pendulum with 50 digits.
+    times the arithmetic of `fun` a step, some 30 ms for the double pendulum with 50 digits.
 
     References
     ----------
@@ -153,24 +164,39 @@ def solve_multiprecision(
     >>> mpmath.nstr(sol.y[0, -1], 40)
     '0.8414709848078965066525023216302989996226'
     """
+    _check(fun, digits, args, max_steps)
+    solution, problem = integrate(fun, t_span, y0, digits, t_eval, args, max_steps)
+    if problem:
+        raise RunError(f"{_WHO}: {problem}")
+    return solution
+
+
+def integrate(
+    fun: Callable[..., Any],
+    t_span: Sequence[Any],
+    y0: Sequence[Any],
+    digits: int,
+    t_eval: Sequence[Any] | None,
+    args: Sequence[Any],
+    max_steps: int,
+) -> tuple[MultiprecisionSolution, str]:
+    """Return the solution as far as it goes, and why it ended before the end, if it did."""
     import mpmath
 
-    _check(fun, digits, args, max_steps)
     with mpmath.workdps(digits + _GUARD):
         t0, t1 = _numbers("t_span", t_span, 2)
-        start = np.array(_numbers("y0", y0, None), dtype=object)
+        start = _columns([_numbers("y0", y0, None)])[:, 0]
         times = None if t_eval is None else _check_times(_numbers("t_eval", t_eval, None), t0, t1)
         order = math.ceil((digits + _EXTRA) * math.log(10.0) / 2.0) + 1
-        nodes, series = _walk(fun, tuple(args), (t0, t1), start, order, digits, max_steps)
+        nodes, series, problem = _walk(fun, tuple(args), (t0, t1), start, order, digits, max_steps)
         if times is None:
-            states = [c[0] for c in series]
+            times, states = nodes, [c[0] for c in series]
         else:
+            times = [t for t in times if min(t0, nodes[-1]) <= t <= max(t0, nodes[-1])]
             states = [_at(nodes, series, t) for t in times]
-        t, y = np.empty(len(states), dtype=object), np.empty((len(start), len(states)), dtype=object)
-        t[:] = nodes if times is None else times
-        for j, state in enumerate(states):
-            y[:, j] = state
-        return MultiprecisionSolution(t, y, digits, order, len(nodes) - 1, tuple(nodes), tuple(series))
+        y = _columns(states) if states else np.empty((len(start), 0), dtype=object)
+        t = _columns([times])[:, 0] if times else np.empty(0, dtype=object)
+        return MultiprecisionSolution(t, y, digits, order, len(nodes) - 1, tuple(nodes), tuple(series)), problem
 
 
 def _walk(
@@ -181,8 +207,8 @@ def _walk(
     order: int,
     digits: int,
     max_steps: int,
-) -> tuple[list[Any], list[list[Any]]]:
-    """Return the times of the steps and the series there; that of the end is the state alone."""
+) -> tuple[list[Any], list[Any], str]:
+    """Return the times of the steps and the series there, that of the end the state alone; and what went wrong."""
     import mpmath
 
     def f(t: Any, y: Any) -> Any:
@@ -191,24 +217,38 @@ def _walk(
     (t, t1), y = ends, start
     nodes: list[Any] = [t]
     series: list[Any] = []
+    problem = ""
     while t != t1:
         if len(series) == max_steps:
-            raise RunError(f"{_WHO}: max_steps={max_steps} steps are used up at t={mpmath.nstr(t, 8)}.")
-        c = solution_series(f, t, y, order)
+            problem = f"max_steps={max_steps} steps are used up at t={mpmath.nstr(t, 8)}."
+            break
+        try:
+            c = solution_series(f, t, y, order)
+        except ZeroDivisionError:  # mpmath's word for 1 / 0, log(0), ...
+            problem = f"{label(fun)} divides by zero at t={mpmath.nstr(t, 8)}."
+            break
         if not all(mpmath.isfinite(x) for x in (*c[1], *c[-1])):
-            raise RunError(f"{_WHO}: the derivatives of {label(fun)} are not finite at t={mpmath.nstr(t, 8)}.")
+            problem = f"the derivatives of {label(fun)} are not finite at t={mpmath.nstr(t, 8)}."
+            break
         h = _step(c, order, digits)
         if h < _SHORTEST * mpmath.eps * abs(t):
-            raise RunError(
-                f"{_WHO}: the steps become too short at t={mpmath.nstr(t, 8)}: the solution may blow up there."
-            )
+            problem = f"the steps become too short at t={mpmath.nstr(t, 8)}: the solution may blow up there."
+            break
         t_new = t1 if h >= abs(t1 - t) else t + h * mpmath.sign(t1 - t)
         y = _value(c, t_new - t)
         t = t_new
         nodes.append(t)
         series.append(c)
     series.append([y])
-    return nodes, series
+    return nodes, series, problem
+
+
+def _columns(states: Sequence[Sequence[Any]]) -> NDArray[np.object_]:
+    """Return states as the columns of an array."""
+    y = np.empty((len(states[0]), len(states)), dtype=object)
+    for j, state in enumerate(states):
+        y[:, j] = state
+    return y
 
 
 def _step(c: Sequence[Any], order: int, digits: int) -> Any:
@@ -241,6 +281,65 @@ def _at(nodes: Sequence[Any], series: Sequence[Any], t: Any) -> Any:
     forward = nodes[-1] >= nodes[0]
     k = bisect.bisect_right(nodes, t) if forward else bisect.bisect_right(nodes, -t, key=lambda x: -x)
     return _value(series[k - 1], t - nodes[k - 1])
+
+
+# --- through the front door ------------------------------------------------------------------------------------------
+
+
+def solve_in_context(
+    fun: Callable[..., Any],
+    t_span: Sequence[Any],
+    y0: Any,
+    method: Any,
+    t_eval: Sequence[Any] | None,
+    dense_output: bool,
+    args: Sequence[Any],
+    max_steps: int | None,
+    more: Mapping[str, Any],
+) -> Solution:
+    """Return what `solve_ivp` does for a start of multiprecision numbers: a solution to the digits of mpmath's context.
+
+    Parameters
+    ----------
+    more : mapping
+        Further arguments of `solve_ivp`, which have no meaning here: None if left out.
+
+    Raises
+    ------
+    ArgumentError
+        Another method than `Taylor`, or an argument that has no meaning here.
+    """
+    import mpmath
+
+    who = "solve_ivp: y0 holds multiprecision numbers, "
+    if method not in ("Taylor", Taylor, Taylor()):
+        raise ArgumentError(
+            f"{who}which method='Taylor' integrates, with an order and steps of its own choice; got method={method!r}. "
+            "Other methods take them through their step method and integrators.rk4."
+        )
+    given = [name for name, x in more.items() if x is not None]
+    if given:
+        raise ArgumentError(
+            f"{who}so {given[0]} must be left out: the result has the digits of the context (mpmath.mp.dps), now "
+            f"{mpmath.mp.dps}."
+        )
+    if np.ndim(np.asarray(y0, dtype=object)) > 1:
+        raise must("solve_ivp", "y0", "must have one axis where it holds multiprecision numbers", np.shape(y0))
+    start = y0 if np.ndim(np.asarray(y0, dtype=object)) else [y0]
+    budget = DEFAULT_MAX_STEPS if max_steps is None else max_steps
+    _check(fun, mpmath.mp.dps, args, budget)
+    found, problem = integrate(fun, t_span, start, mpmath.mp.dps, t_eval, args, budget)
+    times: Any = found.t
+    return Solution(
+        times,
+        found.y,
+        found.n_steps,
+        -1 if problem else 0,
+        f"The solve failed: {problem}" if problem else str(REACHED),
+        len(found.t),
+        state_names=state_names(fun),
+        sol=found.sol if dense_output else None,
+    )
 
 
 # --- arguments -------------------------------------------------------------------------------------------------------

@@ -68,7 +68,8 @@ def solve_ivp(
         Start and end; ``t1 < t0`` integrates backwards.
     y0 : array_like, shape (n, *batch)
         Start, state component first.  A float, list or tuple will do.  A System's parameters may be arrays of shape
-        batch: each trajectory has its own then.
+        batch: each trajectory has its own then.  Numbers of mpmath go with ``method="Taylor"``, and are integrated to
+        the digits of mpmath's context; see `solve_multiprecision`.
     method : str, Integrator or class
         ``"RK45"`` and ``"RK23"`` choose their steps (unless they are given one); ``"RK4"``, ``"Euler"``, ... take fixed
         steps.
@@ -154,6 +155,14 @@ def solve_ivp(
     >>> sol.t.shape, sol.y.shape, sol.message
     ((11,), (2, 11), 'The solver successfully reached the end of the integration interval.')
     """
+    if check.holds_multiprecision(y0):
+        from integrators._multiprecision import solve_in_context
+
+        further = check.check_args(args)
+        more = {"events": events, "jac": jac, "controller": controller, "callback": callback, "reset": reset, **options}
+        more |= {"first_step": first_step, "max_seconds": max_seconds, "sensitivities": sensitivities or None}
+        more |= {"rtol": None if rtol == 1e-3 else rtol, "atol": None if atol == 1e-6 else atol}
+        return solve_in_context(fun, t_span, y0, method, t_eval, dense_output, further, max_steps, more)
     shape_of_slope = [options.pop(name, None) for name in ("jac_sparsity", "lband", "uband")]
     step, memory, explain = check.check_options(options)
     check.check_not_there(dense_output, events, reset, compiled, threads)

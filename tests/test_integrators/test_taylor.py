@@ -1,0 +1,136 @@
+"""The Taylor-series method: known digits, its order and steps, its polynomial between them, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+
+from diffsim import ops
+from diffsim.errors import ArgumentError, KindError
+from diffsim.value import Value
+from integrators import Taylor, solve_ivp
+from integrators.taylor import order_for, step_from
+from systems import DoublePendulum, Lorenz63
+
+START = [0.4, 0.0, 1.0, 4.0]
+
+
+def turn(t: Any, y: Any) -> list[Any]:
+    return [y[1], -y[0]]
+
+
+def test_double_pendulum_at_5_seconds_has_all_eight_known_digits() -> None:
+    # SOURCE: facts about the double pendulum, from two other methods; 36 digits in test_multiprecision.py.
+    sol = solve_ivp(DoublePendulum(), (0.0, 5.0), START, "Taylor", rtol=1e-14, atol=1e-15, t_eval=[5.0])
+    np.testing.assert_allclose(sol.y[:, 0], [3.54359486, 47.43645061, 1.41263353, -0.09537723], rtol=0, atol=5e-9)
+
+
+@pytest.mark.slow
+def test_gradient_of_the_double_pendulum_has_the_known_digits() -> None:
+    sol = solve_ivp(
+        DoublePendulum(), (0.0, 5.0), START, "Taylor", rtol=1e-12, atol=1e-14, t_eval=[5.0], sensitivities="y0"
+    )
+    np.testing.assert_allclose(sol.dy_dy0[1, :, 0], [-111.068, 135.598, -104.511, 52.6617], rtol=0, atol=5e-4)
+
+
+@pytest.mark.parametrize("rtol", [1e-3, 1e-6, 1e-9, 1e-12, 1e-14])
+def test_error_follows_the_tolerance_and_steps_are_hardly_ever_rejected(rtol: float) -> None:
+    sol = solve_ivp(turn, (0.0, 10.0), [0.0, 1.0], "Taylor", rtol=rtol, atol=rtol, compiled=False)
+    assert abs(sol.y[0, -1] - math.sin(10.0)) < 10.0 * rtol
+    # One call a step, and one for the derivative at the start.
+    assert sol.nfev == len(sol.t) - 1 + 2 or sol.nfev == len(sol.t)
+
+
+def test_solution_between_the_steps_is_as_exact_as_at_their_ends() -> None:
+    times = np.linspace(0.0, 10.0, 357)
+    sol = solve_ivp(turn, (0.0, 10.0), [0.0, 1.0], "Taylor", rtol=1e-13, atol=1e-14, t_eval=times)
+    np.testing.assert_allclose(sol.y[0], np.sin(times), atol=1e-13)
+    np.testing.assert_allclose(sol.y[1], np.cos(times), atol=1e-13)
+
+
+def test_polynomial_of_a_step_is_the_series_of_the_solution() -> None:
+    method = Taylor(order=12)
+    y = np.array([0.3, -0.7])
+    step = method.advance(lambda t, y: np.array([y[1], -y[0]], dtype=object), 0.0, y, 0.5)
+    found = method.dense(turn, 0.0, y, 0.5, step)
+    with mpmath.workdps(30):
+        wanted = mpmath.taylor(lambda t: 0.3 * mpmath.cos(t) - 0.7 * mpmath.sin(t), 0, 12)
+    np.testing.assert_allclose(
+        [d[0] / 0.5**k for k, d in enumerate(found, 1)], [float(c) for c in wanted[1:]], rtol=1e-13
+    )
+
+
+def test_order_is_the_cheapest_for_the_tolerance() -> None:
+    assert [order_for(tol) for tol in (1.0, 1e-3, 1e-6, 1e-9, 1e-12, 1e-14)] == [2, 5, 8, 12, 15, 18]
+    assert Taylor().tuned(1e-9, 1e-12) == Taylor(order=12)
+    assert Taylor().tuned(0.0, 1e-9) == Taylor(order=12)
+    assert Taylor(order=7).tuned(1e-9, 1e-12) == Taylor(order=7)
+    assert Taylor().order == 20
+
+
+def test_step_keeps_the_last_two_terms_below_the_tolerance() -> None:
+    h = float(step_from(0.25, 0.5, 10))
+    assert max(0.25 * h**9, 0.5 * h**10) < 1.0
+    assert max(0.25 * (1.12 * h) ** 9, 0.5 * (1.12 * h) ** 10) > 1.0
+
+
+def test_series_that_ends_is_exact_in_one_step() -> None:
+    sol = solve_ivp(lambda t, y: 3.0 * t * t, (0.0, 100.0), [1.0], "Taylor")
+    assert sol.y[0, -1] == 1e6 + 1.0
+    assert len(sol.t) == 2
+
+
+def test_backwards_with_chosen_and_with_fixed_steps() -> None:
+    for more in ({"rtol": 1e-12, "atol": 1e-13}, {"step": 0.02}):
+        sol = solve_ivp(turn, (2.0, -1.0), [math.sin(2.0), math.cos(2.0)], "Taylor", **more)
+        np.testing.assert_allclose(sol.y[:, -1], [math.sin(-1.0), math.cos(-1.0)], atol=1e-11)
+
+
+def test_batch_has_its_own_steps_and_the_bits_of_single_solves() -> None:
+    starts = np.array([[1.0, 5.0, 0.1], [1.0, -3.0, 0.2], [1.0, 20.0, 30.0]])
+    sol = solve_ivp(Lorenz63(), (0.0, 0.5), starts, "Taylor", rtol=1e-9, compiled=False)
+    assert len(set(sol.n_times)) > 1
+    for i in range(3):
+        one = solve_ivp(Lorenz63(), (0.0, 0.5), starts[:, i], "Taylor", rtol=1e-9, compiled=False)
+        np.testing.assert_array_equal(sol.y[:, i, : sol.n_times[i]], one.y)
+
+
+def test_branch_on_the_state_is_that_of_the_start_of_a_step() -> None:
+    def bounce(t: Any, y: Any) -> Any:
+        return -y if y[0] > 0.5 else -2.0 * y
+
+    sol = solve_ivp(bounce, (0.0, 0.5), [1.0], "Taylor", rtol=1e-12, atol=1e-13, compiled=False)
+    assert abs(sol.y[0, -1] - math.exp(-0.5)) < 1e-12
+
+
+def test_derivative_of_a_solve_is_that_of_its_polynomials() -> None:
+    rate = Value(-0.7)
+    sol = solve_ivp(lambda t, y: rate * y, (0.0, 2.0), [1.5], "Taylor", rtol=1e-13, atol=1e-15)
+    sol.y[0, -1].backward()
+    assert rate.grad == pytest.approx(2.0 * 1.5 * math.exp(-1.4), rel=1e-12)
+
+
+def test_right_hand_sides_that_need_plain_numbers_are_refused_with_a_reason() -> None:
+    with pytest.raises(KindError, match=r"float|plain"):
+        solve_ivp(lambda t, y: [math.sin(y[0])], (0.0, 1.0), [1.0], "Taylor", compiled=False)
+    with pytest.raises(KindError, match="return"):
+        solve_ivp(lambda t, y: None, (0.0, 1.0), [1.0], "Taylor", compiled=False)
+
+
+@pytest.mark.parametrize(
+    ("order", "error"), [(1, ArgumentError), (0, ArgumentError), (2.5, KindError), (True, KindError)]
+)
+def test_order_that_is_none_is_refused(order: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="^Taylor: order must be"):
+        Taylor(order=order)
+
+
+def test_functions_of_the_table_pass_on_jets() -> None:
+    sol = solve_ivp(
+        lambda t, y: [ops.where(t < 5.0, ops.cos(t) * y[0], 0.0)], (0.0, 2.0), [1.0], "Taylor", rtol=1e-13, atol=1e-15
+    )
+    assert sol.y[0, -1] == pytest.approx(math.exp(math.sin(2.0)), rel=1e-12)
