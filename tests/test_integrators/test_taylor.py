@@ -125,7 +125,7 @@ def test_right_hand_sides_that_need_plain_numbers_are_refused_with_a_reason() ->
     ("order", "error"), [(1, ArgumentError), (0, ArgumentError), (2.5, KindError), (True, KindError)]
 )
 def test_order_that_is_none_is_refused(order: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match="^Taylor: order must be"):
+    with pytest.raises(error, match=r"^Taylor: order must be"):
         Taylor(order=order)
 
 
