@@ -107,7 +107,8 @@ def test_simulate_writes_the_same_trajectory_in_every_format(place: Path, capsys
     assert _magic(place / "run.png").startswith(b"\x89PNG")
     assert b"<svg" in (place / "run.svg").read_bytes()
     assert _magic(place / "run.pdf").startswith(b"%PDF")
-    assert {file.name for file in place.iterdir()} - {"__pycache__"} == {"swing.py", *outputs}
+    written = {*outputs, "run.csv-metadata.json"}
+    assert {file.name for file in place.iterdir()} - {"__pycache__"} == {"swing.py", *written}
 
 
 def test_simulate_takes_parameters_a_start_by_name_and_a_step(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
