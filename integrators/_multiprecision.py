@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -295,14 +295,14 @@ def solve_in_context(
     dense_output: bool,
     args: Sequence[Any],
     max_steps: int | None,
-    more: Mapping[str, Any],
+    given: Sequence[str],
 ) -> Solution:
     """Return what `solve_ivp` does for a start of multiprecision numbers: a solution to the digits of mpmath's context.
 
     Parameters
     ----------
-    more : mapping
-        Further arguments of `solve_ivp`, which have no meaning here: None if left out.
+    given : sequence of str
+        Further arguments of `solve_ivp` that were given: they have no meaning here.
 
     Raises
     ------
@@ -317,7 +317,6 @@ def solve_in_context(
             f"{who}which method='Taylor' integrates, with an order and steps of its own choice; got method={method!r}. "
             "Other methods take them through their step method and integrators.rk4."
         )
-    given = [name for name, x in more.items() if x is not None]
     if given:
         raise ArgumentError(
             f"{who}so {given[0]} must be left out: the result has the digits of the context (mpmath.mp.dps), now "

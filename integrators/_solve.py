@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -156,13 +157,7 @@ def solve_ivp(
     ((11,), (2, 11), 'The solver successfully reached the end of the integration interval.')
     """
     if check.holds_multiprecision(y0):
-        from integrators._multiprecision import solve_in_context
-
-        further = check.check_args(args)
-        more = {"events": events, "jac": jac, "controller": controller, "callback": callback, "reset": reset, **options}
-        more |= {"first_step": first_step, "max_seconds": max_seconds, "sensitivities": sensitivities or None}
-        more |= {"rtol": None if rtol == 1e-3 else rtol, "atol": None if atol == 1e-6 else atol}
-        return solve_in_context(fun, t_span, y0, method, t_eval, dense_output, further, max_steps, more)
+        return _in_context(**locals())  # all arguments: most of them must be left out
     shape_of_slope = [options.pop(name, None) for name in ("jac_sparsity", "lband", "uband")]
     step, memory, explain = check.check_options(options)
     check.check_not_there(dense_output, events, reset, compiled, threads)
@@ -192,7 +187,6 @@ def solve_ivp(
     # NOTE: overflow and NaN are found and reported by the drivers, with the place and the time.
     with np.errstate(all="ignore"), progress_bar(problem.work if progress else 0.0, "solve_ivp", progress) as bar:
         run = run_all(problem, selection, compiled, memory, explain, bar.update if progress else None)
-    _refuse_lost_derivatives(problem, run)
     return _solution(problem, run, selection, by_start, by_parameter)
 
 
@@ -204,8 +198,30 @@ def _refuse_lost_derivatives(problem: Problem, run: Run) -> None:
         raise RunError(f"solve_ivp: the solve carries derivatives and failed. {run.message}")
 
 
+def _in_context(
+    *,
+    fun: Any,
+    t_span: Any,
+    y0: Any,
+    method: Any,
+    t_eval: Any,
+    dense_output: bool,
+    args: Any,
+    max_steps: int | None,
+    options: dict[str, Any],
+    **more: Any,
+) -> Solution:
+    """Return the solution for numbers of mpmath; the method is imported when it is needed."""
+    from integrators._multiprecision import solve_in_context
+
+    defaults = {name: x.default for name, x in inspect.signature(solve_ivp).parameters.items()}
+    given = [*options, *(name for name, x in more.items() if x is not defaults[name] and x != defaults[name])]
+    return solve_in_context(fun, t_span, y0, method, t_eval, dense_output, check.check_args(args), max_steps, given)
+
+
 def _solution(problem: Problem, run: Run, selection: Selection, by_start: bool, by_parameter: bool) -> Solution:
     """Return what the caller sees."""
+    _refuse_lost_derivatives(problem, run)
     n_starts = len(selection.components)
     dy_dparams = None
     if by_parameter:
