@@ -8,7 +8,7 @@ import numbers
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias, final
 
-from diffsim.errors import KindError, must
+from diffsim.errors import KindError, RunError, must
 from diffsim.number import Number
 from integrators._combination import State
 from integrators._norm import rms
@@ -112,6 +112,26 @@ class Integrator(abc.ABC):
     def implicit(self) -> bool:
         """Whether the method asks for Jacobians of the right-hand side."""
         return False
+
+    @property
+    def one_step(self) -> bool:
+        """Whether a step depends on nothing but the state it starts from, so that fixed steps can be taken."""
+        return True
+
+    @property
+    def piloted(self) -> bool:
+        """Whether the method chooses its steps by a memory of its own, see `pilot`."""
+        return False
+
+    def pilot(self, f: Any, control: Any) -> Any:
+        """Return a new `Pilot` for one solve.
+
+        Parameters
+        ----------
+        f : RightHandSide
+        control : Control
+        """
+        raise RunError(f"{type(self).__name__}: has no pilot.")
 
     @property
     def traceable(self) -> bool:

@@ -164,6 +164,40 @@ def identity_minus(c: Any, j: Any) -> Any:
     return m
 
 
+def shifted(mu: Any, j: Any) -> Any:
+    """Return ``mu I - J`` for a dense or a sparse matrix."""
+    if not isinstance(j, np.ndarray):
+        from scipy.sparse import identity
+
+        return mu * identity(j.shape[0], format="csc") - j
+    m = -j if np.asarray(mu).dtype.kind != "c" else -j.astype(complex)
+    diagonal = np.arange(len(m))
+    m[diagonal, diagonal] += mu
+    return m
+
+
+def stacked(h: Any, a: Sequence[Sequence[Any]], slopes: Sequence[Any]) -> Any:
+    """Return ``I - h (a_ij J_j)``, the matrix of all stages of a Runge-Kutta method together.
+
+    Parameters
+    ----------
+    h : number
+    a : sequence of sequence of number, shape (s, s)
+    slopes : sequence of matrix
+        The Jacobians at the s stages.
+    """
+    blocks = [[-(h * weight) * j for weight, j in zip(row, slopes, strict=True)] for row in a]
+    if not isinstance(slopes[0], np.ndarray):
+        from scipy.sparse import bmat, identity
+
+        m = bmat(blocks, format="csc")
+        return m + identity(m.shape[0], format="csc")
+    whole = np.block(blocks) if slopes[0].dtype != object else np.vstack([np.hstack(row) for row in blocks])
+    diagonal = np.arange(len(whole))
+    whole[diagonal, diagonal] += 1
+    return whole
+
+
 def _evaluate(b: Any, factors: Factors, transposed: bool) -> Any:
     if b.ndim == 1:
         return factors.solve(b, transposed)

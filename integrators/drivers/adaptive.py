@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +71,7 @@ def run_adaptive(
     stepper = None
     try:
         if message is None:
-            stepper = AdaptiveStepper(method, f, y0, ends, control, names, strict, guard)
+            stepper = _stepper(method)(method, f, y0, ends, control, names, strict, guard)
             consumers: list[Consumer] = [saver, Audience(guard)] if guard.listens else [saver]
             message = walk(stepper, consumers, tick=tick)
     except KeyboardInterrupt:
@@ -82,7 +82,15 @@ def run_adaptive(
     return Run(t, y, status_of(message), message, f.nfev - before, len(t))
 
 
-@final
+def _stepper(method: Integrator) -> type[AdaptiveStepper]:
+    """Return what makes the steps: the method's own pilot, or the control by its errors."""
+    if not method.piloted:
+        return AdaptiveStepper
+    from integrators.drivers.piloted import PilotedStepper  # is one of these, and few solves need it
+
+    return PilotedStepper
+
+
 class AdaptiveStepper:
     """The state of the solve: where it is, and the step it will try next."""
 
