@@ -52,17 +52,20 @@ class Track:
         Whether the steps are known, and have to be taken.
     relative : bool
         Whether the whole trajectory moves with its start: sizes of steps stay then, and otherwise their ends.
+    choice : object
+        What was noted of the step that `ahead` told of last.
     """
 
     def __init__(self) -> None:
         self.known, self.relative = False, False
-        self._legs: list[list[tuple[float, float, bool]]] = [[]]
+        self._legs: list[list[tuple[float, float, bool, object]]] = [[]]
+        self.choice: object = None
         self._leg, self._step = 0, 0
 
-    def note(self, old: float, new: float, end: float) -> None:
-        """Note an accepted step from one time to another, and where the trajectory is to end."""
+    def note(self, old: float, new: float, end: float, choice: object = None) -> None:
+        """Note an accepted step from one time to another, where the trajectory is to end, and what else was chosen."""
         if not self.known:
-            self._legs[-1].append((old, new, new == end))
+            self._legs[-1].append((old, new, new == end, choice))
 
     def restart(self) -> None:
         """Note, or follow, that the trajectory goes on from another state."""
@@ -91,7 +94,7 @@ class Track:
         leg = self._legs[self._leg]
         if self._step == len(leg):
             raise StepsDiffer("replay: a trajectory needs more steps than in the evaluation it repeats.")
-        old, new, last = leg[self._step]
+        old, new, last, self.choice = leg[self._step]
         self._step += 1
         if last:
             return end
@@ -99,7 +102,7 @@ class Track:
 
     def steps(self) -> Sequence[tuple[float, float]]:
         """Return all steps as pairs of times, of all legs."""
-        return [(old, new) for leg in self._legs for old, new, _ in leg]
+        return [(old, new) for leg in self._legs for old, new, *_ in leg]
 
     def _again(self) -> Track:
         """Return a track along the same steps, at their beginning."""

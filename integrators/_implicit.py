@@ -136,7 +136,10 @@ def settle(
     old: Any = None
     rate = 0.0
     for k in range(_TO_THE_END):
-        step = factors.solve(residual(z))
+        g = residual(z)
+        if not np.any(g):
+            return Root(z, True, k + 1, rate, factors)
+        step = factors.solve(g)
         norm = max(np.abs(step) / size)
         if not norm < np.inf:  # NaN too
             return Root(z, False, k + 1, rate, factors)

@@ -190,7 +190,7 @@ def stacked(h: Any, a: Sequence[Sequence[Any]], slopes: Sequence[Any]) -> Any:
     if not isinstance(slopes[0], np.ndarray):
         from scipy.sparse import bmat, identity
 
-        m = bmat(blocks, format="csc")
+        m: Any = bmat(blocks, format="csc")
         return m + identity(m.shape[0], format="csc")
     whole = np.block(blocks) if slopes[0].dtype != object else np.vstack([np.hstack(row) for row in blocks])
     diagonal = np.arange(len(whole))

@@ -12,8 +12,6 @@ from integrators._integrator import Integrator
 
 # Names that people know from SciPy and the literature, and what kind of method they are.
 _LATER = {
-    "radau": "an implicit method",
-    "bdf": "an implicit method",
     "lsoda": "an implicit method",
     "dopri5": "RK45 under another name",
     "stormerverlet": "a symplectic method",

@@ -36,8 +36,8 @@ class Pilot(abc.ABC):
         ----------
         factor : float
         kind : str
-            Why: ``"limit"`` (the largest or smallest step), ``"end"`` (of the span), ``"newton"`` (the equations have not
-            been solved), ``"error"`` (it was too large).
+            Why: ``"limit"`` (the largest or smallest step), ``"end"`` (of the span), ``"newton"`` (the equations have
+            not been solved), ``"error"`` (it was too large).
         """
 
     @abc.abstractmethod
@@ -56,6 +56,19 @@ class Pilot(abc.ABC):
         """Make the step that was tried last with recording numbers, where t, y, h or f are such.
 
         None where the equations have not been solved to the accuracy that derivatives ask for.
+        """
+
+    @property
+    def choice(self) -> object:
+        """What has to be known, besides its ends, to make the last accepted step again."""
+        return None
+
+    @abc.abstractmethod
+    def repeat(self, choice: object, t: Any, y: Any, h: Any, t_new: float) -> Step | None:
+        """Make a step that was accepted in an earlier solve, to rounding; None where it cannot be made.
+
+        Differences of solves are compared with derivatives: they repeat the steps and, like derivatives, ask for stages
+        that have been found to rounding.
         """
 
     @abc.abstractmethod

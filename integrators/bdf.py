@@ -7,7 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
-from diffsim import array_ops
+from diffsim import array_ops, replay
 from diffsim.errors import ArgumentError
 from diffsim.linear_algebra import matmul
 from diffsim.number import Number, raw
@@ -36,8 +36,8 @@ _ERROR = _KAPPA * _GAMMA + 1 / np.arange(1, _ORDERS + 2)
 class BDF(ImplicitMethod):
     """Backward differentiation formulas of orders 1 to 5, with quasi-constant steps: cheap steps for stiff problems.
 
-    One system of n equations a step, whatever the order.  Steps and orders are chosen as in SciPy: the formulas are the
-    numerical differentiation formulas (NDF) that stay stable at larger angles; the history is kept as backward
+    One system of n equations a step, whatever the order.  Steps and orders are chosen as in SciPy: the formulas are
+    the numerical differentiation formulas (NDF) that stay stable at larger angles; the history is kept as backward
     differences on an equidistant grid, and is interpolated to another one where the step changes.  The interpolant is
     the polynomial of the formula.  Orders 3 to 5 are stable in a sector only: on problems that oscillate fast without
     damping (eigenvalues near the imaginary axis) `Radau` is the better choice.
@@ -50,7 +50,8 @@ class BDF(ImplicitMethod):
     References
     ----------
     L. F. Shampine, M. W. Reichelt, "The MATLAB ODE Suite", SIAM J. Sci. Comput. 18 (1997), 1-22; G. D. Byrne, A. C.
-    Hindmarsh, "A polyalgorithm for the numerical solution of ordinary differential equations", ACM TOMS 1 (1975), 71-96.
+    Hindmarsh, "A polyalgorithm for the numerical solution of ordinary differential equations", ACM TOMS 1 (1975),
+    71-96.
 
     Examples
     --------
@@ -63,8 +64,8 @@ class BDF(ImplicitMethod):
     def __init__(self, step: float | None = None) -> None:
         if step is not None:
             raise ArgumentError(
-                f"BDF: step must be left out, since the method begins with small steps of order 1 and chooses both; got "
-                f"step={step!r}. ImplicitEuler, Trapezoid, Kvaerno5 and Radau take fixed steps."
+                f"BDF: step must be left out, since the method begins with small steps of order 1 and chooses both; "
+                f"got step={step!r}. ImplicitEuler, Trapezoid, Kvaerno5 and Radau take fixed steps."
             )
         super().__init__(None)
 
@@ -112,8 +113,8 @@ class BDF(ImplicitMethod):
 def _dense_weights(order: int) -> Any:
     """Return the powers of x, row by row, in the products ``(x - 1) x (x + 1) .. (x + j - 2) / j!`` of column j.
 
-    With them the interpolant ``y_1 + sum_j D_j (..)`` becomes a polynomial in x from the start of the step; its constant
-    is ``y_1 - D_1``, the state there.
+    With them the interpolant ``y_1 + sum_j D_j (..)`` becomes a polynomial in x from the start of the step; its
+    constant is ``y_1 - D_1``, the state there.
     """
     columns, product = [], np.poly1d([1.0])
     for j in range(order):
@@ -165,8 +166,11 @@ class _BdfPilot(Pilot):
         self._d = np.zeros((_ORDERS + 3, len(plain)), dtype=plain.dtype)
         self._d[0], self._d[1] = plain, raw(slope) * h
         # NOTE: the first step is a plain number, whatever the ends of the span are
-        self._recorded: list[Any] | None = [y, slope * h] if isinstance(y, Number) or isinstance(slope, Number) else None
+        self._recorded: list[Any] | None = (
+            [y, slope * h] if isinstance(y, Number) or isinstance(slope, Number) else None
+        )
         self._grid: Any = h
+        self._size = h
         self._jacobian = self._field.jacobian(float(raw(t)), plain) if plain.dtype != object else None
 
     def resize(self, factor: float, kind: str) -> None:
@@ -176,6 +180,7 @@ class _BdfPilot(Pilot):
 
     def _rescale(self, factor: float) -> None:
         p = self._order
+        self._size *= factor
         self._d[: p + 1] = np.dot(_rescaling(p, factor).T, self._d[: p + 1])
         self._n_equal = 0
 
@@ -236,7 +241,7 @@ class _BdfPilot(Pilot):
     def accept(self, t: Any, y: Any, h: Any) -> Step | None:
         p, d = self._order, self._d
         made: Any = None
-        if self._field.recording or any(isinstance(x, Number) for x in (t, y, h)):
+        if self._field.recording or any(isinstance(x, Number) for x in (t, y, h)) or replay.is_active():
             made = self.refined(t + h if isinstance(t, Number) or isinstance(h, Number) else self._t_new, h)
             if made is None:
                 return None
@@ -262,13 +267,22 @@ class _BdfPilot(Pilot):
         rows[0] = made
         return rows
 
+    @property
+    def choice(self) -> object:
+        return self._order
+
+    def repeat(self, choice: object, t: Any, y: Any, h: Any, t_new: float) -> Step | None:
+        self._order, self._t_new = int(choice), t_new  # type: ignore[call-overload]  # an order, as it was noted
+        self._rescale(float(raw(h)) / self._size)
+        return self.accept(t, y, h)
+
     def refined(self, t_new: Any, h: Any) -> Any:
-        """Solve the formula to rounding, from the recording differences brought to the step's grid; return the state."""
+        """Solve the formula to rounding, from the recording differences on the step's grid; return the state."""
         p, field = self._order, self._field
         recording = field.recording or any(isinstance(x, Number) for x in (t_new, h))
         if self._recorded is None and recording:  # the past has begun in plain numbers, on this grid
             self._recorded, self._grid = [*self._d[: p + 2].copy()], raw(h)
-        rows: Any = self._d[: p + 1] if self._recorded is None else self._on_grid(h)
+        rows: Any = self._d[: p + 1] if self._recorded is None else self._on_grid(h)[: p + 1]
         predicted = _sum(rows)
         weights = [float(g / _ALPHA[p]) for g in _GAMMA[1 : p + 1]]
         psi = sum((w * rows[j + 2] for j, w in enumerate(weights[1:])), weights[0] * rows[1])
@@ -287,9 +301,7 @@ class _BdfPilot(Pilot):
         self._predicted = predicted
         if not (recording or field.recording or isinstance(predicted, Number)):
             return root.z
-        return _implicit.recorded(
-            "BDF", lambda z: z - predicted + psi - c * field(t_new, z), root.z, matrix(root.z)
-        )
+        return _implicit.recorded("BDF", lambda z: z - predicted + psi - c * field(t_new, z), root.z, matrix(root.z))
 
     def _on_grid(self, h: Any) -> list[Any]:
         """Bring the recording differences to the grid of a step."""
@@ -328,5 +340,5 @@ def _like(row: Any, rows: Sequence[Any]) -> Any:
     """Return a plain row as a recording number beside recording ones."""
     if isinstance(row, Number):
         return row
-    other = next((x for x in rows if isinstance(x, Number)), None)
+    other: Any = next((x for x in rows if isinstance(x, Number)), None)
     return row if other is None else row + 0.0 * other

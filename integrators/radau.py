@@ -7,7 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
-from diffsim import array_ops
+from diffsim import array_ops, replay
 from diffsim.errors import KindError
 from diffsim.number import Number, raw
 from integrators import _implicit
@@ -66,11 +66,11 @@ def _coefficients(s: Any) -> tuple[list[list[Any]], list[Any]]:
 
 @final
 class Radau(ImplicitMethod):
-    """Radau IIA with three stages, order 5, L-stable, stiffly accurate: the method for stiff problems and high accuracy.
+    """Radau IIA with three stages, order 5, L-stable and stiffly accurate: for stiff problems and high accuracy.
 
-    Steps are chosen as in SciPy: the error is estimated by an embedded formula of order 3, the step by a controller that
-    looks two steps back, Jacobians and factorised matrices are kept as long as they serve.  The interpolant is the cubic
-    collocation polynomial.
+    Steps are chosen as in SciPy: the error is estimated by an embedded formula of order 3, the step by a controller
+    that looks two steps back, Jacobians and factorised matrices are kept as long as they serve.  The interpolant is the
+    cubic collocation polynomial.
 
     Parameters
     ----------
@@ -168,7 +168,9 @@ def _stages(field: Field, t: Any, y: Any, h: Any, start: Any) -> list[Any] | Non
 
     def matrix(z: Any) -> Any:
         field.nlu += 1
-        slopes = [field.jacobian(t_raw + c[j] * h_raw, plain + z[j * n : (j + 1) * n], exact=recording) for j in range(3)]
+        slopes = [
+            field.jacobian(t_raw + c[j] * h_raw, plain + z[j * n : (j + 1) * n], exact=recording) for j in range(3)
+        ]
         return stacked(h_raw, a, slopes)
 
     size = sizes(plain)
@@ -266,8 +268,7 @@ class _RadauPilot(Pilot):
             if old is not None:
                 rate = norm / old
             if not np.isfinite(norm) or (
-                rate is not None
-                and (rate >= 1 or rate ** (_ITERATIONS - k) / (1 - rate) * norm > self._tolerance)
+                rate is not None and (rate >= 1 or rate ** (_ITERATIONS - k) / (1 - rate) * norm > self._tolerance)
             ):
                 break
             w = w + dw
@@ -290,13 +291,13 @@ class _RadauPilot(Pilot):
         multiplier = 1.0
         if self._before is not None:
             multiplier = abs(h) / self._before[0] * (self._before[1] / norm) ** 0.25
-        return min(1.0, multiplier) * norm**-0.25
+        return float(min(1.0, multiplier) * norm**-0.25)
 
     def shrunk(self, h: float, norm: float) -> float:
         return max(_MIN_FACTOR, self._safety * self._predicted(h, norm))
 
     def accept(self, t: Any, y: Any, h: Any) -> Step | None:
-        if not (self._field.recording or any(isinstance(x, Number) for x in (t, y, h))):
+        if not (self._field.recording or any(isinstance(x, Number) for x in (t, y, h)) or replay.is_active()):
             z: Any = list(self._z)
         else:
             z = _stages(self._field, t, y, h, self._z.ravel())
@@ -307,6 +308,10 @@ class _RadauPilot(Pilot):
         y_new = y + z[2]
         self._slope = self._field.value(self._t_new, raw(y_new))
         return Step(y_new, None, self._slope, tuple(z))
+
+    def repeat(self, choice: object, t: Any, y: Any, h: Any, t_new: float) -> Step | None:
+        self._z, self._t_new = np.zeros((3, len(raw(y)))), t_new
+        return self.accept(t, y, h)
 
     def grown(self, h: float, norm: float, t: Any, y: Any) -> float:
         renew = not self._field.constant and self._n_iterations > 2 and (self._rate or 0.0) > 1e-3

@@ -243,11 +243,11 @@ class AdaptiveStepper:
             return self._t1 - self._t
         return t_new - self._t if recording and not self._relative else h_raw
 
-    def _move(self, t_new: float, h: Any, step: Step) -> Segment:
+    def _move(self, t_new: float, h: Any, step: Step, choice: object = None) -> Segment:
         """Take over what was accepted."""
         old = (self._t, self._y, self._t_raw)
         if self._track is not None:
-            self._track.note(self._t_raw, t_new, self._end)
+            self._track.note(self._t_raw, t_new, self._end, choice)
         if t_new == self._end:
             self._t = self._t1
         else:

@@ -8,6 +8,7 @@ from typing import Any, final
 import numpy as np
 
 from diffsim.number import raw
+from diffsim.replay import StepsDiffer, Track
 from integrators._pilot import Pilot
 from integrators.drivers.adaptive import AdaptiveStepper
 from integrators.drivers.control import DEFAULT_MAX_STEPS, FAILED_FACTOR
@@ -25,6 +26,8 @@ class PilotedStepper(AdaptiveStepper):
 
     def attempt(self) -> tuple[Segment | None, str]:
         """Make one accepted step and return it, or None and the reason why there is none."""
+        if self._track is not None and self._track.known:
+            return self._repeat(self._track), ""
         control, direction, t = self._control, self._direction, self._t_raw
         pilot = self._ready()
         smallest, longest = float(control.smallest(t, direction)), float(control.longest(t))
@@ -61,7 +64,7 @@ class PilotedStepper(AdaptiveStepper):
                     step = pilot.accept(self._t, self._y, size)
                     if step is not None:
                         self._steps.append(h_abs)
-                        segment = self._move(t_new, size, step)
+                        segment = self._move(t_new, size, step, pilot.choice)
                         self._h_abs = pilot.grown(h, norm, self._t, self._y)
                         return segment, ""
                     newton = True
@@ -74,6 +77,17 @@ class PilotedStepper(AdaptiveStepper):
                 pilot.resize(factor, "newton")
             h_abs *= factor
             rejected = True
+
+    def _repeat(self, track: Track) -> Segment:
+        """Make the step that an earlier evaluation accepted here."""
+        t_new = track.ahead(self._t_raw, self._end)
+        h = t_new - self._t_raw
+        size = self._size(t_new, h)
+        self._h_abs = abs(h)
+        step = self._ready().repeat(track.choice, self._t, self._y, size, t_new)
+        if step is None:
+            raise StepsDiffer(f"replay: the step from t={self._t_raw!r} cannot be made again.")
+        return self._move(t_new, size, step)
 
     def restart(self, t: Any, y: Any, t_plain: float) -> None:
         """Go on from another state, without a past."""
