@@ -57,7 +57,7 @@ def forced(t: Any, y: Any, a: Any, b: Any) -> Any:
     ids=["robertson", "forward", "backward", "max_step"],
 )
 def test_steps_are_those_of_scipy(name: str, fun: Any, span: Any, start: Any, more: dict[str, Any]) -> None:
-    theirs = scipy.integrate.solve_ivp(fun, span, start, name, **more)
+    theirs: Any = scipy.integrate.solve_ivp(fun, span, start, name, **more)  # type: ignore[call-overload]
     ours = solve_ivp(fun, span, start, name, **more)
     assert len(ours.t) == len(theirs.t)
     np.testing.assert_allclose(ours.t, theirs.t, rtol=1e-4)  # rounding, amplified by what is stiff
