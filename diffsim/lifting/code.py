@@ -35,12 +35,16 @@ class Group(Slot):
         return True
 
     def build(self, value: Any, swap: Swap) -> Any:
+        if isinstance(value, tuple):
+            # NOTE: by slot, too: ``args`` and the defaults of a function may be one tuple, of equal constants
+            key = (id(self), id(value))
+            if key not in swap.twins:
+                items = [child.build(item, swap) for child, item in zip(self.children, value, strict=True)]
+                made = self.kind(*items) if hasattr(self.kind, "_fields") else self.kind(items)
+                swap.twins.setdefault(key, made)
+            return swap.twins[key]
         if id(value) in swap.twins:
             return swap.twins[id(value)]
-        if isinstance(value, tuple):
-            items = [child.build(item, swap) for child, item in zip(self.children, value, strict=True)]
-            made = self.kind(*items) if hasattr(self.kind, "_fields") else self.kind(items)
-            return swap.twins.setdefault(id(value), made)
         twin = swap.twins[id(value)] = value.copy()
         for child, (key, item) in zip(self.children, _items(value), strict=True):
             twin[key] = child.build(item, swap)

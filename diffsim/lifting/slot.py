@@ -45,7 +45,7 @@ class Swap:
 
     def __init__(self, numbers: Sequence[Any], traced: bool) -> None:
         self.numbers, self.traced = numbers, traced
-        self.twins: dict[int, Any] = {}
+        self.twins: dict[Any, Any] = {}
         self._watched: list[tuple[Callable[[], Mapping[str, Any]], Mapping[str, Any], bool]] = []
 
     def watch(self, look: Callable[[], Mapping[str, Any]], *, room: bool = False) -> None:

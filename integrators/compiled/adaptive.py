@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from diffsim.errors import RunError
 from diffsim.number import raw
 from integrators.compiled.adaptive_endings import endings
-from integrators.compiled.dense import dense_program, evaluations, pair_of
+from integrators.compiled.dense import dense_program, evaluations, pair_of, tableau_of
 from integrators.compiled.machine_walk import Track, walk
 from integrators.compiled.program import Program
 from integrators.compiled.route import Route
@@ -73,8 +73,8 @@ class Voyage:
     Attributes
     ----------
     start : array, shape (n, m)
-    values : list of float or array of shape (m,)
-        Parameters.
+    numbers, values : list
+        Parameters, of any kind of number and plain: floats, or arrays of shape (m,).
     t0, t1 : array, shape (m,)
     saves : Saves
     found : Found
@@ -84,7 +84,8 @@ class Voyage:
         self.problem, self.route, self.program = problem, route, route.program
         n, m = problem.y0.shape[0], math.prod(problem.batch)
         self.start: NDArray[np.float64] = np.asarray(raw(problem.y0), dtype=np.float64).reshape(n, m)
-        self.values = _parameters(problem, route)
+        self.numbers = _parameters(problem, route)
+        self.values = [raw(x) for x in self.numbers]
         self.t0, self.t1 = (
             np.ascontiguousarray(np.broadcast_to(np.asarray(raw(end), dtype=np.float64), problem.batch).reshape(m))
             for end in problem.ends
@@ -120,8 +121,10 @@ class Voyage:
             return self.found.steps.counts + 1
         return np.where(self.still, self.saves.last, self.found.save) - self.saves.first
 
-    def points(self) -> Points:
-        """Return the save times within the steps: those of the first trajectory, then of the second, and so on."""
+    def points(self) -> Points | None:
+        """Return the save times within the steps, trajectory by trajectory; None where there are no save times."""
+        if self.problem.t_eval is None:
+            return None
         steps, found, first = self.found.steps, self.found, self.saves.first
         begin = steps.next_save[steps.order]
         end = np.empty_like(begin)
@@ -215,18 +218,21 @@ def run_adaptive_compiled(problem: Problem, route: Route, explain: bool, tick: T
     Run
         A single trajectory, or a block of lanes.
     """
-    way = AdaptiveStats(route.program, evaluations(problem.method, problem.y0.shape[0])[0], math.prod(problem.batch))
+    way = told(problem, route, explain)
+    voyage = Voyage(problem, route, False, tick)
+    return outcome(voyage, voyage.points(), way)
+
+
+def told(problem: Problem, route: Route, explain: bool) -> AdaptiveStats:
+    """Return how the solve will go; printed where that is asked for."""
+    stages = evaluations(problem.method, problem.y0.shape[0])[0]
+    way = AdaptiveStats(route.program, stages, math.prod(problem.batch))
     if explain:
         print(way)
-    voyage = Voyage(problem, route, False, tick)
-    refuse_start(voyage)
-    points = None if problem.t_eval is None else voyage.points()
-    n_times = voyage.n_times()
-    y = _all_steps(voyage) if points is None else _at_saves(voyage, points, n_times)
-    return outcome(voyage, points, y, n_times, way)
+    return way
 
 
-def refuse_start(voyage: Voyage) -> None:
+def _refuse_start(voyage: Voyage) -> None:
     """Raise where a single trajectory cannot begin: what the right-hand side itself has to say about it."""
     problem = voyage.problem
     if problem.batch == () and not np.isfinite(voyage.found.slope).all():
@@ -234,9 +240,11 @@ def refuse_start(voyage: Voyage) -> None:
         first_value(f, float(voyage.t0[0]), voyage.start[:, 0], problem.names, True)
 
 
-def outcome(voyage: Voyage, points: Points | None, y: Any, n_times: NDArray[np.int64], way: AdaptiveStats) -> Run:
-    """Return the run of states (n, m, n_times): times, counts, and how each trajectory ended."""
-    problem = voyage.problem
+def outcome(voyage: Voyage, points: Points | None, way: AdaptiveStats) -> Run:
+    """Return the run in plain numbers: times, states, counts, and how each trajectory ended."""
+    problem, n_times = voyage.problem, voyage.n_times()
+    _refuse_start(voyage)
+    y = _all_steps(voyage) if points is None else _at_saves(voyage, points, n_times)
     given = problem.t_eval
     t = times_of_steps(voyage) if points is None or given is None else given
     status, message = endings(voyage)
@@ -254,13 +262,13 @@ def times_of_steps(voyage: Voyage) -> NDArray[np.float64]:
     """Return the times of the steps and where they end, shape (m, n_times), padded with NaN."""
     steps, found = voyage.found.steps, voyage.found
     t = np.full((steps.n_trajectories, int(steps.counts.max(initial=0)) + 1), np.nan)
-    lane, k = _places(voyage)
+    lane, k = places(voyage)
     t[lane, k] = steps.t[steps.order]
     t[np.arange(len(t)), steps.counts] = found.t
     return t
 
 
-def _places(voyage: Voyage) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def places(voyage: Voyage) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return trajectory and number of each step, in the order of `Steps.order`."""
     steps = voyage.found.steps
     lane = np.repeat(np.arange(steps.n_trajectories), steps.counts)
@@ -272,7 +280,7 @@ def _all_steps(voyage: Voyage) -> NDArray[np.float64]:
     steps, found = voyage.found.steps, voyage.found
     n, m = found.y.shape
     y = np.full((n, m, int(steps.counts.max(initial=0)) + 1), np.nan)
-    lane, k = _places(voyage)
+    lane, k = places(voyage)
     y[:, lane, k] = steps.y[:, steps.order]
     y[:, np.arange(m), steps.counts] = found.y
     return y
@@ -285,7 +293,7 @@ def _at_saves(voyage: Voyage, points: Points, n_times: NDArray[np.int64]) -> NDA
     width = 0 if problem.t_eval is None else problem.t_eval.shape[-1]
     lead = np.array([steps.t[points.column], steps.h[points.column], points.x])
     values = [x[points.lane] if np.ndim(x) else x for x in voyage.values]
-    program = dense_program(voyage.program, problem.method)
+    program = dense_program(voyage.program, tableau_of(problem.method))
     found, _ = walk(program, steps.y[:, points.column], values, Track.of_single_steps(lead), threads=problem.threads)
     if found.shape[1] == m * width:
         return found.reshape(n, m, width)

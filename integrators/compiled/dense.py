@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any, final
 
 import numpy as np
 
-from diffsim.capture import explained
-from diffsim.graph import trace
+from diffsim.errors import RunError
 from diffsim.number import AnyNumber
 from integrators._integrator import Integrator
-from integrators._interpolant import evaluate
 from integrators._runge_kutta import RungeKutta
 from integrators._tableau import Tableau
-from integrators.compiled.program import Pair, Program
+from integrators.compiled.program import Pair, Program, Scheme
 
 __all__: list[str] = []
 
@@ -24,8 +23,15 @@ def pair_of(method: Integrator) -> Pair | None:
     own = type(method)
     if not isinstance(method, RungeKutta) or method.tableau.b_error is None:
         return None
-    plain = own.advance is RungeKutta.advance and own.error_ratio is RungeKutta.error_ratio
+    plain = (own.advance, own.error_ratio, own.dense) == (RungeKutta.advance, RungeKutta.error_ratio, RungeKutta.dense)
     return _pair(method.tableau) if plain else None
+
+
+def tableau_of(method: Integrator) -> Tableau:
+    """Return the tableau of a method that `pair_of` knows."""
+    if not isinstance(method, RungeKutta):
+        raise RunError("solve_ivp: machine code chooses steps by an embedded pair. Use compiled=False.")
+    return method.tableau
 
 
 @functools.lru_cache(maxsize=64)
@@ -52,52 +58,29 @@ def flow_of(program: Program, parameters: AnyNumber) -> Any:
     return f
 
 
-@final
-class _Dense:
-    """A program with a method; equal if both are."""
+@functools.lru_cache(maxsize=256)
+def dense_program(program: Program, tableau: Tableau) -> Program:
+    """Return the program of the interpolant of a Runge-Kutta method: from (t, y), with h and x, to y(t + x h).
 
-    def __init__(self, program: Program, method: Integrator) -> None:
-        self.program, self.method = program, method
-
-    def __hash__(self) -> int:
-        return hash((id(self.program), type(self.method)))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Dense) and self.program is other.program and self.method == other.method
-
-
-def dense_program(program: Program, method: Integrator) -> Program:
-    """Return the program ``(t, h, x, y, p) -> y(t + x h)``: a step from (t, y), and its interpolant.
+    Where the tableau has none it is the cubic Hermite polynomial, as in `Integrator.dense`.
 
     Parameters
     ----------
     program : Program
         The right-hand side.
-    method : Integrator
-
-    Raises
-    ------
-    TraceError
-        The method's step cannot be traced.
+    tableau : Tableau
     """
-    return _dense_program(_Dense(program, method))
-
-
-@functools.lru_cache(maxsize=256)
-def _dense_program(key: _Dense) -> Program:
-    program, method = key.program, key.method
-
-    def at(leading: AnyNumber, y: AnyNumber, parameters: AnyNumber) -> AnyNumber:
-        t, h, x = leading
-        f = flow_of(program, parameters)
-        step = method.advance(f, t, y, h, method.begin(f, t, y))
-        return evaluate(y, method.dense(f, t, y, h, step), x)
-
-    try:
-        graph = trace(at, np.zeros(3), np.zeros(program.n), np.zeros(program.n_parameters))
-    except Exception as error:  # whatever the method's code raises on traced numbers
-        raise explained(error, f"{type(method).__name__}: its interpolant cannot be traced") from error
-    return Program(graph, program.n, program.n_parameters, None, 3)
+    a, b = [list(map(float, row)) for row in tableau.a], [float(x) for x in tableau.b]
+    c = [float(x) for x in tableau.c]
+    if tableau.b_dense is not None:
+        further = [[float(x) for x in row] for row in tableau.a_dense]
+        rows, nodes = [*a, *further], [*c, *(float(sum(row)) for row in tableau.a_dense)]
+        polynomials = [[float(x) for x in row] for row in tableau.b_dense]
+    else:
+        rows, nodes = [*a, b], [*c, 1.0]
+        polynomials = [[0.0, 3.0 * x, -2.0 * x] for x in b] + [[0.0, -1.0, 1.0]]
+        polynomials[0] = [x + y for x, y in zip(polynomials[0], (1.0, -2.0, 1.0), strict=True)]
+    return dataclasses.replace(program, scheme=Scheme.blending(rows, nodes, polynomials))
 
 
 @final

@@ -15,20 +15,17 @@ from numpy.typing import NDArray
 from diffsim import array_ops
 from diffsim.compiler import engine
 from diffsim.errors import ArgumentError, InterpretedWarning, RunError, TraceError
-from diffsim.graph import Graph
-from diffsim.linearise import linearise
 from diffsim.number import Number, raw, shape_of
-from diffsim.strength import strengthen
 from integrators.compiled.adaptive import run_adaptive_compiled
+from integrators.compiled.adaptive_derivatives import run_adaptive_derivatives
+from integrators.compiled.carried import tangents_of, together
 from integrators.compiled.dense import fixed_evaluations, pair_of
 from integrators.compiled.directions import are_apart, fly_directions
 from integrators.compiled.flow import Journey, flow
-from integrators.compiled.kernel_field import Tangents
 from integrators.compiled.kernel_forward import SOUND
 from integrators.compiled.kernel_rolled import is_large
 from integrators.compiled.machine import Flown, finite, fly
 from integrators.compiled.plan import Plan, plan_of
-from integrators.compiled.program import Program
 from integrators.compiled.route import Route, find_route
 from integrators.compiled.stats import Stats
 from integrators.drivers.endings import REACHED, not_finite, out_of_fixed_steps
@@ -84,7 +81,7 @@ def route_of(problem: Problem, selection: Selection, compiled: bool | str) -> Ro
     unknown = [parameter.name for parameter in selection.parameters if parameter.name not in route.names]
     if unknown:
         return f"Machine code does not see the parameter {unknown[0]}."
-    why = _not_for_search(problem, route, selection)
+    why = _not_for_search(problem, route)
     if why is not None and compiled is True:
         raise ArgumentError(f"solve_ivp: compiled=True {why} Leave compiled='auto'.")
     return route if why is None else f"Machine code {why}"
@@ -117,15 +114,18 @@ def _not_for_machines(problem: Problem) -> str | None:
     return "takes a number for max_step; got a function of time." if callable(problem.control.max_step) else None
 
 
-def _not_for_search(problem: Problem, route: Route, selection: Selection) -> str | None:
+def _not_for_search(problem: Problem, route: Route) -> str | None:
     """Return why the steps of a solve cannot be chosen by machine code, or None."""
     if problem.grid is not None:
         return None
     if is_large(route.program):
         return "chooses steps for right-hand sides of up to 140 operations; got a larger one."
-    if selection or problem.recording or any(isinstance(x, Number) for x in route.values):
-        return "chooses steps for plain numbers; got derivatives."
     return None
+
+
+def _records(problem: Problem, route: Route) -> bool:
+    """Whether derivatives flow through a solve."""
+    return isinstance(problem.y0, Number) or any(isinstance(x, Number) for x in route.values)
 
 
 def tell(error: TraceError) -> None:
@@ -169,6 +169,8 @@ def run_compiled(
         A single trajectory, or a block of lanes.
     """
     if problem.grid is None:
+        if selection or _records(problem, route):
+            return run_adaptive_derivatives(problem, route, selection, explain, tick)
         return run_adaptive_compiled(problem, route, explain, tick)
     n = problem.y0.shape[0]
     y0 = problem.y0 if problem.batch == () else array_ops.reshape(problem.y0, (n, -1))
@@ -180,12 +182,12 @@ def run_compiled(
     way = Stats(route.program, plan, math.prod(problem.batch), memory)
     if explain:
         print(way)
-    if isinstance(y0, Number) or any(isinstance(x, Number) for x in values):
+    if _records(problem, route):
         return _recorded(problem, route, plan, selection, way, tick, y0, values)
     start = np.asarray(y0[:, None] if y0.ndim == 1 else y0, dtype=np.float64)
     k = selection.n_directions
     apart = k > 0 and are_apart(route.program, k)
-    tangents, seeds = _tangents(route, selection, start) if selection and not apart else (None, None)
+    tangents, seeds = tangents_of(route, selection, start) if selection and not apart else (None, None)
     flown = fly(route.program, start, values, plan, tangents=tangents, seeds=seeds, threads=problem.threads, tick=tick)
     run = _outcome(problem, plan, flown, (n, start.shape[1]))
     if not selection:
@@ -249,7 +251,7 @@ def _recorded(
             numbers[i] = x
         wanted = tuple(isinstance(x, Number) for x in numbers)
         journey = Journey(route.program, plan, wanted, way.memory, problem.threads, tick)
-        y = flow(journey, start, _together(numbers))
+        y = flow(journey, start, together(numbers))
         if journey.flown is None:
             raise RunError("solve_ivp: a compiled solve must have plain numbers underneath. Use compiled=False.")
         shape = shape_of(start)
@@ -275,50 +277,6 @@ def _recorded(
     tangents = array_ops.broadcast_to(tangents, (k, *shape_of(y)))
     axes = (1, 0, *range(2, len(shape_of(tangents))))
     return dataclasses.replace(runs[0], y=y, dy=array_ops.transpose(tangents, axes))
-
-
-def _together(values: Sequence[Any]) -> Any:
-    """Return parameters as one number: (n_parameters,), or (n_parameters, n_lanes) if one differs between lanes."""
-    shapes = {shape_of(x) for x in values if shape_of(x) != ()}
-    if not any(isinstance(x, Number) for x in values):
-        if not shapes:
-            return np.array([float(x) for x in values])
-        (lanes,) = shapes
-        return np.array([np.broadcast_to(x, lanes) for x in values])
-    if shapes:
-        (lanes,) = shapes
-        return array_ops.stack([array_ops.broadcast_to(x, lanes) for x in values])
-    return array_ops.stack(list(values))
-
-
-# --- tangents ---------------------------------------------------------------------------------------------------------
-
-
-def _tangents(route: Route, selection: Selection, start: NDArray[np.float64]) -> tuple[Tangents, NDArray[np.float64]]:
-    """Return what the kernel carries beside the state, and the tangents at the start."""
-    chosen = tuple(route.names.index(parameter.name) for parameter in selection.parameters)
-    n_starts, k = len(selection.components), selection.n_directions
-    seeds = np.zeros((start.shape[0], k, start.shape[1]))
-    for d, i in enumerate(selection.components):
-        seeds[i, d] = 1.0
-    return _linearised(route.program, chosen, n_starts), seeds
-
-
-@functools.lru_cache(maxsize=256)
-def _linearised(program: Program, chosen: tuple[int, ...], n_starts: int) -> Tangents:
-    k = n_starts + len(chosen)
-    lead, n = program.n_leading, program.n
-    active = [*range(lead, lead + n), *(lead + n + j for j in chosen)]
-    directions = tuple((j, n_starts + d) for d, j in enumerate(chosen))
-    fixed = range(lead + n, lead + n + program.n_parameters)
-    linear = linearise(program.graph, active, k, fixed=fixed)
-    return Tangents(linear.on(strengthen(linear.graph, fixed=_fixed(linear.graph, program))), k, directions)
-
-
-def _fixed(graph: Graph, program: Program) -> list[int]:
-    """Return the nodes of the parameters in a graph that has the program's inputs."""
-    inputs = [i for i, node in enumerate(graph.nodes) if node.row is None and node.value is None]
-    return inputs[program.n_leading + program.n :]
 
 
 # --- what befell the lanes --------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,12 +159,29 @@ def _lanes(y0: Any) -> NDArray[np.float64]:
     return np.asarray(y0[:, None] if y0.ndim == 1 else y0, dtype=np.float64)
 
 
-def flow(journey: Journey, y0: AnyNumber, parameters: AnyNumber) -> AnyNumber:
+class Course(Protocol):
+    """What a row of the table runs along: a journey, or a walk along known steps (`Trek`)."""
+
+    @property
+    def tangent(self) -> Course:
+        """The same of the state together with its tangent."""
+
+    def run(self, y0: Any, parameters: Any) -> Any:
+        """Return the states, of plain numbers."""
+
+    def pull(self, y0: Any, parameters: Any, g: Any) -> Any:
+        """Return cotangents of start and parameters, of plain numbers."""
+
+    def pulled(self, g: Any, args: Sequence[Any]) -> Any:
+        """Return `ADJOINT` of g, remembering the last one."""
+
+
+def flow(journey: Course, y0: AnyNumber, parameters: AnyNumber) -> AnyNumber:
     """Return the states at the save times, for numbers of any kind.
 
     Parameters
     ----------
-    journey : Journey
+    journey : Course
     y0 : array or recording number, shape (n,) or (n, n_lanes)
     parameters : array or recording number, shape (n_parameters,) or (n_parameters, n_lanes)
 

@@ -8,7 +8,7 @@ from diffsim.compiler.emitter import Shape, Value
 from integrators.compiled.kernel_field import Field, Leading, Take, Tangents, row_slots
 from integrators.compiled.kernel_frame import NUMBER, Frame, row_address
 from integrators.compiled.kernel_lane import LaneCode
-from integrators.compiled.program import Program
+from integrators.compiled.program import Program, Weight
 
 __all__: list[str] = []
 
@@ -30,7 +30,7 @@ class Clock:
 
     def __init__(self, frame: Frame, program: Program) -> None:
         self.frame, self.program, self.lane = frame, program, LaneCode(frame)
-        self.n_rows = 2 if program.scheme is not None else program.n_leading
+        self.n_rows = program.n_leading if program.scheme is None else 3 if program.scheme.blends else 2
         self.rows = frame.slots(self.n_rows)
         self.active, self.column, self.slot = (frame.slots(1) for _ in range(3))
 
@@ -75,9 +75,15 @@ class Clock:
 
         return leading
 
-    def weight(self, w: float) -> Value:
-        """Write the step size times a coefficient."""
-        return self.frame.b.mul(self.frame.get(self.rows + 1), self.frame.b.constant(w))
+    def weight(self, w: Weight) -> Value:
+        """Write the step size times a coefficient, or a polynomial in the position."""
+        b, h = self.frame.b, self.frame.get(self.rows + 1)
+        if not isinstance(w, tuple):
+            return b.mul(h, b.constant(w))
+        x, total = self.frame.get(self.rows + 2), b.constant(w[-1])
+        for coefficient in w[-2::-1]:
+            total = b.fma(total, x, b.constant(coefficient))
+        return b.mul(b.mul(h, x), total)
 
 
 @final
@@ -161,7 +167,7 @@ class WalkKernel:
     def _adder(self, i: int) -> Take:
         """Return what adds stage i to the rows that it is part of."""
         b, scheme = self.frame.b, self.program.scheme
-        shares: list[tuple[int, int, float]] = []
+        shares: list[tuple[int, int, Weight]] = []
         for r, row in enumerate(() if scheme is None else scheme.rows):
             members = [j for j, _ in row]
             if i in members:

@@ -139,3 +139,65 @@ def walk(
     used = 1 if n_blocks == 1 else n_threads(threads)
     run_blocks(work, n_blocks, chunk_of_blocks(machine.cost, track.n_steps, n_blocks, used), used)
     return state[:, :m], stored
+
+
+def walk_back(
+    program: Program,
+    parameters: Sequence[Any] | NDArray[np.float64],
+    track: Track,
+    states: NDArray[np.float64],
+    ends: NDArray[np.float64],
+    seeds: NDArray[np.float64],
+    active: tuple[int, ...],
+    *,
+    guarded: bool = False,
+    threads: int | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Send cotangents back along known steps.
+
+    Parameters
+    ----------
+    program : Program
+    parameters : sequence of float or array of shape (m,)
+    track : Track
+    states : array, shape (n, n_columns)
+        State before each step.
+    ends : array, shape (n, m)
+        Cotangents of the states at the end.
+    seeds : array, shape (n, n_stored)
+        Those of the stored states.
+    active : tuple of int
+        Parameters whose cotangents are wanted.
+    guarded : bool
+        Whether ``0 * inf`` counts as 0.
+    threads : int, optional
+
+    Returns
+    -------
+    array, shape (n, m)
+        Cotangent of the start.
+    array, shape (n_active, m)
+        Cotangents of the active parameters, of each trajectory.
+    """
+    m = ends.shape[1]
+    if not m:
+        return ends, np.zeros((len(active), 0))
+    machine = _back_machine(program, 1 if m == 1 else engine.host().lanes, active, guarded)
+    n_blocks = -(-m // machine.block)
+    n_padded = n_blocks * machine.block
+    bar, sums = np.zeros((program.n, n_padded)), np.zeros((max(len(active), 1), n_padded))
+    bar[:, :m] = ends
+    given, arrays = pack(parameters, n_padded), track.arrays(n_padded, machine.block)
+    there = [x if x.size else np.zeros((program.n, 1)) for x in map(np.ascontiguousarray, (states, seeds))]
+    pointers = [address(a) for a in (bar, given, *arrays, *there, sums, sums)]
+    columns, stored, longest = arrays[0].shape[1], max(track.n_stored, 1), arrays[4]
+
+    def work(first: int, count: int) -> Iterator[float]:
+        per_slice = max(1, machine.slice_steps // count)
+        for begin in reversed(range(0, int(longest[first : first + count].max()), per_slice)):
+            machine.kernel(Call(pointers, (n_padded, columns, stored, begin, begin + per_slice), ()), first, count)
+            yield 0.0
+
+    used = 1 if n_blocks == 1 else n_threads(threads)
+    run_blocks(work, n_blocks, chunk_of_blocks(machine.cost, track.n_steps, n_blocks, used), used)
+    return bar[:, :m], sums[: len(active), :m]

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from diffsim.tree import leaves
 
 __all__: list[str] = []
 
+Weight: TypeAlias = Any
+"""A float; of the last row of an interpolant the coefficients of a polynomial in the position, from the first power."""
+
 
 @final
 @dataclass(frozen=True)
@@ -26,14 +29,17 @@ class Scheme:
 
     Attributes
     ----------
-    rows : tuple of tuple of (int, float)
+    rows : tuple of tuple of (int, Weight)
         For each stage the stages that it is made of and their weights; the last row makes the new state.
     nodes : tuple of float
         Time of each stage, in steps.
+    blends : bool
+        Whether the last row is that of an interpolant.
     """
 
-    rows: tuple[tuple[tuple[int, float], ...], ...]
+    rows: tuple[tuple[tuple[int, Weight], ...], ...]
     nodes: tuple[float, ...]
+    blends: bool = False
 
     @property
     def n_stages(self) -> int:
@@ -43,13 +49,27 @@ class Scheme:
     @classmethod
     def of(cls, a: Sequence[Sequence[float]], b: Sequence[float], c: Sequence[float]) -> Scheme:
         """Return the scheme of a tableau; stages on which the new state does not depend are left out."""
-        needed: set[int] = {j for j, weight in enumerate(b) if weight}
-        for i in range(len(b) - 1, -1, -1):
+        return cls._made(a, [weight or None for weight in b], c, False)
+
+    @classmethod
+    def blending(
+        cls, a: Sequence[Sequence[float]], c: Sequence[float], polynomials: Sequence[Sequence[float]]
+    ) -> Scheme:
+        """Return the scheme of an interpolant: the weight of each stage is a polynomial, from the first power on."""
+        return cls._made(a, [tuple(map(float, row)) if any(row) else None for row in polynomials], c, True)
+
+    @classmethod
+    def _made(
+        cls, a: Sequence[Sequence[float]], last: Sequence[Weight | None], c: Sequence[float], blends: bool
+    ) -> Scheme:
+        needed: set[int] = {j for j, weight in enumerate(last) if weight is not None}
+        for i in range(len(last) - 1, -1, -1):
             if i in needed:
                 needed.update(j for j, weight in enumerate(a[i]) if weight)
         kept = {old: new for new, old in enumerate(sorted(needed))}
         rows = [_row(a[i], kept) for i in kept]
-        return cls((*rows, _row(b, kept)), tuple(float(c[i]) for i in kept))
+        end = tuple((kept[j], weight) for j, weight in enumerate(last) if weight is not None)
+        return cls((*rows, end), tuple(float(c[i]) for i in kept), blends)
 
 
 @final

@@ -414,3 +414,19 @@ def test_methods_of_the_same_class_and_other_coefficients_do_not_mix() -> None:
             np.testing.assert_allclose(solve(fun, method=mine).y, solve(fun, method=name).y, rtol=1e-14)
     np.testing.assert_array_equal(solve(fun, method=RK4(0.05), step=None).y, solve(fun).y)
     assert np.abs(solve(fun, method=midpoint).y - solve(fun, method=heun).y).max() > 1e-7
+
+
+def test_arguments_that_are_the_very_tuple_of_the_defaults_are_told_from_them() -> None:
+    def f(t: Any, y: Any, rate: float = 0.3, push: float = 0.1) -> list[Any]:
+        return [push - rate * y[0]]
+
+    same = f.__defaults__  # as two tuples of equal constants in one file are
+    for method in ({"method": "RK4", "step": 0.1}, {"method": "RK45"}):
+        solve_ivp(f, (0.0, 1.0), [1.0], args=same, compiled=True, **method)
+        machine, reference = (
+            solve_ivp(f, (0.0, 1.0), [1.0], args=(0.7, 0.2), compiled=compiled, **method).y
+            for compiled in (True, False)
+        )
+        np.testing.assert_allclose(machine, reference, rtol=1e-12)
+        slope = grad(lambda rate: solve_ivp(f, (0.0, 1.0), [1.0], args=(rate, 0.1), compiled=True, **method).y[0, -1])  # noqa: B023
+        assert slope(0.3) < -0.1

@@ -1,0 +1,210 @@
+"""Derivatives of compiled solves that choose their steps: those of the accepted steps, which are frozen.
+
+The search gives the steps.  Along them the trajectories are walked once more, with tangents, or as one row of the table
+of primitives whose transpose walks back; then, from the states before them, the steps with save times in them are made
+up to there by the method's interpolant.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffsim import array_ops
+from diffsim.number import Number, shape_of
+from integrators.compiled.adaptive import Points, Voyage, outcome, places, told
+from integrators.compiled.carried import tangents_of, together
+from integrators.compiled.dense import dense_program, tableau_of
+from integrators.compiled.directions import LARGEST
+from integrators.compiled.flow import flow
+from integrators.compiled.kernel_field import Tangents
+from integrators.compiled.kernel_walk import MISSING
+from integrators.compiled.machine_walk import Track, walk
+from integrators.compiled.program import Program
+from integrators.compiled.route import Route
+from integrators.compiled.trek import Trek
+from integrators.drivers.problem import Problem
+from integrators.drivers.run import Run, Tick
+from integrators.drivers.sensitivity import Selection
+
+__all__: list[str] = []
+
+
+def run_adaptive_derivatives(
+    problem: Problem, route: Route, selection: Selection, explain: bool, tick: Tick | None
+) -> Run:
+    """Integrate all trajectories of a problem with their derivatives: tangents, numbers that record, or both.
+
+    Returns
+    -------
+    Run
+        A single trajectory, or a block of lanes.
+    """
+    way = told(problem, route, explain)
+    voyage = Voyage(problem, route, True, tick)
+    points = voyage.points()
+    run = outcome(voyage, points, way)
+    n, m = voyage.start.shape
+    start = problem.y0 if problem.batch == () else array_ops.reshape(problem.y0, (n, m))
+    if any(isinstance(x, Number) for x in (start, *voyage.numbers)):
+        return _recorded(voyage, points, selection, run, start)
+    dy = _tangents(voyage, points, route, selection)
+    return dataclasses.replace(run, dy=dy[:, :, 0] if problem.batch == () else dy)
+
+
+# --- where what is computed belongs ----------------------------------------------------------------------------------
+
+
+def _place(voyage: Voyage, points: Points | None) -> NDArray[np.intp]:
+    """Return, for each trajectory and time, the column of what is computed, shape (m, n_times).
+
+    There are first the steps, or the points, then the trajectories' ends; the column behind the last is NaN.
+    """
+    steps, n_times = voyage.found.steps, voyage.n_times()
+    m = len(n_times)
+    computed = steps.n_logged if points is None else len(points.lane)
+    given = voyage.problem.t_eval
+    width = int(n_times.max(initial=0)) if points is None or given is None else given.shape[-1]
+    place = np.full((m, width), computed + m)
+    if points is None:
+        place[places(voyage)] = steps.order
+        place[np.arange(m), steps.counts] = computed + np.arange(m)
+    else:
+        place[points.lane, points.slot] = np.arange(computed)
+        for j in np.flatnonzero(voyage.still):
+            place[j, : n_times[j]] = computed + j
+    return place
+
+
+def _lead(voyage: Voyage, points: Points) -> NDArray[np.float64]:
+    """Return time, size and position of the points."""
+    steps = voyage.found.steps
+    return np.array([steps.t[points.column], steps.h[points.column], points.x])
+
+
+def _track(voyage: Voyage, slot: NDArray[np.int64], n_stored: int) -> Track:
+    steps = voyage.found.steps
+    return Track(np.array([steps.t, steps.h]), steps.order, steps.offsets[:-1], steps.counts, slot, n_stored)
+
+
+# --- numbers that record ---------------------------------------------------------------------------------------------
+
+
+def _recorded(voyage: Voyage, points: Points | None, selection: Selection, run: Run, start: Any) -> Run:
+    """Return the run with states that carry derivatives."""
+    names = voyage.route.names
+    chosen = [names.index(parameter.name) for parameter in selection.parameters]
+
+    def states(start: Any, *moved: Any) -> Any:
+        numbers = list(voyage.numbers)
+        for i, x in zip(chosen, moved, strict=True):
+            numbers[i] = x
+        return _states(voyage, points, start, numbers)
+
+    if not selection:
+        return dataclasses.replace(run, y=states(start, *(voyage.numbers[i] for i in chosen)))
+    from diffsim.derivatives import pushforward
+
+    k, n_starts = selection.n_directions, len(selection.components)
+    moved = [array_ops.array(voyage.numbers[i]) for i in chosen]
+    seeds = [np.zeros((k, *shape_of(x))) for x in (start, *moved)]
+    for d, component in enumerate(selection.components):
+        seeds[0][d, component] = 1.0
+    for d in range(len(chosen)):
+        seeds[1 + d][n_starts + d] = 1.0
+    y, tangents = pushforward(states, (start, *moved), tuple(seeds))
+    tangents = array_ops.broadcast_to(tangents, (k, *shape_of(y)))
+    axes = (1, 0, *range(2, len(shape_of(tangents))))
+    return dataclasses.replace(run, y=y, dy=array_ops.transpose(tangents, axes))
+
+
+def _states(voyage: Voyage, points: Points | None, start: Any, numbers: list[Any]) -> Any:
+    """Return the states, shape (n, n_times) or (n, m, n_times), of numbers of any kind."""
+    problem, steps = voyage.problem, voyage.found.steps
+    wanted = tuple(isinstance(x, Number) for x in numbers)
+    parameters = together(numbers)
+    every = np.arange(steps.n_logged)
+    trek = Trek(voyage.program, _track(voyage, every, len(every)), wanted, False, problem.threads)
+    columns = flow(trek, start, parameters)
+    if points is not None:
+        before, columns = columns, columns[:, steps.n_logged :]
+        if len(points.lane):
+            own = parameters if len(shape_of(parameters)) == 1 else parameters[:, points.lane]
+            dense = dense_program(voyage.program, tableau_of(problem.method))
+            single = Trek(dense, Track.of_single_steps(_lead(voyage, points)), wanted, True, problem.threads)
+            found = flow(single, before[:, points.column], own)
+            columns = array_ops.concatenate([found, columns], axis=1)
+    place = _place(voyage, points)
+    if place.size and place.max() == shape_of(columns)[1]:
+        columns = array_ops.concatenate([columns, np.full((shape_of(columns)[0], 1), np.nan)], axis=1)
+    return columns[:, place[0] if problem.batch == () else place]
+
+
+# --- tangents in plain numbers ---------------------------------------------------------------------------------------
+
+
+class _Way(NamedTuple):
+    """What is walked: programs, and what they carry."""
+
+    program: Program
+    dense: Program
+    tangents: Tangents | None
+
+
+def _tangents(voyage: Voyage, points: Points | None, route: Route, selection: Selection) -> NDArray[np.float64]:
+    """Return the tangents, shape (n, n_directions, m, n_times); NaN where there is no state."""
+    n, k, place = len(voyage.start), selection.n_directions, _place(voyage, points)
+    dense = dense_program(voyage.program, tableau_of(voyage.problem.method))
+    if voyage.program.n_operations * (1 + k) > LARGEST:
+        return np.concatenate([_direction(voyage, points, route, selection, d) for d in range(k)], axis=1)[:, :, place]
+    tangents, seeds = tangents_of(route, selection, voyage.start)
+    way = _Way(voyage.program, dense, tangents)
+    found = _walked(voyage, points, way, voyage.start, seeds, voyage.values)
+    dy = found[n:].reshape(n, k, -1)
+    if not np.isfinite(dy[:, :, : place.max(initial=0)]).all():
+        # NOTE: 0 * inf is NaN in the fast loop; where a guarded one has better to say, it is the answer
+        dy = np.concatenate([_direction(voyage, points, route, selection, d) for d in range(k)], axis=1)
+    return dy[:, :, place]
+
+
+def _direction(
+    voyage: Voyage, points: Points | None, route: Route, selection: Selection, d: int
+) -> NDArray[np.float64]:
+    """Return the tangents in one direction, shape (n, 1, n_columns), by the program of the state with its tangent."""
+    n, m = voyage.start.shape
+    dense = dense_program(voyage.program, tableau_of(voyage.problem.method))
+    start = np.concatenate([voyage.start, np.zeros((n, m))])
+    moved = [0.0] * len(voyage.values)
+    if d < len(selection.components):
+        start[n + selection.components[d]] = 1.0
+    else:
+        moved[route.names.index(selection.parameters[d - len(selection.components)].name)] = 1.0
+    way = _Way(voyage.program.tangent, dense.tangent, None)
+    return _walked(voyage, points, way, start, None, [*voyage.values, *moved])[n:, None]
+
+
+def _walked(
+    voyage: Voyage,
+    points: Points | None,
+    way: _Way,
+    start: NDArray[np.float64],
+    seeds: NDArray[np.float64] | None,
+    values: list[Any],
+) -> NDArray[np.float64]:
+    """Return all numbers before the steps or at the points, then at the ends, then NaN: shape (width, n_columns)."""
+    steps, threads, n = voyage.found.steps, voyage.problem.threads, len(start)
+    used = np.arange(steps.n_logged) if points is None else np.unique(points.column)
+    slot = np.full(steps.n_logged, MISSING)
+    slot[used] = np.arange(len(used))
+    track = _track(voyage, slot, len(used))
+    ends, found = walk(way.program, start, values, track, tangents=way.tangents, seeds=seeds, threads=threads)
+    if points is not None and len(points.lane):
+        before = found[:, slot[points.column]]
+        own = [x[points.lane] if np.ndim(x) else x for x in values]
+        single = Track.of_single_steps(_lead(voyage, points))
+        moved = None if seeds is None else before[n:].reshape(n, -1, before.shape[1])
+        found, _ = walk(way.dense, before[:n], own, single, tangents=way.tangents, seeds=moved, threads=threads)
+    return np.concatenate([found, ends, np.full((len(ends), 1), np.nan)], axis=1)
