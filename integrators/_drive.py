@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from diffsim import replay
@@ -44,6 +46,7 @@ def run_all(
     """
     if problem.ragged and problem.method.h is not None and not problem.method.adaptive:
         return _run_each_grid(problem, selection, compiled, memory, explain, tick)
+    problem = dataclasses.replace(problem, machine=compiled is not False)
     if replay.is_active() and problem.grid is None:
         return run_interpreted(problem, selection, tick)
     route = route_of(problem, selection, compiled)

@@ -16,6 +16,7 @@ from integrators._combination import State
 from integrators._integrator import Integrator, RightHandSide, Step
 from integrators._interpolant import evaluate
 from integrators._norm import rms
+from integrators.drivers import right_hand_side as driven
 
 __all__ = ["Taylor"]
 
@@ -53,7 +54,9 @@ class Taylor(Integrator):
     The right-hand side may branch on t and y: a step takes the branch of its start.  It must be smooth along a step, as
     for every method of high order: put the kinks of forcing terms into ``max_step`` or events.  What needs a plain
     number (``float(y[0])``, ``math.sin``, a call of foreign code) is an error that says so.  `nfev` counts calls with
-    power series, one a step.
+    power series, one a step.  Where the right-hand side can be traced, the series of solves that choose their steps are
+    machine code (unless ``compiled=False``), which takes a second or two to make for order 20, once; the loop over the
+    steps is Python.
 
     The polynomial is also the interpolant, so output between the steps is as exact as at their ends.  For more digits
     than doubles have see `integrators.solve_multiprecision`.
@@ -102,6 +105,12 @@ class Taylor(Integrator):
 
     def begin(self, f: RightHandSide, t: Any, y: State, k: State | None = None) -> Any:
         """Return the coefficients at (t, y), one below the other, shape (order * n, *lanes)."""
+        if isinstance(f, driven.RightHandSide) and f.machine:
+            from integrators._machine_series import machine_series  # of no use to fixed steps
+
+            found = machine_series(f, t, y, self.order)
+            if found is not None:
+                return found
         return array_ops.concatenate(solution_series(f, t, y, self.order)[1:], axis=0)
 
     def advised(self, carry: Any, scale: Any) -> Any:

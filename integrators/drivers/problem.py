@@ -64,6 +64,8 @@ class Problem:
         Whether the solution is wanted as a function of time.
     jac : Slope or None
         What is said about the Jacobian, for implicit methods.
+    machine : bool
+        Whether parts of an interpreted solve may be machine code (the power series of the Taylor method).
     turned : int
         Of one trajectory of a batch: length of the last axis of the whole start, see `RightHandSide`.
     strict : bool
@@ -85,6 +87,7 @@ class Problem:
     events: Any = None
     dense: bool = False
     jac: Any = None
+    machine: bool = False
     turned: int = -1
     strict: bool = True
 
@@ -189,7 +192,7 @@ class Problem:
             See `RightHandSide`.
         """
         made = self._right_hand_side(changes, column)
-        made.slope = self.jac
+        made.slope, made.machine = self.jac, self.machine
         return made
 
     def _right_hand_side(self, changes: Mapping[Any, Any] | None, column: bool) -> RightHandSide:

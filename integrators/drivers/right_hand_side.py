@@ -95,18 +95,24 @@ class RightHandSide:
         What the caller says about the Jacobian.
     origin : Origin or None
         The function to compile, where it is another one than `fun`.
+    machine : bool
+        Whether it may be compiled.
+    series : callable or None
+        Its power series as machine code, once somebody has asked for them (`integrators._machine_series`).
     """
 
-    __slots__ = ("_args", "_column", "_field", "_fresh", "fun", "nfev", "origin", "slope", "turned")
+    __slots__ = ("_field", "_fresh", "args", "column", "fun", "machine", "nfev", "origin", "series", "slope", "turned")
 
     def __init__(
         self, fun: Any, args: Sequence[Any] = (), *, column: bool = False, fresh: bool = False, turned: int = -1
     ) -> None:
-        self.fun, self._args, self._column, self._fresh = fun, tuple(args), column, fresh
+        self.fun, self.args, self.column, self._fresh = fun, tuple(args), column, fresh
         self.nfev, self.turned = 0, turned
         self.slope: Any = None
         self.origin: Any = None
         self._field: Any = None
+        self.machine = False
+        self.series: Any = None
 
     @property
     def field(self) -> Any:
@@ -114,13 +120,13 @@ class RightHandSide:
         if self._field is None:
             from integrators._field import Field, Origin  # of no use to explicit methods
 
-            self._field = Field(self, self.slope, self.origin or Origin(self.fun, self._args, self._column))
+            self._field = Field(self, self.slope, self.origin or Origin(self.fun, self.args, self.column))
         return self._field
 
     def __call__(self, t: Any, y: Any) -> Any:
         """Return the derivative, in the shape of y."""
         self.nfev += 1
-        k = self.fun(t, y[:, None] if self._column else y, *self._args)
+        k = self.fun(t, y[:, None] if self.column else y, *self.args)
         if k.__class__ is np.ndarray and k.dtype == np.float64 and k.shape == y.shape:
             return k if self._fresh else k.copy()
         return self._as_state(k, y.shape)
@@ -145,7 +151,7 @@ class RightHandSide:
         if not isinstance(state, Number):
             state = self._plain(state)
         if state.shape != shape:
-            fits = self._column and state.shape == (*shape, 1)
+            fits = self.column and state.shape == (*shape, 1)
             if not fits and not (shape == (1,) and state.shape == ()):
                 mend = " The state component comes first: pass y0.T." if state.shape == (self.turned,) else ""
                 raise ArgumentError(_wrong_shape(label(self.fun), state.shape, shape) + mend)

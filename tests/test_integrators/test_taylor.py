@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from diffsim import ops
+from diffsim.compiler import engine
 from diffsim.errors import ArgumentError, KindError
 from diffsim.value import Value
 from integrators import Taylor, solve_ivp
@@ -97,6 +98,48 @@ def test_batch_has_its_own_steps_and_the_bits_of_single_solves() -> None:
     for i in range(3):
         one = solve_ivp(Lorenz63(), (0.0, 0.5), starts[:, i], "Taylor", rtol=1e-9, compiled=False)
         np.testing.assert_array_equal(sol.y[:, i, : sol.n_times[i]], one.y)
+
+
+@pytest.mark.skipif(not engine.available(), reason="needs llvmlite")
+def test_series_as_machine_code_are_those_of_the_interpreter() -> None:
+    starts = np.array([[1.0, 5.0, 0.1], [1.0, -3.0, 0.2], [1.0, 20.0, 30.0]])
+    system = Lorenz63(rho=np.array([20.0, 28.0, 35.0]))
+    for fun, y0 in ((Lorenz63(), starts), (system, starts), (Lorenz63(), starts[:, 0]), (turn, starts[:2])):
+        more: dict[str, Any] = {"rtol": 1e-8, "t_eval": [0.1, 0.3]}
+        machine = solve_ivp(fun, (0.0, 0.3), y0, "Taylor", **more)
+        plain = solve_ivp(fun, (0.0, 0.3), y0, "Taylor", compiled=False, **more)
+        np.testing.assert_allclose(machine.y, plain.y, rtol=1e-11)
+        np.testing.assert_array_equal(machine.nfev, plain.nfev)
+
+
+@pytest.mark.skipif(not engine.available(), reason="needs llvmlite")
+def test_series_as_machine_code_see_a_changed_parameter_and_time() -> None:
+    def decay(t: Any, y: Any, rate: float) -> Any:
+        return -rate * (1.0 + t) * y
+
+    for rate in (0.5, 0.7):
+        sol = solve_ivp(decay, (1.0, 2.0), [1.0], "Taylor", rtol=1e-12, atol=1e-14, args=(rate,))
+        assert sol.y[0, -1] == pytest.approx(math.exp(-2.5 * rate), rel=1e-11)
+
+
+@pytest.mark.skipif(not engine.available(), reason="needs llvmlite")
+def test_series_of_a_traceable_function_are_not_interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interpreted(*_: Any) -> Any:
+        raise AssertionError("interpreted")
+
+    monkeypatch.setattr("integrators.taylor.solution_series", interpreted)
+    assert solve_ivp(turn, (0.0, 3.0), [0.0, 1.0], "Taylor", rtol=1e-5).success
+    with pytest.raises(AssertionError, match="interpreted"):
+        solve_ivp(turn, (0.0, 3.0), [0.0, 1.0], "Taylor", rtol=1e-5, compiled=False)
+
+
+@pytest.mark.parametrize("compiled", ["auto", False])
+def test_what_cannot_be_traced_runs_on_jets(compiled: Any) -> None:
+    def kinked(t: Any, y: Any) -> Any:
+        return -y if y[0] > -1.0 else y
+
+    sol = solve_ivp(kinked, (0.0, 2.0), [1.0], "Taylor", rtol=1e-12, atol=1e-13, compiled=compiled)
+    assert sol.y[0, -1] == pytest.approx(math.exp(-2.0), rel=1e-11)
 
 
 def test_branch_on_the_state_is_that_of_the_start_of_a_step() -> None:
