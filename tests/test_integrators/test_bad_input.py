@@ -75,7 +75,7 @@ CASES: dict[str, tuple[Callable[[], Any], type[DiffsimError], str]] = {
     "text": (call(y0="ab"), KindError, "y0 must hold floats"),
     "none": (call(y0=None), KindError, "y0 must hold floats"),
     "fraction": (call(y0=[Fraction(1, 3)]), KindError, "y0 must hold floats .*got Fraction.*rk4"),
-    "mpmath": (call(y0=[mpmath.mpf(1)]), KindError, "y0 must hold floats .*got mpf.*step method"),
+    "mpmath": (call(y0=[mpmath.mpf(1)]), ArgumentError, "y0 holds multiprecision numbers.*Taylor.*step method"),
     # the right-hand side
     "wrong length": (call(fun=lambda t, y: [1.0, 2.0, 3.0]), ArgumentError, r"fun must return 2 components.*\(3,\)"),
     "scalar": (call(fun=lambda t, y: 1.0), ArgumentError, r"fun must return 2 components.*got shape \(\)"),
