@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diffsim.files import atomic, check_output
+from diffsim.provenance import provenance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,14 +56,12 @@ def write(
 
 
 def made_with() -> str:
-    """Versions of Python, NumPy and diffsim, and the kind of machine, as one line."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        own = version("diffsim")
-    except PackageNotFoundError:
-        own = "from source"
-    return f"diffsim {own}, numpy {np.__version__}, Python {platform.python_version()}, {platform.machine()}"
+    """Versions of Python, NumPy and diffsim, and the processor with what it can, as one line."""
+    told = provenance()
+    return (
+        f"diffsim {told['diffsim']}, numpy {told['numpy']}, Python {told['python']}, {told['machine']}, "
+        f"{told['cpu']} ({told['cpu_features']})"
+    )
 
 
 def describe(system: Any) -> str:
