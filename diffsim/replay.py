@@ -116,19 +116,19 @@ class Replay:
     """The choices of one evaluation of a function."""
 
     def __init__(self) -> None:
-        self._blocks: list[list[Track]] = []
+        self._tracks: list[Track] = []
         self._next = 0
         self._records = True
 
     @property
     def n_steps(self) -> int:
         """Number of accepted steps that were noted."""
-        return sum(len(track.steps()) for block in self._blocks for track in block)
+        return sum(len(track.steps()) for track in self._tracks)
 
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Note the steps of the solves within the block; forget what was noted before."""
-        self._blocks, self._records = [], True
+        self._tracks, self._records = [], True
         with self._installed():
             yield
 
@@ -139,14 +139,14 @@ class Replay:
         Raises
         ------
         StepsDiffer
-            There are more solves, fewer, or of other sizes.
+            There are more trajectories, or fewer.
         """
         self._next, self._records = 0, False
         with self._installed():
             yield
-        if self._next != len(self._blocks):
+        if self._next != len(self._tracks):
             raise StepsDiffer(
-                f"replay: {self._next} adaptive solves where the evaluation it repeats had {len(self._blocks)}."
+                f"replay: {self._next} adaptive solves where the evaluation it repeats had {len(self._tracks)}."
             )
 
     @contextmanager
@@ -157,14 +157,16 @@ class Replay:
         finally:
             _current.reset(token)
 
-    def _block(self, n: int) -> Sequence[Track]:
+    def _begin(self, n: int) -> Sequence[Track]:
         if self._records:
-            self._blocks.append([Track() for _ in range(n)])
-            return self._blocks[-1]
-        if self._next == len(self._blocks) or len(self._blocks[self._next]) != n:
+            begun = [Track() for _ in range(n)]
+            self._tracks += begun
+            return begun
+        known = self._tracks[self._next : self._next + n]
+        if len(known) < n:
             raise StepsDiffer("replay: an adaptive solve that the evaluation it repeats did not have.")
-        self._next += 1
-        return [track._again() for track in self._blocks[self._next - 1]]
+        self._next += n
+        return [track._again() for track in known]
 
 
 _current: ContextVar[Replay | None] = ContextVar("diffsim_replay", default=None)
@@ -178,4 +180,4 @@ def is_active() -> bool:
 def tracks(n: int) -> Sequence[Track]:
     """Return the tracks of a block of n trajectories that begin now; none where nobody replays."""
     replay = _current.get()
-    return () if replay is None else replay._block(n)
+    return () if replay is None else replay._begin(n)

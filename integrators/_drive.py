@@ -6,7 +6,6 @@ import dataclasses
 
 import numpy as np
 
-from diffsim import replay
 from diffsim.errors import TraceError
 from diffsim.number import Number
 from integrators.compiled.driver import route_of, run_compiled, tell
@@ -47,8 +46,6 @@ def run_all(
     if problem.ragged and problem.method.h is not None and not problem.method.adaptive:
         return _run_each_grid(problem, selection, compiled, memory, explain, tick)
     problem = dataclasses.replace(problem, machine=compiled is not False)
-    if replay.is_active() and problem.grid is None:
-        return run_interpreted(problem, selection, tick)
     route = route_of(problem, selection, compiled)
     if isinstance(route, TraceError):
         if explain:

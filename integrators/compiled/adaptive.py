@@ -11,12 +11,14 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from diffsim import replay
 from diffsim.errors import RunError
 from diffsim.number import raw
 from integrators.compiled.adaptive_endings import endings
 from integrators.compiled.dense import dense_program, evaluations, pair_of, tableau_of
 from integrators.compiled.machine_walk import Track, walk
-from integrators.compiled.program import Program
+from integrators.compiled.program import Pair, Program
+from integrators.compiled.retrace import note, retrace
 from integrators.compiled.route import Route
 from integrators.compiled.search import Bounds, Found, Saves, search
 from integrators.drivers.control import DEFAULT_MAX_STEPS
@@ -90,24 +92,33 @@ class Voyage:
             np.ascontiguousarray(np.broadcast_to(np.asarray(raw(end), dtype=np.float64), problem.batch).reshape(m))
             for end in problem.ends
         )
-        self.saves = _saves(problem, self.t0, every)
+        self.saves = _saves(problem, self.t0, every or replay.is_active())
         pair = pair_of(problem.method)
         if pair is None:
             raise RunError("solve_ivp: machine code chooses steps by an embedded pair. Use compiled=False.")
-        guard = problem.guard
-        self.found: Found = search(
+        self.found: Found = self._found(pair, tick)
+
+    def _found(self, pair: Pair, tick: Tick | None) -> Found:
+        """Return the steps: those that are chosen now, or those of an earlier evaluation."""
+        problem, guard, span = self.problem, self.problem.guard, (self.t0, self.t1)
+        known = replay.tracks(len(self.t0))
+        if any(track.known for track in known):
+            return retrace(self.program, self.start, self.values, span, self.saves, known, problem.threads)
+        found = search(
             self.program,
             pair,
             self.start,
             self.values,
-            (self.t0, self.t1),
+            span,
             self.saves,
-            _bounds(problem, n),
+            _bounds(problem, len(self.start)),
             threads=problem.threads,
             tick=tick,
             late=guard.late,
             catches=guard.catches,
         )
+        note(found, span, known)
+        return found
 
     @property
     def still(self) -> NDArray[np.bool_]:

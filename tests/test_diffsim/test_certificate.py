@@ -286,3 +286,31 @@ def test_lanes_of_a_batch_repeat_their_own_steps() -> None:
     assert len({int(n) for n in first.n_times}) > 1
     with replay.replaying():
         assert np.array_equal(solve(starts).y, first.y, equal_nan=True)
+
+
+@pytest.mark.parametrize("method", ["RK45", "DOP853", "Vern7"])
+@pytest.mark.parametrize("t_eval", [None, [0.0, 0.3, 0.31, 1.0]])
+@pytest.mark.parametrize("forward", [True, False])
+def test_machine_code_repeats_steps_as_it_chose_them_and_as_the_interpreter_does(
+    method: str, t_eval: Any, forward: bool
+) -> None:
+    replay = Replay()
+    starts = np.array([[0.4, 2.0, 0.1], [0.0, 1.0, 0.2], [1.0, 0.0, 0.0], [4.0, 0.0, 0.1]])
+    span = (0.0, 1.0) if forward else (1.0, 0.0)
+    times = t_eval if t_eval is None or forward else t_eval[::-1]
+
+    def solve(y0: Any, compiled: bool) -> Any:
+        return ds.solve_ivp(PENDULUM, span, y0, method, times, rtol=1e-5, compiled=compiled)
+
+    with replay.recording():
+        chosen = solve(starts, True)
+    found = []
+    for compiled in (True, False):
+        for scale in (1.0, 1.001):
+            with replay.replaying():
+                found.append(solve(starts * scale, compiled))
+    assert np.array_equal(found[0].t, chosen.t, equal_nan=True)
+    np.testing.assert_allclose(found[0].y, chosen.y, rtol=1e-13, atol=1e-14)
+    np.testing.assert_allclose(found[2].y, chosen.y, rtol=1e-11, atol=1e-11)
+    np.testing.assert_allclose(found[1].y, found[3].y, rtol=1e-11, atol=1e-11)
+    assert not np.allclose(found[1].y[..., 1], chosen.y[..., 1], rtol=1e-9, equal_nan=True)

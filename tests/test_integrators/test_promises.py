@@ -139,7 +139,9 @@ def test_r2_any_number_of_threads_gives_the_same_bits(name: str) -> None:
 def test_r4_result_files_say_versions_processor_and_seed(tmp_path: Path) -> None:
     from studies import balance, sensitivity_map
 
-    chart = sensitivity_map(Pendulum(), {"theta": np.linspace(-1, 1, 3)}, y0=[0.0, 0.0], t_end=0.2, step=0.05)
+    chart = sensitivity_map(
+        Pendulum(), {"theta": np.linspace(-1, 1, 3), "p": np.linspace(0, 1, 2)}, y0=[0.0, 0.0], t_end=0.2, step=0.05
+    )
     found = balance(Pendulum(), angles=(0.5,), rng=3)
     features = provenance()["cpu_features"]
     for result in (chart, found):
