@@ -15,7 +15,7 @@ from diffsim import replay
 from diffsim.errors import RunError
 from diffsim.number import raw
 from integrators.compiled.adaptive_endings import endings
-from integrators.compiled.dense import dense_program, evaluations, pair_of, tableau_of
+from integrators.compiled.dense import dense_program, evaluations, pair_of
 from integrators.compiled.machine_walk import Track, walk
 from integrators.compiled.program import Pair, Program
 from integrators.compiled.retrace import note, retrace
@@ -304,7 +304,7 @@ def _at_saves(voyage: Voyage, points: Points, n_times: NDArray[np.int64]) -> NDA
     width = 0 if problem.t_eval is None else problem.t_eval.shape[-1]
     lead = np.array([steps.t[points.column], steps.h[points.column], points.x])
     values = [x[points.lane] if np.ndim(x) else x for x in voyage.values]
-    program = dense_program(voyage.program, tableau_of(problem.method))
+    program = dense_program(voyage.program, problem.method)
     found, _ = walk(program, steps.y[:, points.column], values, Track.of_single_steps(lead), threads=problem.threads)
     if found.shape[1] == m * width:
         return found.reshape(n, m, width)

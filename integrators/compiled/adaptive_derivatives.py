@@ -17,7 +17,7 @@ from diffsim import array_ops
 from diffsim.number import Number, shape_of
 from integrators.compiled.adaptive import Points, Voyage, outcome, places, told
 from integrators.compiled.carried import tangents_of, together
-from integrators.compiled.dense import dense_program, tableau_of
+from integrators.compiled.dense import dense_program
 from integrators.compiled.directions import LARGEST
 from integrators.compiled.flow import flow
 from integrators.compiled.kernel_field import Tangents
@@ -133,7 +133,7 @@ def _states(voyage: Voyage, points: Points | None, start: Any, numbers: list[Any
         before, columns = columns, columns[:, steps.n_logged :]
         if len(points.lane):
             own = parameters if len(shape_of(parameters)) == 1 else parameters[:, points.lane]
-            dense = dense_program(voyage.program, tableau_of(problem.method))
+            dense = dense_program(voyage.program, problem.method)
             single = Trek(dense, Track.of_single_steps(_lead(voyage, points)), wanted, True, problem.threads)
             found = flow(single, before[:, points.column], own)
             columns = array_ops.concatenate([found, columns], axis=1)
@@ -157,7 +157,7 @@ class _Way(NamedTuple):
 def _tangents(voyage: Voyage, points: Points | None, route: Route, selection: Selection) -> NDArray[np.float64]:
     """Return the tangents, shape (n, n_directions, m, n_times); NaN where there is no state."""
     n, k, place = len(voyage.start), selection.n_directions, _place(voyage, points)
-    dense = dense_program(voyage.program, tableau_of(voyage.problem.method))
+    dense = dense_program(voyage.program, voyage.problem.method)
     if voyage.program.n_operations * (1 + k) > LARGEST:
         return np.concatenate([_direction(voyage, points, route, selection, d) for d in range(k)], axis=1)[:, :, place]
     tangents, seeds = tangents_of(route, selection, voyage.start)
@@ -175,7 +175,7 @@ def _direction(
 ) -> NDArray[np.float64]:
     """Return the tangents in one direction, shape (n, 1, n_columns), by the program of the state with its tangent."""
     n, m = voyage.start.shape
-    dense = dense_program(voyage.program, tableau_of(voyage.problem.method))
+    dense = dense_program(voyage.program, voyage.problem.method)
     start = np.concatenate([voyage.start, np.zeros((n, m))])
     moved = [0.0] * len(voyage.values)
     if d < len(selection.components):

@@ -11,7 +11,7 @@ import numpy as np
 from diffsim.errors import RunError
 from diffsim.number import AnyNumber
 from integrators._integrator import Integrator
-from integrators._runge_kutta import RungeKutta
+from integrators._runge_kutta import NamedRungeKutta, RungeKutta
 from integrators._tableau import Tableau
 from integrators.compiled.program import Pair, Program, Scheme
 
@@ -24,18 +24,24 @@ def pair_of(method: Integrator) -> Pair | None:
     if not isinstance(method, RungeKutta) or method.tableau.b_error is None:
         return None
     plain = (own.advance, own.error_ratio, own.dense) == (RungeKutta.advance, RungeKutta.error_ratio, RungeKutta.dense)
-    return _pair(method.tableau) if plain else None
+    return _pair(_key(method)) if plain else None
 
 
-def tableau_of(method: Integrator) -> Tableau:
-    """Return the tableau of a method that `pair_of` knows."""
+def _key(method: Integrator) -> type[NamedRungeKutta] | Tableau:
+    """Return what has the tableau of a method that `pair_of` knows.
+
+    PERF: the class, where it has a name; hashing a tableau's fractions takes 0.3 ms.
+    """
+    if isinstance(method, NamedRungeKutta):
+        return type(method)
     if not isinstance(method, RungeKutta):
         raise RunError("solve_ivp: machine code chooses steps by an embedded pair. Use compiled=False.")
     return method.tableau
 
 
 @functools.lru_cache(maxsize=64)
-def _pair(tableau: Tableau) -> Pair:
+def _pair(key: type[NamedRungeKutta] | Tableau) -> Pair:
+    tableau = key if isinstance(key, Tableau) else key.TABLEAU
     errors = [row for row in (tableau.b_error, tableau.b_error_low) if row is not None]
     return Pair.of(
         [[float(x) for x in row] for row in tableau.a],
@@ -58,8 +64,7 @@ def flow_of(program: Program, parameters: AnyNumber) -> Any:
     return f
 
 
-@functools.lru_cache(maxsize=256)
-def dense_program(program: Program, tableau: Tableau) -> Program:
+def dense_program(program: Program, method: Integrator) -> Program:
     """Return the program of the interpolant of a Runge-Kutta method: from (t, y), with h and x, to y(t + x h).
 
     Where the tableau has none it is the cubic Hermite polynomial, as in `Integrator.dense`.
@@ -68,8 +73,15 @@ def dense_program(program: Program, tableau: Tableau) -> Program:
     ----------
     program : Program
         The right-hand side.
-    tableau : Tableau
+    method : Integrator
+        One that `pair_of` knows.
     """
+    return _dense_program(program, _key(method))
+
+
+@functools.lru_cache(maxsize=256)
+def _dense_program(program: Program, key: type[NamedRungeKutta] | Tableau) -> Program:
+    tableau = key if isinstance(key, Tableau) else key.TABLEAU
     a, b = [list(map(float, row)) for row in tableau.a], [float(x) for x in tableau.b]
     c = [float(x) for x in tableau.c]
     if tableau.b_dense is not None:

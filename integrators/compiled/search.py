@@ -25,6 +25,9 @@ __all__: list[str] = []
 _SMALLEST_LOG, _LARGEST_LOG = 512, 65_536
 _CONTROL = 60
 """Operations of the control of a step, about."""
+_SLOWER = 4.0
+"""How many times longer an attempt takes than its operations side by side: one stage waits for the other."""
+_NOT_BEGUN = -1
 _AT_ONCE = -1
 """Budget of attempts with which every trajectory ends where it stands."""
 
@@ -148,7 +151,7 @@ def _search_machine(program: Program, pair: Pair, n_ratios: int, lanes: int, gro
     frame, control = writer.frame, writer.control
     operations = program.graph.n_operations * pair.n_stages + _CONTROL + 3 * program.n * pair.n_stages
     trajectory, time = (HEADER + slot * groups * frame.register_bytes for slot in (control.trajectory, control.t))
-    cost = operation_seconds(operations) * groups
+    cost = _SLOWER * operation_seconds(operations) * groups
     return _Machine(Kernel(writer.text()), frame.block, writer.bytes, cost, (trajectory, time))
 
 
@@ -195,6 +198,14 @@ class _Arrays:
         return [address(a) for a in (*found, self.first, self.last, self.tolerance)]
 
 
+@dataclass
+class _Log:
+    """Room for logged steps, and how many there are once it is left."""
+
+    rows: NDArray[np.float64]
+    count: int | None = None
+
+
 @final
 class _Worker:
     """One workspace of lanes on a part of the trajectories."""
@@ -202,34 +213,41 @@ class _Worker:
     def __init__(self, machine: _Machine, arrays: _Arrays, bounds: Bounds, every: bool, part: tuple[int, int]) -> None:
         self._machine, self._arrays, self._bounds, self._every = machine, arrays, bounds, every
         self.first, self.count = part
-        self._begin = self.first
         self._space = np.zeros(machine.bytes // 8 + 8)
         self._skipped = -address(self._space) % 64 // 8
         self._header = self._space[self._skipped :].view(np.int64)
-        self._header[NEXT], self._header[RUNNING] = self.first, 1
+        self._header[NEXT], self._header[RUNNING] = self.first, _NOT_BEGUN
         self._before = arrays.addresses()
         self._real = (bounds.max_step, bounds.min_step, *bounds.factors, *bounds.exponents)
-        self.logs: list[NDArray[np.float64]] = []
+        self._logs: list[_Log] = []
 
     @property
     def running(self) -> bool:
         """Whether trajectories are left."""
-        return bool(self._header[RUNNING] > 0)
+        return bool(self._header[RUNNING] != 0)
+
+    @property
+    def logs(self) -> list[NDArray[np.float64]]:
+        """What was logged so far."""
+        filled = ((log.rows, int(self._header[LOGGED]) if log.count is None else log.count) for log in self._logs)
+        return [rows[:, :count] for rows, count in filled if count]
 
     def go_on(self, limit: int) -> None:
         """Make a slice of attempts; with the budget `_AT_ONCE` end all trajectories."""
         machine, arrays = self._machine, self._arrays
-        capacity = min(max(_SMALLEST_LOG << len(self.logs), 4 * machine.block), _LARGEST_LOG)
+        capacity = min(max(_SMALLEST_LOG << len(self._logs), 4 * machine.block), _LARGEST_LOG)
         log = np.empty((HEAD + len(arrays.start), capacity))
+        # NOTE: Ctrl-C may be heard between any two lines, in particular right after the kernel has returned
+        if self._logs and self._logs[-1].count is None:
+            self._logs[-1].count = int(self._header[LOGGED])
         self._header[LOGGED] = 0
+        self._logs.append(_Log(log))
+        begin = self.first if self._header[RUNNING] == _NOT_BEGUN else -1
         work = address(self._space) + 8 * self._skipped
         pointers = [work, *self._before, address(log), address(arrays.end), address(arrays.counts)]
         budget = max(1, int(SLICE_SECONDS / machine.cost))
         whole = (arrays.stride, capacity, budget, int(self._every), limit)
-        machine.kernel(Call(pointers, whole, self._real), self._begin, self.count)
-        self._begin = -1
-        if self._header[LOGGED]:
-            self.logs.append(log[:, : int(self._header[LOGGED])])
+        machine.kernel(Call(pointers, whole, self._real), begin, self.count)
 
     def covered(self) -> float:
         """Return the length of time that the trajectories have covered so far."""
