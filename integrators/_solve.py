@@ -100,7 +100,7 @@ def solve_ivp(
         ``"args[0]"``): fills `dy_dy0` and `dy_dparams` with the derivatives of the discrete solution, exact to
         rounding.
     compiled : "auto", True or False
-        Solves with fixed steps run as machine code where `fun` can be traced; what cannot be (a branch on the state, a
+        Explicit methods run as machine code where `fun` can be traced; what cannot be (a branch on the state, a
         call of foreign code) runs interpreted, with one `InterpretedWarning` that says why.  True makes that an error,
         False runs everything interpreted.  The first solve of a right-hand side compiles it, in some 0.1 s; other
         numbers, steps, spans and batches use the same machine code, which is also kept on disk (``diffsim cache``).

@@ -103,8 +103,10 @@ def _not_for_machines(problem: Problem) -> str | None:
         return "takes plain t_span; got a recording number."
     if np.asarray(raw(problem.y0)).dtype.kind == "c":
         return "takes real y0; got complex numbers."
-    if problem.guard.listens or (problem.grid is not None and problem.guard.max_seconds is not None):
-        return "has no room for a callback, or max_seconds with fixed steps, between its steps."
+    if problem.guard.listens:
+        return "has no room for a callback between its steps; got one."
+    if problem.grid is not None and problem.guard.max_seconds is not None:
+        return "has no clock for max_seconds with fixed steps; got a time."
     if problem.grid is not None:
         return None
     if not problem.method.adaptive:
