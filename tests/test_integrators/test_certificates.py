@@ -1,0 +1,65 @@
+"""Every method's derivatives are certified: reverse = forward = differences on the same steps, to second order."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import diffsim as ds
+from integrators._methods import method_class, method_names
+
+METHODS = method_names()
+ADAPTIVE = tuple(name for name in METHODS if method_class(name)().adaptive)
+
+
+@pytest.fixture(autouse=True)
+def _interpreted_is_fine() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _choice(name: str) -> dict[str, Any]:
+    return {"method": name, "rtol": 1e-4, "atol": 1e-4} if name in ADAPTIVE else {"method": name, "step": 0.1}
+
+
+def _swing(t: Any, y: Any, length: Any) -> list[Any]:
+    return [y[1], -ds.sin(y[0]) / length]
+
+
+def _loss(name: str, **more: Any) -> Any:
+    def loss(x: Any) -> Any:
+        y = ds.solve_ivp(_swing, (0.0, 0.7), ds.array([x[0], x[1]]), args=(x[2],), **_choice(name), **more).y
+        return y[0, -1] * y[1, -1] + ds.sin(y[1, -1])
+
+    return loss
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_derivatives_by_start_and_parameter_are_certified_to_second_order(name: str) -> None:
+    found = ds.certify(_loss(name), np.array([0.9, 0.4, 1.2]), order=2, directions=1)
+    assert found, str(found)
+    assert (found.n_steps > 0) == (name in ADAPTIVE)
+    for comparison in found.comparisons:
+        size = max(abs(comparison.reverse.value), 1e-3)
+        assert abs(comparison.reverse.value - comparison.forward.value) < 1e-10 * size
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_derivatives_at_save_times_are_certified(name: str) -> None:
+    found = ds.certify(_loss(name, t_eval=[0.23, 0.5]), np.array([0.9, 0.4, 1.2]), directions=1)
+    assert found, str(found)
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+def test_derivatives_by_both_ends_are_certified(name: str) -> None:
+    def loss(ends: Any) -> Any:
+        y = ds.solve_ivp(lambda t, y: [ds.cos(t) * y[0]], (ends[0], ends[1]), [1.0], **_choice(name)).y
+        return y[0, -1]
+
+    found = ds.certify(loss, np.array([0.1, 0.9]), directions=1)
+    assert found, str(found)
