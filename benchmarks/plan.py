@@ -122,11 +122,14 @@ def _precision() -> list[Group]:
         ("numba", "numba DP5 by hand", "DP5"),
         ("heyoka", "heyoka", "Taylor"),
     ]
+    further = ("RK45", "Tsit5", "DOP853", "Vern8")
     found = []
-    for tol in ("1e-3", "1e-5", "1e-7", "1e-9"):
+    # NOTE: heyoka's errors are a hundredth of its tolerance; Vern9 is given a tolerance with which it is as exact
+    for tol, hundredth in (("1e-3", "1e-5"), ("1e-5", "1e-7"), ("1e-7", "1e-9"), ("1e-9", "1e-11"), ("1e-12", "1e-14")):
+        more = [OURS._replace(label=f"diffsim {m}", variant=f"{m} {tol}", tolerance=None) for m in further]
         peers = (peer(name, label, f"{method} {tol}", tolerance=None) for name, label, method in methods)
-        ours = OURS._replace(label="diffsim RK45", variant=f"RK45 {tol}")
-        found.append(Group(f"W4-{tol}", "W4", title.replace("{tol}", tol), ours, tuple(peers)))
+        ours = OURS._replace(label=f"diffsim Vern9, {hundredth}", variant=f"Vern9 {hundredth}")
+        found.append(Group(f"W4-{tol}", "W4", title.replace("{tol}", tol), ours, (*more, *peers)))
     return found
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import time
 from typing import Any
 
@@ -214,3 +217,40 @@ def test_machine_code_is_many_times_faster() -> None:
         solve_ivp(DoublePendulum(), (0.0, 10.0), [0.4, 0.0, 1.0, 4.0], compiled=compiled, **more)
         seconds.append(time.perf_counter() - begin)
     assert seconds[1] > 5 * seconds[0]
+
+
+# -- the clock and Ctrl-C ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("m", [1, 40])
+@pytest.mark.parametrize("every", [True, False])
+def test_deadline_ends_a_solve_with_what_there_is(m: int, every: bool) -> None:
+    y0 = [0.4, -0.2] if m == 1 else np.repeat([[0.4], [-0.2]], m, axis=1)
+    t_eval = None if every else np.linspace(0.0, 1e6, 10**5)
+    more: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-9, "compiled": True, "t_eval": t_eval, "max_steps": 10**9}
+    solve_ivp(driven, (0.0, 1.0), y0, **{**more, "t_eval": t_eval if every else [1.0]})
+    sol = solve_ivp(driven, (0.0, 1e6), y0, max_seconds=0.2, **more)
+    assert (np.asarray(sol.status) == -1).all()
+    message = sol.message if m == 1 else sol.message[0]
+    assert message.startswith("max_seconds=0.2 of time are used up at t=")
+    n_times = sol.n_times if m == 1 else sol.n_times[0]
+    y = sol.y if m == 1 else sol.y[:, 0, :n_times]
+    reference = solve_ivp(driven, (0.0, 30.0), [0.4, -0.2], **{**more, "t_eval": [10.0] if every else sol.t[1:3]})
+    assert n_times > 2
+    assert np.isfinite(y).all()
+    if not every:
+        np.testing.assert_array_equal(y[:, 1:3], reference.y)
+
+
+def test_interrupt_gives_back_what_there_is_and_loses_no_step() -> None:
+    more: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-9, "compiled": True, "max_steps": 10**9}
+    begun = solve_ivp(driven, (0.0, 100.0), [0.4, -0.2], **more)
+    timer = threading.Timer(0.8, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    sol = solve_ivp(driven, (0.0, 1e6), [0.4, -0.2], **more)
+    timer.join()
+    assert sol.status == -2
+    assert sol.message.startswith("Interrupted at t=")
+    assert len(sol.t) > len(begun.t)
+    assert (np.diff(sol.t) > 0.0).all()
+    np.testing.assert_array_equal(sol.y[:, : len(begun.t) - 1], begun.y[:, :-1])
