@@ -11,8 +11,8 @@ from collections.abc import Callable, Hashable
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from diffsim import array_ops
 from diffsim.capture import WholeNumberNeeded, capture, settle, trace_flow
 from diffsim.compiler import engine
 from diffsim.compiler.lowering import has_machine_rule
@@ -20,18 +20,26 @@ from diffsim.errors import TraceError
 from diffsim.graph import Graph, trace
 from diffsim.jets import solution_series
 from diffsim.number import AnyNumber, Number, shape_of
-from diffsim.routine import Routine, derived
+from diffsim.routine import Routine, apply, derived
 from integrators.drivers.right_hand_side import RightHandSide
 
 __all__: list[str] = []
 
-LARGEST = 30_000
+LARGEST = 10_000
 """Operations of a series beyond which it is not compiled.
 
-PERF: tracing and compiling take about 0.15 ms an operation, once; the double pendulum has 9,000 at order 20.
+PERF: tracing and compiling take about 0.3 ms an operation, once; the double pendulum has 4,900 at order 20, and a step
+is 10 times quicker then.
 """
 
-Series = Callable[[Any, NDArray[np.float64]], NDArray[np.float64]]
+LARGEST_RECORDED = 1_000
+"""Operations beyond which the series of recording numbers are interpreted.
+
+PERF: a cotangent has some four times as many; that of the double pendulum at order 8 (840) takes as long to compile as
+one interpreted gradient over 100 steps takes, and then a step is 10 times quicker.  Second derivatives are interpreted.
+"""
+
+Series = Callable[[Any, Any], Any]
 
 
 def machine_series(f: RightHandSide, t: Any, y: Any, order: int) -> Any:
@@ -41,19 +49,17 @@ def machine_series(f: RightHandSide, t: Any, y: Any, order: int) -> Any:
     ----------
     f : RightHandSide
         One that `RightHandSide.machine` allows to be compiled.
-    t : float, or array, shape (m,)
-    y : array, shape (n,) or (n, m)
+    t : number, or array, shape (m,)
+    y : array or recording number (Value, Dual), shape (n,) or (n, m)
     order : int
 
     Returns
     -------
-    array, shape (order * n,) or (order * n, m), or None
-        None where there is no machine code, or a number is not a plain double.
+    array or recording number, shape (order * n,) or (order * n, m), or None
+        None where there is no machine code.
     """
-    if y.__class__ is not np.ndarray or y.dtype != np.float64 or isinstance(t, Number):
-        return None
     if f.series is None:
-        f.series = _found(f, t, y, order) or _nothing
+        f.series = _found(f, len(y), order) or _nothing
     found = f.series(t, y)
     if found is not None:
         f.nfev += 1
@@ -64,37 +70,47 @@ def _nothing(t: Any, y: Any) -> None:
     """Stand for a right-hand side that has no machine code."""
 
 
-def _found(f: RightHandSide, t: Any, y: NDArray[np.float64], order: int) -> Series | None:
+def _found(f: RightHandSide, n: int, order: int) -> Series | None:
     """Return the machine code with the numbers that the right-hand side brings along."""
     if not engine.available():
         return None
     try:
         captured = capture(f.fun, f.args)
-        if any(isinstance(x, Number) for x in captured.values):
-            return None
-        kept = _kept(captured.key, len(y), f.column, order) if captured.key is not None else _Kept()
+        kept = _kept(captured.key, n, f.column, order) if captured.key is not None else _Kept()
         if not kept.looked:
-            kept.routine, captured = _made(f, len(y), order)
+            kept.routine, captured = _made(f, n, order)
             kept.looked = True
     except TraceError:
         return None
-    routine = kept.routine
-    if routine is None:
+    return None if kept.routine is None else functools.partial(_series, kept.routine, tuple(captured.values))
+
+
+def _series(routine: Routine, values: tuple[Any, ...], t: Any, y: Any) -> Any:
+    """Return the coefficients for numbers that are plain or recording; None for others."""
+    recording = [x for x in (t, y, *values) if isinstance(x, Number)]
+    if not recording and (y.__class__ is not np.ndarray or y.dtype != np.float64):
         return None
-    values = [np.asarray(x, dtype=np.float64) for x in captured.values]
-    if any(x.ndim for x in values):
-        if y.ndim == 1:
-            return None
-        values = [np.broadcast_to(x, y.shape[1:]) for x in values]
-    parameters = np.array(values, dtype=np.float64) if values else np.zeros(0)
+    if recording and (routine.quick.n_operations > LARGEST_RECORDED or not all(_is_simple(x) for x in recording)):
+        return None
+    shape = shape_of(y)[1:]
+    wide = any(shape_of(x) for x in values)
+    if wide and not shape:
+        return None
+    spread = [array_ops.broadcast_to(x, shape) for x in values] if wide else list(values)
+    parameters = (
+        array_ops.stack(spread) if any(isinstance(x, Number) for x in values) else np.array(spread, dtype=float)
+    )
+    if not shape:
+        return np.array(routine.run((float(t), y, parameters))) if not recording else apply(routine, (t, y, parameters))
+    if recording:
+        return apply(routine, (array_ops.broadcast_to(t, shape), y, parameters), shape[0])
+    times = np.ascontiguousarray(np.broadcast_to(t, shape), dtype=np.float64)
+    return routine.run_lanes((times, np.ascontiguousarray(y), parameters), shape[0])
 
-    def series(t: Any, y: NDArray[np.float64]) -> NDArray[np.float64]:
-        if y.ndim == 1:
-            return np.array(routine.run((float(t), y, parameters)))
-        times = np.ascontiguousarray(np.broadcast_to(t, y.shape[1:]), dtype=np.float64)
-        return routine.run_lanes((times, np.ascontiguousarray(y), parameters), y.shape[1])
 
-    return series
+def _is_simple(x: Number) -> bool:
+    """Whether a number records one derivative of plain numbers."""
+    return x.liftable and not isinstance(x._below, Number)
 
 
 def _made(f: RightHandSide, n: int, order: int) -> tuple[Routine | None, Any]:

@@ -11,6 +11,7 @@ import pytest
 
 from diffsim import ops
 from diffsim.compiler import engine
+from diffsim.derivatives import grad, hessian
 from diffsim.errors import ArgumentError, KindError
 from diffsim.value import Value
 from integrators import Taylor, solve_ivp
@@ -131,6 +132,28 @@ def test_series_of_a_traceable_function_are_not_interpreted(monkeypatch: pytest.
     assert solve_ivp(turn, (0.0, 3.0), [0.0, 1.0], "Taylor", rtol=1e-5).success
     with pytest.raises(AssertionError, match="interpreted"):
         solve_ivp(turn, (0.0, 3.0), [0.0, 1.0], "Taylor", rtol=1e-5, compiled=False)
+
+
+@pytest.mark.skipif(not engine.available(), reason="needs llvmlite")
+def test_derivatives_of_series_as_machine_code_are_those_of_jets() -> None:
+    def loss(start: Any, rho: Any, compiled: Any) -> Any:
+        sol = solve_ivp(Lorenz63(rho=rho), (0.0, 0.3), start, "Taylor", rtol=1e-8, t_eval=[0.2, 0.3], compiled=compiled)
+        return (sol.y * sol.y).sum()
+
+    start = np.array([1.0, 2.0, 20.0])
+    for differentiate in (grad, hessian):
+        for number in (0, 1):
+            machine, jets = (differentiate(loss, argnums=number)(start, 28.0, compiled) for compiled in ("auto", False))
+            np.testing.assert_allclose(machine, jets, rtol=1e-9)
+    starts = np.array([[1.0, 5.0], [2.0, -3.0], [20.0, 25.0]])
+    found = [
+        solve_ivp(
+            Lorenz63(), (0.0, 0.3), starts, "Taylor", rtol=1e-6, t_eval=[0.3], sensitivities=("y0", "rho"), compiled=c
+        )
+        for c in ("auto", False)
+    ]
+    np.testing.assert_allclose(found[0].dy_dy0, found[1].dy_dy0, rtol=1e-9)
+    np.testing.assert_allclose(found[0].dy_dparams, found[1].dy_dparams, rtol=1e-9)
 
 
 @pytest.mark.parametrize("compiled", ["auto", False])
