@@ -13,11 +13,34 @@ from integrators._integrator import Integrator
 # Names that people know from SciPy and the literature, and what kind of method they are.
 _LATER = {
     "lsoda": "an implicit method",
-    "dopri5": "RK45 under another name",
     "stormerverlet": "a symplectic method",
     "leapfrog": "a symplectic method",
     "gausslegendre4": "an implicit method",
     "gausslegendre6": "an implicit method",
+}
+
+# Names of the same methods elsewhere: in Matlab, Julia, JAX, Fortran.
+_SAME = {
+    "ode45": "RK45",
+    "dopri5": "RK45",
+    "dp5": "RK45",
+    "ode23": "RK23",
+    "bs3": "RK23",
+    "bosh3": "RK23",
+    "dopri8": "DOP853",
+    "dop8": "DOP853",
+    "tsitouras5": "Tsit5",
+    "verner6": "Vern6",
+    "verner7": "Vern7",
+    "verner8": "Vern8",
+    "verner9": "Vern9",
+    "rkv65": "Vern6",
+    "rkv76": "Vern7",
+    "rkv87": "Vern8",
+    "rkv98": "Vern9",
+    "forwardeuler": "Euler",
+    "expliciteuler": "Euler",
+    "rungekutta4": "RK4",
 }
 
 
@@ -32,7 +55,10 @@ def method_class(name: str) -> type[Integrator]:
     names = method_names()
     if name not in names:
         error = unknown_name("solve_ivp", "method", name, names)
-        later = _LATER.get(name.lower().replace("-", "").replace("_", ""))
+        plain = name.lower().replace("-", "").replace("_", "")
+        if plain in _SAME:
+            raise ArgumentError(f"solve_ivp: method {name!r} is called {_SAME[plain]!r} here.")
+        later = _LATER.get(plain)
         raise ArgumentError(
             f"solve_ivp: method {name!r} ({later}) is not there yet; there is {', '.join(names)}." if later else error
         )

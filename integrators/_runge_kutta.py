@@ -52,7 +52,7 @@ class RungeKutta(Integrator):
         if not tableau.explicit:
             raise ArgumentError(
                 "RungeKutta: tableau must be explicit (a strictly lower triangular); got an implicit one. "
-                "Implicit methods are not there yet."
+                "The implicit methods here are classes of their own: integrators.methods() lists them."
             )
         self._tableau = tableau
 

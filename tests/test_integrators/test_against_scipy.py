@@ -10,7 +10,7 @@ import scipy.integrate
 
 from diffsim.errors import ArgumentError
 from integrators import solve_ivp
-from integrators._methods import _LATER, method_names
+from integrators._methods import _LATER, _SAME, method_names
 
 
 def decay(t: float, y: Any) -> Any:
@@ -181,6 +181,14 @@ def test_tolerance_below_what_doubles_have_is_raised_to_scipy_s_bound() -> None:
         theirs = scipy.integrate.solve_ivp(decay, (0.0, 1.0), [1.0], rtol=1e-20, atol=1e-12)
     ours = solve_ivp(decay, (0.0, 1.0), [1.0], rtol=1e-20, atol=1e-12)
     assert abs(ours.nfev - theirs.nfev) < 0.05 * theirs.nfev
+
+
+def test_names_that_methods_have_elsewhere_lead_to_those_here() -> None:
+    assert set(_SAME.values()) <= set(method_names())
+    assert not set(_SAME) & {name.lower() for name in method_names()}
+    for name in ("ode45", "ODE45", "Dopri-5"):
+        with pytest.raises(ArgumentError, match=f"method '{name}' is called 'RK45' here"):
+            solve_ivp(decay, (0.0, 1.0), [1.0], name)
 
 
 def test_names_of_the_literature_that_are_not_there_are_named_as_such() -> None:

@@ -132,6 +132,21 @@ def test_error_estimate_has_the_order_of_the_embedded_method(name: str) -> None:
     assert abs(observed - (method.error_order + 1)) < 0.2
 
 
+@pytest.mark.parametrize("name", ADAPTIVE)
+def test_error_estimate_bounds_the_error_of_a_step(name: str) -> None:
+    method = method_class(name)()
+    assert method.error_order is not None
+    if method.error_order >= method.order:
+        pytest.skip("the estimate is that of the step itself, not of a method below it")
+    with mpmath.workdps(60 + 4 * method.order):
+        one, (h, _) = np.array([mpmath.mpf(1)] * 2), _step_sizes(method)
+        for k in range(4):
+            t = mpmath.mpf("0.3") + k * mpmath.mpf("0.4")
+            step = method.advance(_problem, t, _solution(t), h)
+            off = [abs(a - b) for a, b in zip(step.y, _solution(t + h), strict=True)]
+            assert max(off) < np.asarray(method.error_ratio(np.array(step.error, dtype=object), one)).item()
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_interpolant_has_its_claimed_order(name: str) -> None:
     method = method_class(name)()

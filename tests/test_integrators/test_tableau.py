@@ -183,10 +183,10 @@ def test_bad_tableau_is_refused(fields: dict[str, Any], words: str) -> None:
         Tableau(**fields)
 
 
-def test_implicit_tableau_passes_its_conditions_but_is_no_method_yet() -> None:
+def test_implicit_tableau_passes_its_conditions_but_is_no_explicit_method() -> None:
     gauss = Tableau(a=(("1/2",),), b=(1,), order=2)
     assert not gauss.explicit
-    with pytest.raises(ArgumentError, match="Implicit methods are not there yet"):
+    with pytest.raises(ArgumentError, match="implicit methods here are classes of their own"):
         RungeKutta(gauss)
     with pytest.raises(KindError, match="tableau must be a Tableau; got int"):
         RungeKutta(3)  # type: ignore[arg-type]  # a wrong kind is the point
