@@ -190,12 +190,18 @@ def solve_ivp(
     return _solution(problem, run, selection, by_start, by_parameter)
 
 
-def _refuse_lost_derivatives(problem: Problem, run: Run) -> None:
-    """Raise where a single trajectory that carries derivatives has failed."""
+def _explained(problem: Problem, run: Run) -> Run:
+    """Return the run with what befell it explained; raise where one trajectory that carries derivatives failed."""
+    if not np.any(np.asarray(run.status) != 0):
+        return run
+    from integrators.drivers.diagnosis import diagnosed  # not needed by a solve that goes well
+
+    run = diagnosed(problem, run)
     if problem.batch == () and run.status < 0 and isinstance(run.y, Number):
         if run.status == INTERRUPTED:
             raise KeyboardInterrupt(run.message)
         raise RunError(f"solve_ivp: the solve carries derivatives and failed. {run.message}")
+    return run
 
 
 def _in_context(
@@ -221,7 +227,7 @@ def _in_context(
 
 def _solution(problem: Problem, run: Run, selection: Selection, by_start: bool, by_parameter: bool) -> Solution:
     """Return what the caller sees."""
-    _refuse_lost_derivatives(problem, run)
+    run = _explained(problem, run)
     n_starts = len(selection.components)
     dy_dparams = None
     if by_parameter:

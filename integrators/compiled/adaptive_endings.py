@@ -49,7 +49,10 @@ def _reason(voyage: Voyage, j: int) -> Ending:
                 return ending
         return out_of_steps(limit, t, h_abs, fall)
     if not found.attempts[j]:  # no step from a start at which the derivative is not finite
-        return not_finite(int(np.argmin(np.isfinite(found.slope[:, j]))), names, t, fall)
+        slope = found.slope[:, j]
+        if np.isfinite(slope).all():  # but no tolerance to measure it by
+            return too_small(int(np.argmax(np.abs(slope) / fall.scale)), names, t, fall, control.min_step)
+        return not_finite(int(np.argmin(np.isfinite(slope))), names, t, fall)
     y_new, error = _attempt(voyage, j, t, y, h)
     sound = np.isfinite(y_new) & np.isfinite(error)
     if not sound.all():

@@ -14,8 +14,19 @@ from diffsim.number import Number, raw
 from integrators._integrator import Integrator, Step
 from integrators.drivers import control as control_of
 from integrators.drivers.control import DEFAULT_MAX_STEPS, FAILED_FACTOR, Control
-from integrators.drivers.endings import KEPT, Ending, Fall, interrupted, not_finite, out_of_steps, status_of, too_small
+from integrators.drivers.endings import (
+    KEPT,
+    Ending,
+    Fall,
+    chattering,
+    interrupted,
+    not_finite,
+    out_of_steps,
+    status_of,
+    too_small,
+)
 from integrators.drivers.guard import Guard
+from integrators.drivers.jumps import PATIENCE, WINDOW, find_jump, is_hopeless
 from integrators.drivers.right_hand_side import RightHandSide, first_value
 from integrators.drivers.run import Run, Tick
 from integrators.drivers.saver import Saver
@@ -115,6 +126,9 @@ class AdaptiveStepper:
         self._attempts = control.max_steps or DEFAULT_MAX_STEPS
         self._ratios: deque[float] = deque([1.0] * control.controller.memory, maxlen=control.controller.memory)
         self._steps: deque[float] = deque(maxlen=KEPT)
+        self._look_at = self._attempts - PATIENCE + WINDOW
+        self._looked: float | None = None
+        self._behind: tuple[float, Any] = (self._t_raw, np.array(raw(y0)))
         # NOTE: with a recording t0 all times move with it; otherwise they are what they are, whatever the step before.
         self._relative = isinstance(self._t, Number)
         self._track = next(iter(replay.tracks(1)), None)
@@ -195,6 +209,8 @@ class AdaptiveStepper:
                 over.fall = self._fall(h_raw)
                 return None, over
             self._attempts -= 1
+            if self._look_at == self._attempts and (chatter := self._chatters(h_raw)) is not None:
+                return None, chatter
             t_new = t + h_abs * direction
             if direction * (t_new - self._end) > 0:
                 t_new = self._end
@@ -233,6 +249,21 @@ class AdaptiveStepper:
             raise replay.StepsDiffer(f"replay: the step from t={self._t_raw!r} cannot be made again.")
         return self._move(t_new, h, step)
 
+    def _chatters(self, h: float) -> Ending | None:
+        """Return how a solve ends whose pace leads nowhere because the derivative jumps across the solution."""
+        before, self._looked, self._look_at = self._looked, self._t_raw, self._attempts - WINDOW
+        if before is None or not is_hopeless(self._t_raw, before, self._end, self._attempts, WINDOW):
+            return None
+        calls, y = self._f.nfev, np.array(raw(self._y))
+        here = (self._t_raw, y)
+        ahead = (self._t_raw + h, y + h * np.array(raw(self._f(self._t_raw, y))))
+        jump = find_jump(self._f, self._behind, here) or find_jump(self._f, here, ahead)
+        self._f.nfev = calls
+        if jump is None:
+            return None
+        made = (self._control.max_steps or DEFAULT_MAX_STEPS) - self._attempts
+        return chattering(jump.component, self._names, made, self._t_raw, self._fall(h))
+
     def _size(self, t_new: float, h_raw: float) -> Any:
         """Return the step to a time: a recording number where the start of the step or the end of the span is one.
 
@@ -246,6 +277,7 @@ class AdaptiveStepper:
     def _move(self, t_new: float, h: Any, step: Step, choice: object = None) -> Segment:
         """Take over what was accepted."""
         old = (self._t, self._y, self._t_raw)
+        self._behind = (self._t_raw, raw(self._y))
         if self._track is not None:
             self._track.note(self._t_raw, t_new, self._end, choice)
         if t_new == self._end:

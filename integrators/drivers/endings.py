@@ -52,7 +52,7 @@ class Ending(str):
     ----------
     kind : str
         ``"not finite"``, ``"too small"``, ``"steps"``, ``"fixed steps"``, ``"time"``, ``"interrupt"``, ``"callback"``,
-        ``"derivative"``.
+        ``"derivative"``, ``"chattering"``.
     status : int
     fall : Fall or None
     """
@@ -95,6 +95,15 @@ def out_of_steps(limit: int, t: float, h_abs: float, fall: Fall | None = None) -
     """Word the message for a spent budget of an adaptive solve."""
     text = f"max_steps={limit} attempted steps are used up at t={t!r}, with step size {h_abs:.3g}."
     return _ending("steps", text, fall)
+
+
+def chattering(i: int, names: Sequence[str], made: int, t: float, fall: Fall | None = None) -> Ending:
+    """Word the message for steps that stay tiny because the derivative jumps across the solution."""
+    text = (
+        f"The solve chatters at t={t!r}: the derivative of {called(i, names)} jumps where the solution wants to stay, "
+        f"{made} attempted steps have led nowhere, and the end is out of reach at this pace."
+    )
+    return _ending("chattering", text, fall)
 
 
 def out_of_fixed_steps(limit: int, t: float, needed: int, fall: Fall | None = None) -> Ending:
