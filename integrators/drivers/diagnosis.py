@@ -71,11 +71,11 @@ def _told(problem: Problem, ending: Ending, nfev: int, y: Any) -> str:
         return str(ending)
     if ending.kind == "derivative":
         return f"{ending} A shorter span keeps it finite; check where the right-hand side is not differentiable."
-    fall = _again(problem, ending, y) if ending.fall is None else ending.fall
-    if fall is None:
-        return " ".join([str(ending), *_without_place(ending)])
     slow = ending.kind == "time" and nfev * _SLOW < (problem.guard.max_seconds or 0.0)
     with np.errstate(all="ignore"):
+        fall = _again(problem, ending, y) if ending.fall is None else ending.fall
+        if fall is None:
+            return " ".join([str(ending), *_without_place(ending)])
         case = _Case(problem, ending, fall, slow)
         return " ".join([str(ending), *case.history(), *case.causes()])
 

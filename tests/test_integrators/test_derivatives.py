@@ -355,7 +355,7 @@ def test_derivative_that_is_not_finite_has_a_status_and_a_time() -> None:
     sol = solve_ivp(steep, (0.0, 2.0), [0.0, 0.0, 0.0], **more)
     assert (sol.y == 0.0).all()
     assert sol.status == -1
-    assert sol.message == "The derivative of the state became NaN or infinite at or before t=1.0."
+    assert sol.message.startswith("The derivative of the state became NaN or infinite at or before t=1.0. ")
     batch = solve_ivp(steep, (0.0, 2.0), np.zeros((3, 2)), **more)
     assert batch.message.tolist() == [sol.message] * 2
 
