@@ -1,8 +1,8 @@
 """Stiff problems with published solutions: Robertson, HIRES, OREGO, van der Pol and POLLU.
 
 SOURCE: F. Mazzia and C. Magherini, "Test set for initial value problem solvers", release 2.4, University of Bari
-(2008): the problems, and their solutions at the end, computed there by RADAU and RADAU5 in quadruple precision.  Van der
-Pol with mu = 1e6 is not in the set: SciPy's Radau (rtol 1e-8) and LSODA (1e-12) agree on the digits that are stated.
+(2008): the problems, and their solutions at the end, computed there by RADAU and RADAU5 in quadruple precision.  Van
+der Pol with mu = 1e6 is not in the set: SciPy's Radau (rtol 1e-8) and LSODA (1e-12) agree on the digits stated.
 """
 
 from __future__ import annotations
