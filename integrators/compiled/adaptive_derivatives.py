@@ -20,8 +20,8 @@ from integrators.compiled.carried import tangents_of, together
 from integrators.compiled.dense import dense_program
 from integrators.compiled.directions import LARGEST
 from integrators.compiled.flow import flow
+from integrators.compiled.kernel_clock import MISSING
 from integrators.compiled.kernel_field import Tangents
-from integrators.compiled.kernel_walk import MISSING
 from integrators.compiled.machine_walk import Track, walk
 from integrators.compiled.program import Program
 from integrators.compiled.route import Route

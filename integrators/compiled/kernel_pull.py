@@ -27,22 +27,13 @@ class Pull:
         Parameters whose cotangents are wanted.
     guarded : bool
         Whether ``0 * inf`` counts as 0 (see `diffsim.linearise.vjp_graph`), which takes about twice the operations.
-    moving : bool
-        Whether the cotangents of the inputs before the state are wanted, too (of a program that is a whole step).
-
-    Attributes
-    ----------
-    leading_bars : list of Value
-        Cotangents of the inputs before the state, after `step` has been written; where they are wanted.
     """
 
-    def __init__(
-        self, frame: Frame, program: Program, active: Sequence[int], guarded: bool = False, moving: bool = False
-    ) -> None:
+    def __init__(self, frame: Frame, program: Program, active: Sequence[int], guarded: bool = False) -> None:
         self.frame, self.program = frame, program
         n, m, lead = program.n, program.n_parameters, program.n_leading
         fixed = range(lead + n, lead + n + m)
-        wanted = [*(range(lead) if moving else ()), *range(lead, lead + n), *(lead + n + j for j in active)]
+        wanted = [*range(lead, lead + n), *(lead + n + j for j in active)]
         graph = program.graph.cotangents() if guarded else vjp_graph(program.graph, wanted, fixed=fixed)
         inputs = [i for i, node in enumerate(graph.nodes) if node.row is None and node.value is None]
         self.graph = strengthen(graph, fixed=[inputs[j] for j in fixed])
@@ -51,14 +42,12 @@ class Pull:
         self.values, bars = results[:n], results[n:]
         if guarded:  # cotangents of all inputs
             bars = [bars[j] for j in wanted]
-        ahead = lead if moving else 0
-        self._lead_nodes, self._state_nodes, self._parameter_nodes = bars[:ahead], bars[ahead:][:n], bars[ahead + n :]
+        self._state_nodes, self._parameter_nodes = bars[:n], bars[n:]
         self.weights = self.inputs[lead + n + m :]
         self.prepared = Inputs(frame, program, self.graph, self.inputs, [*self.values, *bars])
         self.lowering = self.prepared.lowering
         self._primal = set(self.lowering.order) - self.lowering.depends_on(self.weights)
         self.sums = frame.slots(len(active))
-        self.leading_bars: list[Value] = []
 
     def step(
         self,
@@ -85,7 +74,7 @@ class Pull:
         """
         b, scheme = self.frame.b, self.program.scheme
         if scheme is None:
-            return self._bars(self._values(leading(0.0), y), g)
+            return self.bars(self.stage(leading(0.0), y), g)
         weights = {w: weight(w) for row in scheme.rows for _, w in row}
         stages: list[dict[int, Value]] = []
         derivatives: list[list[Value]] = []
@@ -93,7 +82,7 @@ class Pull:
             at = list(y)
             for j, w in row:
                 at = [b.fma(weights[w], x, z) for x, z in zip(derivatives[j], at, strict=True)]
-            stages.append(self._values(leading(node), at))
+            stages.append(self.stage(leading(node), at))
             derivatives.append([stages[-1][i] for i in self.values])
         bars: list[list[Value] | None] = [None] * scheme.n_stages
         out = list(g)
@@ -112,20 +101,19 @@ class Pull:
         return out
 
     def _stage_bar(self, known: dict[int, Value], weights: list[Value] | None) -> list[Value] | None:
-        return None if weights is None else self._bars(known, weights)
+        return None if weights is None else self.bars(known, weights)
 
-    def _values(self, leading: Sequence[Value], y: Sequence[Value]) -> dict[int, Value]:
+    def stage(self, leading: Sequence[Value], y: Sequence[Value]) -> dict[int, Value]:
         """Write the right-hand side at y, and whatever else does not depend on cotangents."""
         known = self.prepared.known() | dict(zip(self.inputs, [*leading, *y], strict=False))
         self.lowering.write(self.frame.b, known, self._primal)
         return known
 
-    def _bars(self, known: dict[int, Value], g: Sequence[Value]) -> list[Value]:
+    def bars(self, known: dict[int, Value], g: Sequence[Value]) -> list[Value]:
         """Write the product of a cotangent with the derivatives; adds to the parameters' sums."""
         b = self.frame.b
         known |= dict(zip(self.weights, g, strict=True))
         self.lowering.write(b, known)
         for j, node in enumerate(self._parameter_nodes):
             self.frame.put(self.sums + j, b.add(self.frame.get(self.sums + j), known[node]))
-        self.leading_bars = [known[node] for node in self._lead_nodes]
         return [known[node] for node in self._state_nodes]

@@ -5,85 +5,16 @@ from __future__ import annotations
 from typing import final
 
 from diffsim.compiler.emitter import Shape, Value
-from integrators.compiled.kernel_field import Field, Leading, Take, Tangents, row_slots
+from integrators.compiled.kernel_clock import Clock
+from integrators.compiled.kernel_field import Field, Tangents
 from integrators.compiled.kernel_frame import NUMBER, Frame, row_address
-from integrators.compiled.kernel_lane import LaneCode
-from integrators.compiled.program import Program, Weight
+from integrators.compiled.kernel_stages import StageLoop
+from integrators.compiled.program import Program
 
 __all__: list[str] = []
 
 STATE, PARAMETERS, LEAD, ORDER, FIRST, COUNT, LONGEST, SLOT, STORE = range(9)  # pointers
 STRIDE, N_COLUMNS, N_STORED, BEGIN, END = range(5)  # whole numbers
-MISSING = -1
-"""Slot of a step whose state is not stored."""
-
-
-@final
-class Clock:
-    """The inputs before the state in a kernel whose lanes have their own, and where each lane is.
-
-    Parameters
-    ----------
-    frame : Frame
-    program : Program
-    """
-
-    def __init__(self, frame: Frame, program: Program) -> None:
-        self.frame, self.program, self.lane = frame, program, LaneCode(frame)
-        self.n_rows = program.n_leading if program.scheme is None else 3 if program.scheme.blends else 2
-        self.rows = frame.slots(self.n_rows)
-        self.active, self.column, self.slot = (frame.slots(1) for _ in range(3))
-
-    def fetch(self, pointers: list[Value], lane: Value, index: Value, k: Value, size: Value) -> None:
-        """Write the loading of step k of a lane: its column, its inputs, the slot of its state.
-
-        Parameters
-        ----------
-        pointers : list of Value
-            LEAD, ORDER, FIRST, COUNT, SLOT.
-        lane, index : Value
-            The lane, and the number of its trajectory.
-        k : Value
-        size : Value
-            Bytes of a row of LEAD.
-        """
-        b, code = self.frame.b, self.lane
-        lead, order, first, count, slot = pointers
-        there = b.line(f"icmp slt i64 {k}, {b.whole_at(count, index)}")
-        at = b.line(f"select i1 {there}, i64 {b.line(f'add i64 {k}, {b.whole_at(first, index)}')}, i64 0")
-        column = b.whole_at(order, at)
-        code.set(self.active, lane, b.line(f"zext i1 {there} to i64"))
-        code.set(self.column, lane, column)
-        code.rows(self.rows, self.n_rows, lead, column, size, lane, True)
-        stored = b.whole_at(slot, column)
-        code.set(self.slot, lane, b.line(f"select i1 {there}, i64 {stored}, i64 {MISSING}"))
-
-    def is_active(self) -> Value:
-        """Write the mask of lanes that have a step."""
-        b = self.frame.b
-        return b.integer_compare("ne", b.bits(self.frame.get(self.active)), b.whole(0))
-
-    def at(self, node: float) -> Leading:
-        """Return what writes the inputs before the state for a stage."""
-        frame, b = self.frame, self.frame.b
-
-        def leading() -> list[Value]:
-            if self.program.scheme is None:
-                return [frame.get(self.rows + i) for i in range(self.n_rows)]
-            t = frame.get(self.rows)
-            return [b.add(t, b.mul(frame.get(self.rows + 1), b.constant(node))) if node else t]
-
-        return leading
-
-    def weight(self, w: Weight) -> Value:
-        """Write the step size times a coefficient, or a polynomial in the position."""
-        b, h = self.frame.b, self.frame.get(self.rows + 1)
-        if not isinstance(w, tuple):
-            return b.mul(h, b.constant(w))
-        x, total = self.frame.get(self.rows + 2), b.constant(w[-1])
-        for coefficient in w[-2::-1]:
-            total = b.fma(total, x, b.constant(coefficient))
-        return b.mul(b.mul(h, x), total)
 
 
 @final
@@ -105,7 +36,9 @@ class WalkKernel:
         self.clock = Clock(frame, self.program)
         self.width = self.field.width
         self.y, self.new = frame.slots(self.width), frame.slots(self.width)
-        self.rows = row_slots(frame, self.program.scheme, self.y, self.width)
+        scheme = self.program.scheme
+        self.stages = None if scheme is None else StageLoop(frame, scheme, self.clock, self.width)
+        self.at = frame.slots(self.width)
 
     def text(self) -> str:
         """Return the module's text."""
@@ -141,7 +74,7 @@ class WalkKernel:
 
     def _step(self, k: Value) -> None:
         """Write step k of all lanes."""
-        b, frame, clock, scheme = self.frame.b, self.frame, self.clock, self.program.scheme
+        b, frame, clock = self.frame.b, self.frame, self.clock
 
         def fetch(group: Value) -> None:
             start = b.line(f"add i64 {self.trajectory}, {b.line(f'udiv i64 {group}, {NUMBER}')}")
@@ -156,32 +89,27 @@ class WalkKernel:
             clock.lane.each(one)
 
         frame.each_group(fetch)
-        if scheme is None:
-            self.field.step(clock.at(0.0), self.y, self.new)
+        if self.stages is None:
+            self.field.step(clock.leading, self.y, self.new)
         else:
-            for i in range(scheme.n_stages):
-                source = self.rows[i] if scheme.rows[i] else self.y
-                self.field.stage(clock.at(scheme.nodes[i]), source, self._adder(i))
+            self._stages(self.stages)
         frame.each_group(self._move)
 
-    def _adder(self, i: int) -> Take:
-        """Return what adds stage i to the rows that it is part of."""
-        b, scheme = self.frame.b, self.program.scheme
-        shares: list[tuple[int, int, Weight]] = []
-        for r, row in enumerate(() if scheme is None else scheme.rows):
-            members = [j for j, _ in row]
-            if i in members:
-                closes = r == len(self.rows) - 1 and i == members[-1]
-                source = self.y if i == members[0] else self.rows[r]
-                shares.append((source, self.new if closes else self.rows[r], dict(row)[i]))
+    def _stages(self, stages: StageLoop) -> None:
+        """Write the stages of a step, and the new state."""
+        b, frame = self.frame.b, self.frame
+        frame.each_group(stages.weigh)
 
-        def add(slot: int, k: Value | None) -> Value:
-            for source, target, w in shares:
-                before = self.frame.get(source + slot)
-                self.frame.put(target + slot, before if k is None else b.fma(self.clock.weight(w), k, before))
-            return ""
+        def stage(i: Value) -> None:
+            def take(slot: int, k: Value | None) -> Value:
+                b.store(b.constant(0.0) if k is None else k, stages.address(stages.place(stages.k, i), slot))
+                return ""
 
-        return add
+            frame.each_group(lambda group: stages.gather(i, self.y, str(self.at)))
+            self.field.stage(lambda: stages.leading(i), self.at, take)
+
+        stages.each_stage(stage)
+        frame.each_group(lambda group: stages.result(self.y, self.new))
 
     def _move(self, group: Value) -> None:
         """Write: lanes that had a step take its result."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import final
 
 from diffsim.compiler.emitter import Shape, Value
+from integrators.compiled.kernel_clock import Clock
 from integrators.compiled.kernel_frame import NUMBER, Frame, row_address
 from integrators.compiled.kernel_pull import Pull
-from integrators.compiled.kernel_walk import Clock
+from integrators.compiled.kernel_stages import StageLoop
 from integrators.compiled.program import Program
 
 __all__: list[str] = []
@@ -24,8 +26,7 @@ __all__: list[str] = []
     STATES,
     SEEDS,
     PARAMETER_COTANGENTS,
-    LEAD_COTANGENTS,
-) = range(12)  # pointers
+) = range(11)  # pointers
 STRIDE, N_COLUMNS, N_STORED, BEGIN, END = range(5)  # whole numbers
 
 
@@ -41,22 +42,24 @@ class WalkBackKernel:
         Parameters whose cotangents are wanted.
     guarded : bool
         See `Pull`.
-    moving : bool
-        Whether the cotangents of the inputs before the state are wanted.
     """
 
-    def __init__(self, program: Program, shape: Shape, active: tuple[int, ...], guarded: bool, moving: bool) -> None:
-        self.program, self.active, self.moving = program, active, moving
+    def __init__(self, program: Program, shape: Shape, active: tuple[int, ...], guarded: bool) -> None:
+        self.program, self.active = program, active
         frame = self.frame = Frame(shape)
-        self.pull = Pull(frame, program, active, guarded, moving)
+        self.pull = Pull(frame, program, active, guarded)
         self.clock = Clock(frame, program)
         self.cotangent, self.y, self.seed = (frame.slots(program.n) for _ in range(3))
-        self.lead = frame.slots(self.clock.n_rows)
+        scheme = program.scheme
+        self.stages = None if scheme is None else StageLoop(frame, scheme, self.clock, program.n)
+        n_stages = 0 if scheme is None else scheme.n_stages
+        self.states, self.bars = frame.slots(n_stages * program.n), frame.slots(n_stages * program.n)
+        self.end, self.bar = frame.slots(program.n), frame.slots(program.n)
 
     def text(self) -> str:
         """Return the module's text."""
         b = self.frame.b
-        self.p = [b.pointer_at("%pointers", i) for i in range(12)]
+        self.p = [b.pointer_at("%pointers", i) for i in range(11)]
         stride, n_columns, n_stored, begin, end = (b.whole_at("%whole", i) for i in range(5))
         self.stride, self.row_size, self.seed_size = (
             b.line(f"mul i64 {x}, {NUMBER}") for x in (stride, n_columns, n_stored)
@@ -108,18 +111,46 @@ class WalkBackKernel:
         code.each(fetch)
         active, zero = clock.is_active(), b.constant(0.0)
         before = [frame.get(self.cotangent + i) for i in range(n)]
+        sums = [frame.get(self.pull.sums + j) for j in range(len(self.active))]
         g = [b.select(active, x, zero) for x in before]
         y = [frame.get(self.y + i) for i in range(n)]
-        found = self.pull.step(lambda node: clock.at(node)(), clock.weight, y, g)
+        if self.stages is None:
+            found = self.pull.bars(self.pull.stage(clock.leading(), y), g)
+        else:
+            found = self._pulled(self.stages, g)
         for i, (new, old) in enumerate(zip(found, before, strict=True)):
             frame.put(self.cotangent + i, b.select(active, b.add(new, frame.get(self.seed + i)), old))
-        if not self.moving:
-            return
-        for i, bar in enumerate(self.pull.leading_bars):
-            frame.put(self.lead + i, bar)
+        for j, old in enumerate(sums):  # a lane without a step goes along with another trajectory's
+            frame.put(self.pull.sums + j, b.select(active, frame.get(self.pull.sums + j), old))
 
-        def leave(lane: Value) -> None:
-            column = code.get(clock.column, lane)
-            code.rows(self.lead, clock.n_rows, self.p[LEAD_COTANGENTS], column, self.row_size, lane, False)
+    def _pulled(self, stages: StageLoop, g: Sequence[Value]) -> list[Value]:
+        """Write the way back through the stages of a step; returns the cotangent of its state."""
+        b, frame, n, pull = self.frame.b, self.frame, self.program.n, self.pull
+        stages.weigh("0")
 
-        code.each(leave, clock.active)
+        def forth(i: Value) -> None:
+            at = stages.place(self.states, i)
+            stages.gather(i, self.y, at)
+            known = pull.stage(stages.leading(i), [b.load(stages.address(at, c)) for c in range(n)])
+            for c, node in enumerate(pull.values):
+                b.store(known[node], stages.address(stages.place(stages.k, i), c))
+
+        stages.each_stage(forth)
+        for c, x in enumerate(g):
+            frame.put(self.bar + c, x)
+            frame.put(self.end + c, x)
+        with b.loop(str(stages.n * n)) as slot:
+            b.store(b.constant(0.0), stages.address(str(self.bars), slot))
+        stages.each_final(lambda j, weight: stages.add(weight, str(self.bar), stages.place(self.bars, j)))
+
+        def back(i: Value) -> None:
+            at, own = stages.place(self.states, i), stages.place(self.bars, i)
+            known = pull.stage(stages.leading(i), [b.load(stages.address(at, c)) for c in range(n)])
+            found = pull.bars(known, [b.load(stages.address(own, c)) for c in range(n)])
+            for c, x in enumerate(found):
+                frame.put(self.bar + c, x)
+                frame.put(self.end + c, b.add(frame.get(self.end + c), x))
+            stages.each_entry(i, lambda j, weight: stages.add(weight, str(self.bar), stages.place(self.bars, j)))
+
+        stages.each_stage(back, backwards=True)
+        return [frame.get(self.end + c) for c in range(n)]

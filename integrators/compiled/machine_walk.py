@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from diffsim.compiler import engine
 from diffsim.compiler.kernel import Call, Kernel, address, n_threads, run_blocks
+from integrators.compiled.kernel_clock import MISSING
 from integrators.compiled.kernel_field import Tangents
-from integrators.compiled.kernel_walk import MISSING, WalkKernel
+from integrators.compiled.kernel_walk import WalkKernel
 from integrators.compiled.kernel_walk_back import WalkBackKernel
 from integrators.compiled.machine import Machine, chunk_of_blocks, operation_seconds, pack, pad
 from integrators.compiled.program import Program
@@ -77,7 +78,7 @@ def _walk_machine(program: Program, lanes: int, groups: int, tangents: Tangents 
 
 @functools.lru_cache(maxsize=128)
 def _back_machine(program: Program, lanes: int, active: tuple[int, ...], guarded: bool) -> Machine:
-    writer = WalkBackKernel(program, engine.host().shape(lanes), active, guarded, False)
+    writer = WalkBackKernel(program, engine.host().shape(lanes), active, guarded)
     n_stages = 1 if program.scheme is None else program.scheme.n_stages
     cost = operation_seconds(writer.pull.graph.n_operations * n_stages)
     return Machine(Kernel(writer.text()), writer.frame.block, cost)
@@ -189,7 +190,7 @@ def walk_back(
     bar[:, :m] = ends
     given, arrays = pack(parameters, n_padded), track.arrays(n_padded, machine.block)
     there = [x if x.size else np.zeros((program.n, 1)) for x in map(np.ascontiguousarray, (states, seeds))]
-    pointers = [address(a) for a in (bar, given, *arrays, *there, sums, sums)]
+    pointers = [address(a) for a in (bar, given, *arrays, *there, sums)]
     columns, stored, longest = arrays[0].shape[1], max(track.n_stored, 1), arrays[4]
 
     def work(first: int, count: int) -> Iterator[float]:
