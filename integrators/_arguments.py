@@ -128,9 +128,11 @@ def check_args(args: Any) -> tuple[Any, ...]:
     raise KindError(f"{_WHO}: args must be a tuple; got {type(args).__name__}. For one argument write args=(value,).")
 
 
-def check_fun(fun: Any, args: tuple[Any, ...]) -> None:
-    """Raise unless the right-hand side can be called with these arguments."""
-    check_callable(fun, args)
+def check_fun(fun: Any, args: Any) -> tuple[Any, ...]:
+    """Return the further arguments as a tuple; raise unless the right-hand side can be called with them."""
+    further = check_args(args)
+    check_callable(fun, further)
+    return further
 
 
 def check_control(
@@ -259,16 +261,15 @@ def check_jac(method: Integrator, jac: Any, form: Sequence[Any], n: int, args: t
     return check_slope(jac, sparsity, lband, uband, n, args, compiled is not False)
 
 
-def check_not_there(dense_output: Any, events: Any, reset: Any, compiled: Any, threads: Any) -> None:
+def check_flag(name: str, value: Any) -> bool:
+    """Return a truth value: True, False, or what SciPy's callers write for them."""
+    if isinstance(value, bool | np.bool_ | int | np.integer) and value in (0, 1):
+        return bool(value)
+    raise KindError(f"{_WHO}: {name} must be True or False; got {value!r}.")
+
+
+def check_not_there(events: Any, reset: Any, compiled: Any, threads: Any) -> None:
     """Refuse what SciPy's call or a later version has and this one has not, saying what there is."""
-    if dense_output:
-        raise must(
-            _WHO,
-            "dense_output",
-            "must be False: there is no callable solution yet",
-            dense_output,
-            "Name the times you need in t_eval.",
-        )
     if events is not None:
         raise ArgumentError(
             f"{_WHO}: events must be None: there are no events yet. Look for the sign change in sol.y at close t_eval."

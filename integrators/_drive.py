@@ -9,6 +9,7 @@ import numpy as np
 from diffsim.errors import TraceError
 from diffsim.number import Number
 from integrators.compiled.driver import route_of, run_compiled, tell
+from integrators.compiled.route import Route
 from integrators.drivers.batch import run_interpreted, shaped, together
 from integrators.drivers.problem import Problem
 from integrators.drivers.run import Run, Tick
@@ -61,7 +62,19 @@ def run_all(
     run = run_compiled(problem, route, selection, memory, explain, tick)
     if selection and not isinstance(run.y, Number):
         run = checked_derivatives(run)
-    return run if problem.batch == () else shaped(run, problem.batch)
+    run = run if problem.batch == () else shaped(run, problem.batch)
+    return _with_polynomials(problem, route, run, memory) if problem.dense else run
+
+
+def _with_polynomials(problem: Problem, route: Route, run: Run, memory: float) -> Run:
+    """Return a compiled run with the polynomials of its steps; with save times it is made once more, at all steps."""
+    from integrators.compiled.polynomials import at_all_steps, with_polynomials  # few solves need it
+
+    if problem.t_eval is None:
+        return with_polynomials(problem, route, run, run)
+    again = at_all_steps(problem)
+    every = run_compiled(again, route, Selection(), memory, False, None)
+    return with_polynomials(problem, route, run, every if problem.batch == () else shaped(every, problem.batch))
 
 
 def _run_each_grid(

@@ -25,8 +25,10 @@ class Solution:
         ``(*batch, n_times)``: row by row the times of one trajectory, padded with NaN behind its own `n_times`.
     y : array or recording number, shape (n, *batch, n_times)
         States, component first, time last.  In a batch, NaN where a trajectory had ended (see `status`).
-    sol, t_events, y_events : object
-        The solution as a function of time, and what events have found; None where nobody asked.
+    sol : OdeSolution or None
+        The solution as a function of time, with ``dense_output=True``.
+    t_events, y_events : object
+        What events have found; None where nobody asked.
     invariants : mapping or None
         Drift of what a System declares to be conserved.
     nfev : int, or array of int, shape batch

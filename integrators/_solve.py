@@ -78,7 +78,9 @@ def solve_ivp(
         Times at which to store the solution; all steps by default.  With fixed steps a time between two nodes is
         reached by one shorter step aside from the node before it, so it has the order of the method and leaves the
         trajectory as it is; an adaptive method uses its interpolant (order 4 of RK45, 3 of RK23), as SciPy does.
-    dense_output, events, reset
+    dense_output : bool
+        Whether `Solution.sol` is to be the solution as a function of time, an `OdeSolution`.
+    events, reset
         Not there yet; anything but the default is an error.
     jac : callable, array or sparse matrix, optional
         ``jac(t, y, *args)``, the Jacobian of shape (n, n), or a constant one, for implicit methods.  Without it the
@@ -160,10 +162,9 @@ def solve_ivp(
         return _in_context(**locals())  # all arguments: most of them must be left out
     shape_of_slope = [options.pop(name, None) for name in ("jac_sparsity", "lband", "uband")]
     step, memory, explain = check.check_options(options)
-    check.check_not_there(dense_output, events, reset, compiled, threads)
+    check.check_not_there(events, reset, compiled, threads)
     guard = Guard(callback, check.check_seconds(max_seconds))
-    further = check.check_args(args)
-    check.check_fun(fun, further)
+    further = check.check_fun(fun, args)
     first = check.check_y0(fun, y0)
     limits = (rtol, atol, first_step, max_step, max_steps, min_step, controller)
     way = setting(method, step, t_span, t_eval, first.shape[0], limits, first.shape[1:])
@@ -182,6 +183,7 @@ def solve_ivp(
         bool(vectorized),
         threads,
         guard,
+        dense=check.check_flag("dense_output", dense_output),
         jac=slope,
     )
     # NOTE: overflow and NaN are found and reported by the drivers, with the place and the time.
@@ -225,6 +227,13 @@ def _in_context(
     return solve_in_context(fun, t_span, y0, method, t_eval, dense_output, check.check_args(args), max_steps, given)
 
 
+def _continuous(problem: Problem, run: Run) -> Any:
+    """Return the solution as a function of time."""
+    from integrators._ode_solution import OdeSolution  # not needed by a plain solve, which should start fast
+
+    return OdeSolution(run.sol, problem.batch)
+
+
 def _solution(problem: Problem, run: Run, selection: Selection, by_start: bool, by_parameter: bool) -> Solution:
     """Return what the caller sees."""
     run = _explained(problem, run)
@@ -248,7 +257,7 @@ def _solution(problem: Problem, run: Run, selection: Selection, by_start: bool, 
         way=run.stats,
         njev=run.njev,
         nlu=run.nlu,
-        sol=run.sol,
+        sol=None if run.sol is None else _continuous(problem, run),
         t_events=run.t_events,
         y_events=run.y_events,
     )

@@ -86,7 +86,7 @@ class Voyage:
         self.problem, self.route, self.program = problem, route, route.program
         n, m = problem.y0.shape[0], math.prod(problem.batch)
         self.start: NDArray[np.float64] = np.asarray(raw(problem.y0), dtype=np.float64).reshape(n, m)
-        self.numbers = _parameters(problem, route)
+        self.numbers = parameters_of(problem, route)
         self.values = [raw(x) for x in self.numbers]
         self.t0, self.t1 = (
             np.ascontiguousarray(np.broadcast_to(np.asarray(raw(end), dtype=np.float64), problem.batch).reshape(m))
@@ -185,7 +185,7 @@ class Points:
     x: NDArray[np.float64]
 
 
-def _parameters(problem: Problem, route: Route) -> list[Any]:
+def parameters_of(problem: Problem, route: Route) -> list[Any]:
     """Return the parameters: numbers of any kind, those that differ between trajectories of shape (m,)."""
     if not route.by_lane:
         return list(route.values)

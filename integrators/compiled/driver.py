@@ -26,6 +26,7 @@ from integrators.compiled.kernel_forward import SOUND
 from integrators.compiled.kernel_rolled import is_large
 from integrators.compiled.machine import Flown, finite, fly
 from integrators.compiled.plan import Plan, plan_of
+from integrators.compiled.polynomials import has_polynomials
 from integrators.compiled.route import Route, find_route
 from integrators.compiled.stats import Stats
 from integrators.drivers.endings import REACHED, not_finite, out_of_fixed_steps
@@ -107,6 +108,8 @@ def _not_for_machines(problem: Problem) -> str | None:
         return "has no room for a callback between its steps; got one."
     if problem.grid is not None and problem.guard.max_seconds is not None:
         return "has no clock for max_seconds with fixed steps; got a time."
+    if problem.dense and not has_polynomials(problem.method):
+        return f"knows the polynomials of Runge-Kutta methods only; got {problem.method!r}."
     if problem.grid is not None:
         return None
     if not problem.method.adaptive:

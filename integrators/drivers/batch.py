@@ -11,6 +11,7 @@ import numpy as np
 
 from diffsim import array_ops, replay
 from diffsim.number import Number
+from integrators.drivers.pieces import joined
 from integrators.drivers.problem import Problem
 from integrators.drivers.run import Run, Tick, allocate
 from integrators.drivers.sensitivity import Selection, run_block
@@ -121,7 +122,8 @@ def _join(problem: Problem, selection: Selection, runs: Sequence[Run], bare: boo
         nothing = np.zeros(0, dtype=np.intp)
         dy = np.zeros((n, selection.n_directions, 0, n_times)) if selection else None
         times = t if t is not None else np.zeros((0, n_times))
-        return Run(times, np.zeros((n, 0, n_times)), nothing, nothing.astype(object), nothing, nothing, dy)
+        sol = joined([], n) if problem.dense else None
+        return Run(times, np.zeros((n, 0, n_times)), nothing, nothing.astype(object), nothing, nothing, dy, sol=sol)
     if bare:
         n_times = 0
     return Run(
@@ -134,6 +136,7 @@ def _join(problem: Problem, selection: Selection, runs: Sequence[Run], bare: boo
         _side_by_side([_padded(run.dy, n_times) for run in runs], axis=2) if selection else None,
         njev=np.concatenate([np.broadcast_to(run.njev, run.status.shape) for run in runs]),
         nlu=np.concatenate([np.broadcast_to(run.nlu, run.status.shape) for run in runs]),
+        sol=joined([run.sol for run in runs], n) if problem.dense else None,
     )
 
 

@@ -24,6 +24,7 @@ from integrators.drivers.fixed import run_fixed
 from integrators.drivers.grid import Grid, make_grid
 from integrators.drivers.guard import Guard
 from integrators.drivers.lanes import run_lanes
+from integrators.drivers.observed import run_observed
 from integrators.drivers.right_hand_side import RightHandSide, label
 from integrators.drivers.run import Run, Tick
 
@@ -252,6 +253,19 @@ class Problem:
         tick: Tick | None,
         out: NDArray[np.float64] | None,
     ) -> Run:
+        if self.grid is not None and self.dense:
+            return run_observed(
+                self.method,
+                f,
+                y0,
+                self.grid,
+                self.t_eval,
+                self.names,
+                max_steps=self.control.max_steps,
+                strict=strict,
+                tick=tick,
+                guard=self.guard,
+            )
         if self.grid is not None:
             return run_fixed(
                 self.method,
@@ -284,6 +298,7 @@ class Problem:
             strict=strict,
             tick=tick,
             guard=self.guard,
+            dense=self.dense,
         )
 
     def lane_parameters(self) -> dict[str, Any]:

@@ -176,12 +176,13 @@ def run_block(
         replaced = {**changes, **dict(zip(keys, parameters, strict=True))}
         run = problem.run(start, changes=replaced, column=column, strict=strict, tick=tick)
         runs.append(run)
-        return run.y
+        return [run.y] if run.sol is None else [run.y, *run.sol.numbers]
 
-    y, tangents = pushforward(flow, (y0, *values), _seeds(selection, y0, keys, values))
+    (y, *pieces), (tangents, *_) = pushforward(flow, (y0, *values), _seeds(selection, y0, keys, values))
+    sol = runs[0].sol if runs[0].sol is None else runs[0].sol.with_numbers(pieces)
     tangents = array_ops.broadcast_to(tangents, (selection.n_directions, *y.shape))
     axes = (1, 0, *range(2, len(tangents.shape)))
-    return checked_derivatives(dataclasses.replace(runs[0], y=y, dy=array_ops.transpose(tangents, axes)))
+    return checked_derivatives(dataclasses.replace(runs[0], y=y, dy=array_ops.transpose(tangents, axes), sol=sol))
 
 
 def _as_float(value: Any) -> Any:

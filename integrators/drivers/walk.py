@@ -79,6 +79,12 @@ class Watch(Protocol):
         """Look for events within a step; return None if the solve just goes on."""
 
 
+def consumers_of(saver: Consumer, collector: Consumer | None, guard: Guard) -> list[Consumer]:
+    """Return who looks at each step, in order: what saves first, what may stop the solve last."""
+    keepers = [saver] if collector is None else [saver, collector]
+    return [*keepers, Audience(guard)] if guard.listens else keepers
+
+
 def walk(stepper: Stepper, consumers: Sequence[Consumer], watch: Watch | None = None, tick: Tick | None = None) -> str:
     """Integrate one trajectory; return the message it ended with.
 
