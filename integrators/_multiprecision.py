@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim.errors import ArgumentError, KindError, RunError, must
-from diffsim.jets import solution_series
 from diffsim.number import Number
 from diffsim.protocols import state_names
+from integrators._multiprecision_steps import EXTRA, at_time, walk
 from integrators._solution import Solution
 from integrators.drivers.control import DEFAULT_MAX_STEPS
 from integrators.drivers.endings import REACHED
-from integrators.drivers.right_hand_side import check_callable, label
+from integrators.drivers.right_hand_side import check_callable
 from integrators.taylor import Taylor
 
 __all__ = ["MultiprecisionSolution", "solve_multiprecision"]
@@ -26,9 +25,6 @@ __all__ = ["MultiprecisionSolution", "solve_multiprecision"]
 _WHO = "solve_multiprecision"
 _GUARD = 8
 """Digits with which it computes beyond those that are asked for."""
-_EXTRA = 2
-"""Digits by which the error of a step stays below those that are asked for."""
-_SHORTEST = 10.0
 
 
 @final
@@ -84,7 +80,7 @@ class MultiprecisionSolution:
                     raise must(
                         f"{_WHO}: sol", "t", f"must lie within [{mpmath.nstr(low, 8)}, {mpmath.nstr(high, 8)}]", str(at)
                     )
-            found = _columns([_at(self._nodes, self._series, at) for at in times])
+            found = _columns([at_time(self._nodes, self._series, at) for at in times])
         return found[:, 0] if single else found
 
     def __str__(self) -> str:
@@ -187,60 +183,16 @@ def integrate(
         t0, t1 = _numbers("t_span", t_span, 2)
         start = _columns([_numbers("y0", y0, None)])[:, 0]
         times = None if t_eval is None else _check_times(_numbers("t_eval", t_eval, None), t0, t1)
-        order = math.ceil((digits + _EXTRA) * math.log(10.0) / 2.0) + 1
-        nodes, series, problem = _walk(fun, tuple(args), (t0, t1), start, order, digits, max_steps)
+        order = math.ceil((digits + EXTRA) * math.log(10.0) / 2.0) + 1
+        nodes, series, problem = walk(fun, tuple(args), (t0, t1), start, order, digits, max_steps)
         if times is None:
             times, states = nodes, [c[0] for c in series]
         else:
             times = [t for t in times if min(t0, nodes[-1]) <= t <= max(t0, nodes[-1])]
-            states = [_at(nodes, series, t) for t in times]
+            states = [at_time(nodes, series, t) for t in times]
         y = _columns(states) if states else np.empty((len(start), 0), dtype=object)
         t = _columns([times])[:, 0] if times else np.empty(0, dtype=object)
         return MultiprecisionSolution(t, y, digits, order, len(nodes) - 1, tuple(nodes), tuple(series)), problem
-
-
-def _walk(
-    fun: Callable[..., Any],
-    args: tuple[Any, ...],
-    ends: tuple[Any, Any],
-    start: NDArray[np.object_],
-    order: int,
-    digits: int,
-    max_steps: int,
-) -> tuple[list[Any], list[Any], str]:
-    """Return the times of the steps and the series there, that of the end the state alone; and what went wrong."""
-    import mpmath
-
-    def f(t: Any, y: Any) -> Any:
-        return fun(t, y, *args)
-
-    (t, t1), y = ends, start
-    nodes: list[Any] = [t]
-    series: list[Any] = []
-    problem = ""
-    while t != t1:
-        if len(series) == max_steps:
-            problem = f"max_steps={max_steps} steps are used up at t={mpmath.nstr(t, 8)}."
-            break
-        try:
-            c = solution_series(f, t, y, order)
-        except ZeroDivisionError:  # mpmath's word for 1 / 0, log(0), ...
-            problem = f"{label(fun)} divides by zero at t={mpmath.nstr(t, 8)}."
-            break
-        if not all(mpmath.isfinite(x) for x in (*c[1], *c[-1])):
-            problem = f"the derivatives of {label(fun)} are not finite at t={mpmath.nstr(t, 8)}."
-            break
-        h = _step(c, order, digits)
-        if h < _SHORTEST * mpmath.eps * abs(t):
-            problem = f"the steps become too short at t={mpmath.nstr(t, 8)}: the solution may blow up there."
-            break
-        t_new = t1 if h >= abs(t1 - t) else t + h * mpmath.sign(t1 - t)
-        y = _value(c, t_new - t)
-        t = t_new
-        nodes.append(t)
-        series.append(c)
-    series.append([y])
-    return nodes, series, problem
 
 
 def _columns(states: Sequence[Sequence[Any]]) -> NDArray[np.object_]:
@@ -249,38 +201,6 @@ def _columns(states: Sequence[Sequence[Any]]) -> NDArray[np.object_]:
     for j, state in enumerate(states):
         y[:, j] = state
     return y
-
-
-def _step(c: Sequence[Any], order: int, digits: int) -> Any:
-    """Return the step of a series: its last two terms stay below the tolerance relative to the state.
-
-    Where the state is 0 they stay so relative to its change.
-    """
-    import mpmath
-
-    tolerance = mpmath.mpf(10) ** -(digits + _EXTRA)
-    size = _norm(c[0]) or _norm(c[1]) or mpmath.mpf(1)
-    steps = [(tolerance * size / _norm(c[k])) ** (mpmath.mpf(1) / k) for k in (order - 1, order) if _norm(c[k])]
-    return min(steps, default=mpmath.inf)
-
-
-def _norm(x: Any) -> Any:
-    return max(abs(component) for component in x)
-
-
-def _value(c: Sequence[Any], x: Any) -> Any:
-    """Return ``c_0 + c_1 x + c_2 x**2 + ...``."""
-    total = c[-1]
-    for coefficient in c[-2::-1]:
-        total = coefficient + total * x
-    return total
-
-
-def _at(nodes: Sequence[Any], series: Sequence[Any], t: Any) -> Any:
-    """Return the state at a time within the span."""
-    forward = nodes[-1] >= nodes[0]
-    k = bisect.bisect_right(nodes, t) if forward else bisect.bisect_right(nodes, -t, key=lambda x: -x)
-    return _value(series[k - 1], t - nodes[k - 1])
 
 
 # --- through the front door ------------------------------------------------------------------------------------------

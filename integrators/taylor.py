@@ -33,7 +33,7 @@ class Taylor(Integrator):
     Without `order` the order follows from the tolerance, ``p = 1 - log(rtol) / 2`` rounded up (20 with fixed steps),
     which makes the work the least.  Without `step` the step follows from the last two coefficients at its start: both
     ``c_(p-1) h**(p-1)`` and ``c_p h**p`` stay below the tolerance.  So a step is hardly ever rejected, and needs no
-    memory of the one before.
+    memory of the one before.  The derivative at its end tells whether the series at its start has shown everything.
 
     Parameters
     ----------
@@ -51,12 +51,14 @@ class Taylor(Integrator):
 
     Notes
     -----
-    The right-hand side may branch on t and y: a step takes the branch of its start.  It must be smooth along a step, as
-    for every method of high order: put the kinks of forcing terms into ``max_step`` or events.  What needs a plain
-    number (``float(y[0])``, ``math.sin``, a call of foreign code) is an error that says so.  `nfev` counts calls with
-    power series, one a step.  Where the right-hand side can be traced, the series of solves that choose their steps are
-    machine code (unless ``compiled=False``), which takes a second or two to make for order 20, once; the loop over the
-    steps is Python.
+    The right-hand side may branch on t and y: a step takes the branch of its start, and is shortened where that differs
+    at its end.  It should be smooth along a step, as for every method of high order: put the kinks of forcing terms
+    into ``max_step`` or events.  What needs a plain number (``float(y[0])``, ``math.sin``, a call of foreign code) is
+    an error that says so.
+
+    `nfev` counts calls with power series, one a step and one at the end.  Where the right-hand side can be traced, the
+    series of solves that choose their steps are machine code (unless ``compiled=False``), which takes a second or two
+    to make for order 20, once; the loop over the steps is Python.
 
     The polynomial is also the interpolant, so output between the steps is as exact as at their ends.  For more digits
     than doubles have see `integrators.solve_multiprecision`.
@@ -119,6 +121,12 @@ class Taylor(Integrator):
         return step_from(rms(before), rms(last), self.order)
 
     def advance(self, f: RightHandSide, t: Any, y: State, h: Any, carry: State | None = None) -> Step:
+        """Return the step, its error by three estimates, and the coefficients at its end.
+
+        The series at the start may hide what comes after it: one that ends by accident (``y' = t**30`` at 0), a kink.
+        The derivative at the end, which begins the next step, shows it: ``(y'(h) - f) h / (p + 1)`` is the first term
+        left out where nothing is hidden.
+        """
         series = self._series(f, t, y, carry)
         p, size = self.order, raw(h)
         y_new = _sum(y, series, h)
@@ -127,12 +135,23 @@ class Taylor(Integrator):
             return Step(y_new, last + before, None, series)
         # NOTE: of plain numbers: what decides about a step carries no derivatives
         last, before = raw(series[-1]) * size**p, raw(series[-2]) * size ** (p - 1)
-        error = np.concatenate([last, before]) if shape_of(last) else last
-        return Step(y_new, error, None, series)
+        if not shape_of(last):
+            return Step(y_new, last, None, series)
+        if self.h is not None:
+            return Step(y_new, np.concatenate([last, before]), None, series)
+        after = self.begin(f, t + h, y_new)
+        slope = raw(series[-1]) * p
+        for k in range(p - 1, 0, -1):
+            slope = slope * size + raw(series[k - 1]) * k
+        defect = (slope - raw(after)[: len(slope)]) * size / (p + 1)
+        return Step(y_new, np.concatenate([defect, last, before]), after, series)
 
     def error_ratio(self, error: Any, scale: Any) -> Any:
         n = len(scale)
-        return np.maximum(rms(error[:n] / scale), rms(error[n:] / scale))
+        ratio = rms(error[:n] / scale)
+        for k in range(n, len(error), n):
+            ratio = np.maximum(ratio, rms(error[k : k + n] / scale))
+        return ratio
 
     def dense(self, f: RightHandSide, t: Any, y: State, h: Any, step: Step) -> Sequence[State]:
         found, power = [], h

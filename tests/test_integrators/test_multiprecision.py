@@ -69,6 +69,15 @@ def test_double_pendulum_to_30_digits_is_that_of_a_tighter_run() -> None:
         assert max(abs(a - b) for a, b in zip(few.y[:, -1], more.y[:, -1], strict=True)) < mpf(10) ** -28
 
 
+def test_series_that_ends_by_accident_and_a_kink_are_found() -> None:
+    power = solve_multiprecision(lambda t, y: t**90 + 0 * y, (0, 2), [1], digits=20)
+    with mpmath.workdps(30):
+        wanted = 1 + mpf(2) ** 91 / 91
+        assert abs(power.y[0, -1] - wanted) < mpf(10) ** -18 * wanted
+    kinked = solve_multiprecision(lambda t, y: ops.where(t < 1, 1, -3) + 0 * y, (0, 2), [0], digits=20)
+    assert abs(kinked.y[0, -1] + 2) < 1e-18
+
+
 # SOURCE: facts about the double pendulum (eight digits, two methods), and this method with 60 digits: 36 of them here.
 AT_5 = (
     "3.54359486387372173788798154386975543",
