@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 import diffsim as ds
 from diffsim.errors import ArgumentError, DiffsimError, KindError
 from diffsim.number import raw
 from diffsim.replay import Replay, StepsDiffer, tracks
+from diffsim.testing import Expression, expressions
 from systems import DoublePendulum, Lorenz63
 
 PENDULUM = DoublePendulum()
@@ -314,3 +317,33 @@ def test_machine_code_repeats_steps_as_it_chose_them_and_as_the_interpreter_does
     np.testing.assert_allclose(found[2].y, chosen.y, rtol=1e-11, atol=1e-11)
     np.testing.assert_allclose(found[1].y, found[3].y, rtol=1e-11, atol=1e-11)
     assert not np.allclose(found[1].y[..., 1], chosen.y[..., 1], rtol=1e-9, equal_nan=True)
+
+
+# -- laws --------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(e=expressions(), order=st.sampled_from([1, 2]))
+def test_right_derivatives_of_generated_losses_never_raise(e: Expression, order: int) -> None:
+    found = ds.certify(e, *e.arguments, argnums=tuple(range(len(e.arguments))), order=order, atol=1e-15)
+    for comparison in found.comparisons:
+        assert math.isfinite(comparison.reverse.value)
+    if found:
+        assert found.reason == ""
+
+
+@settings(max_examples=60, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(e=expressions(), part=st.sampled_from([1e-6, 0.5, -2.0]))
+def test_a_planted_part_of_the_derivative_is_never_certified(e: Expression, part: float) -> None:
+    """The loss x -> e(x) + part (e(raw x) - e(x)) has the value of e and (1 - part) of its derivative."""
+
+    def wrong(*x: Any) -> Any:
+        return e(*x) + part * (e(*map(raw, x)) - e(*x))
+
+    n = len(e.arguments)
+    right = ds.certify(e, *e.arguments, argnums=tuple(range(n)), atol=1e-15)
+    size = max(abs(c.reverse.value) for c in right.comparisons)
+    assume(right.verdict == "certified" and size > 1e-3 and abs(right.value) < 1e3)
+    assume(all(abs(part) * abs(c.reverse.value) > 20.0 * (c.difference.error + 1e-9 * size) for c in right.comparisons))
+    with pytest.raises(ds.CertificateError):
+        ds.certify(wrong, *e.arguments, argnums=tuple(range(n)), atol=1e-15)
