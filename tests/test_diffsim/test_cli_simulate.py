@@ -213,3 +213,16 @@ def test_help_is_quick_to_start() -> None:
     loaded = done.stdout.rpartition("\n[")[2]
     assert "--terminal-after" in done.stdout
     assert [name for name in ("numpy", "scipy", "matplotlib", "llvmlite", "integrators") if f"'{name}'" in loaded] == []
+
+
+@pytest.mark.parametrize(
+    "method", [["--method", "DOP853"], ["--method", "RK4", "--step", "0.05"], ["--compiled", "no"]]
+)
+def test_samples_are_those_of_the_dense_output(place: Path, method: list[str]) -> None:
+    options = ["--samples", "7", "--out", "a.csv", "--out", "a.npz"]
+    assert main([*OSCILLATOR, "--t-end", "3", *method, *options]) == 0
+    times = [float(row["t"]) for row in _rows("a.csv")]
+    assert np.allclose(times, np.linspace(0.0, 3.0, 7), rtol=1e-15)
+    assert np.allclose([float(row["x"]) for row in _rows("a.csv")], np.cos(times), atol=1e-6)
+    with np.load("a.npz") as arrays:
+        assert arrays["y"].shape == (2, 7)

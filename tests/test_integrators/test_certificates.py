@@ -63,3 +63,14 @@ def test_derivatives_by_both_ends_are_certified(name: str) -> None:
 
     found = ds.certify(loss, np.array([0.1, 0.9]), directions=1)
     assert found, str(found)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_derivatives_of_dense_output_by_time_and_start_are_certified(name: str) -> None:
+    def loss(x: Any) -> Any:
+        start = ds.array([x[0], 0.4])
+        sol = ds.solve_ivp(_swing, (0.0, 0.7), start, args=(1.2,), dense_output=True, **_choice(name)).sol
+        return sol(x[1])[0] * sol(0.5)[1]
+
+    found = ds.certify(loss, np.array([0.9, 0.31]), directions=1)
+    assert found, str(found)
