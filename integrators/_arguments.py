@@ -22,6 +22,7 @@ from integrators.drivers.control import Control
 from integrators.drivers.right_hand_side import check_callable, label
 
 _WHO = "solve_ivp"
+_SPLIT = "For derivatives split the state into real and imaginary parts."
 _EPS = float(np.finfo(np.float64).eps)
 _SCIPY_OPTIONS = ("mxstep",)
 
@@ -34,7 +35,7 @@ def check_y0(fun: Any, y0: Any) -> Any:
     ArgumentError
         Empty, ragged, NaN or infinite, of another length than the System's state, or integers beyond 2**53.
     KindError
-        Complex, or no numbers.
+        No numbers, or complex ones that carry a derivative.
     """
     try:
         start = array_ops.array(list(y0) if isinstance(y0, range) else y0)
@@ -52,7 +53,15 @@ def check_y0(fun: Any, y0: Any) -> Any:
         names = state_names(fun)
         called = f" ({names[where[0]]})" if names else ""
         raise ArgumentError(f"{_WHO}: y0 must be finite; got y0[{spot}]{called}={raw(start)[where]}.")
+    if np.iscomplexobj(raw(start)) and isinstance(start, Number):
+        raise KindError(f"{_WHO}: y0 must be real where it carries a derivative; got complex numbers. {_SPLIT}")
     return start
+
+
+def check_real(y0: Any, sensitivities: Any) -> None:
+    """Raise where derivatives of complex states are asked for."""
+    if np.iscomplexobj(raw(y0)) and sensitivities != ():
+        raise KindError(f"{_WHO}: y0 must be real for sensitivities={sensitivities!r}; got complex numbers. {_SPLIT}")
 
 
 def holds_multiprecision(y0: Any) -> bool:
@@ -65,12 +74,15 @@ def holds_multiprecision(y0: Any) -> bool:
     return any(isinstance(x, mpmath.mpf) for x in (y0 if isinstance(y0, list | tuple) else [y0]))
 
 
-def _plain_start(given: Any, start: Any) -> NDArray[np.float64]:
-    """Return a start of plain numbers in doubles, refusing what would lose something."""
+def _plain_start(given: Any, start: Any) -> NDArray[Any]:
+    """Return a start of plain numbers in doubles or pairs of them, refusing what would lose something."""
     start = np.asarray(start)
     kind = start.dtype.kind
-    if kind == "c" or (kind == "O" and any(isinstance(x, complex | np.complexfloating) for x in start.flat)):
-        raise KindError(f"{_WHO}: y0 must be real; got complex numbers. Split the state into real and imaginary parts.")
+    if kind == "O" and any(isinstance(x, complex) for x in start.flat):
+        start = np.array(start.tolist())
+        kind = start.dtype.kind
+    if kind == "c":
+        return np.array(start, dtype=np.complex128)
     if isinstance(given, np.ndarray) and given.dtype == np.float64:
         return np.array(start, dtype=np.float64)
     if kind in "fiub" or (kind == "O" and all(isinstance(x, int) for x in start.flat)):
@@ -175,7 +187,7 @@ def check_control(
         return Control(1e-3, 1e-6, None, math.inf, budget)
     longest = max_step if callable(max_step) else _step_limit("max_step", max_step, math.inf)
     return Control(
-        np.maximum(_tolerance("rtol", rtol, n), 100 * _EPS),
+        _attainable(_tolerance("rtol", rtol, n)),
         _tolerance("atol", atol, n),
         None if first_step is None else _step_limit("first_step", first_step, span),
         longest,
@@ -196,6 +208,25 @@ def _tolerance(name: str, value: Any, n: int) -> Any:
     if not (np.isfinite(numbers) & (numbers >= 0.0)).all():
         raise must(_WHO, name, "must be finite and >= 0", value)
     return numbers if numbers.ndim else float(numbers)
+
+
+def _attainable(rtol: Any) -> Any:
+    """Return relative tolerances that doubles can keep, as SciPy does.
+
+    Warns
+    -----
+    UserWarning
+        One of them is raised.
+    """
+    least = 100 * _EPS
+    if np.any(rtol < least):
+        warnings.warn(
+            f"{_WHO}: rtol must be at least {least:.3g}, which is what doubles can keep; got rtol={rtol!r}, of which "
+            f"np.maximum(rtol, {least:.3g}) is taken.",
+            UserWarning,
+            stacklevel=5,
+        )
+    return np.maximum(rtol, least)
 
 
 def _step_limit(name: str, value: Any, longest: float) -> float:

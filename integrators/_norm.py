@@ -12,4 +12,5 @@ __all__: list[str] = []
 def rms(x: Any) -> Any:
     """Return the root mean square over the components, shape (n, *lanes) -> lanes."""
     # NOTE: accumulate, not sum: NumPy sums contiguous and strided axes in different orders.
-    return np.sqrt(np.add.accumulate(x * x, axis=0)[-1]) / len(x) ** 0.5
+    squares = x.real * x.real + x.imag * x.imag if np.iscomplexobj(x) else x * x
+    return np.sqrt(np.add.accumulate(squares, axis=0)[-1]) / len(x) ** 0.5

@@ -166,6 +166,7 @@ def solve_ivp(
     guard = Guard(callback, check.check_seconds(max_seconds))
     further = check.check_fun(fun, args)
     first = check.check_y0(fun, y0)
+    check.check_real(first, sensitivities)
     limits = (rtol, atol, first_step, max_step, max_steps, min_step, controller)
     way = setting(method, step, t_span, t_eval, first.shape[0], limits, first.shape[1:])
     slope = check.check_jac(way.method, jac, shape_of_slope, first.shape[0], further, compiled)

@@ -76,7 +76,7 @@ def _run_lanes(problem: Problem, selection: Selection, changes: dict[str, Any], 
         return run_block(problem.some(slice(n_lanes)), selection, y0, changes, tick=tick)
     _keep_heap()
     out = None
-    if problem.grid is not None and not selection:
+    if problem.grid is not None and not selection and not np.iscomplexobj(y0):
         out = allocate((len(problem.grid.t), n, n_lanes))
     runs = []
     for lanes in chunks(n_lanes, n * (1 + selection.n_directions)):

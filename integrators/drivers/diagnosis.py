@@ -143,6 +143,8 @@ class _Case:
     def causes(self) -> list[str]:
         """Return causes and remedies."""
         kind = self._ending.kind
+        if np.iscomplexobj(self._fall.y):  # rates and growth are those of real numbers
+            return []
         if kind == "not finite":
             return self._not_finite()
         if kind == "too small":

@@ -63,7 +63,7 @@ def run_fixed(
     """
     before = f.nfev
     single = y0.ndim == 1
-    record, lanes = Record(len(grid.t), y0.shape, out), Lanes(y0.shape[1:], names)
+    record, lanes = Record(len(grid.t), y0.shape, out, np.result_type(raw(y0))), Lanes(y0.shape[1:], names)
     walker = _Walker(method, f, grid, record, lanes, Guard() if guard is None else guard, tick)
     try:
         walker.walk(y0, names, strict, max_steps)

@@ -17,6 +17,8 @@ from diffsim.protocols import is_system
 __all__: list[str] = []
 
 _NO_RETURN = "Is a return statement missing?"
+_SPLIT = "For derivatives split the state into real and imaginary parts."
+_PLAIN = (int, float, complex, np.integer, np.floating, np.complexfloating)
 
 
 def label(fun: Any) -> str:
@@ -129,10 +131,13 @@ class RightHandSide:
         k = self.fun(t, y[:, None] if self.column else y, *self.args)
         if k.__class__ is np.ndarray and k.dtype == np.float64 and k.shape == y.shape:
             return k if self._fresh else k.copy()
-        return self._as_state(k, y.shape)
+        return self._as_state(k, y.shape, y.__class__ is np.ndarray and y.dtype.kind == "c")
 
-    def _as_state(self, k: Any, shape: tuple[int, ...]) -> Any:
-        """Return a list, a scalar, an array of another type or a recording number as a state of the given shape."""
+    def _as_state(self, k: Any, shape: tuple[int, ...], wide: bool) -> Any:
+        """Return a list, a scalar, an array of another type or a recording number as a state of the given shape.
+
+        `wide` says that states are complex.
+        """
         if k is None:
             raise KindError(
                 f"solve_ivp: fun must return the derivative, {shape[0]} components; got None from "
@@ -140,7 +145,7 @@ class RightHandSide:
             )
         plain = _plain_list(k)
         if plain is not None and plain.shape == shape:
-            return plain
+            return plain.astype(np.complex128) if wide else plain
         try:
             state = array_ops.array(k if isinstance(k, list | tuple | np.ndarray | Number) else np.asarray(k))
         except ValueError as error:
@@ -149,7 +154,12 @@ class RightHandSide:
                 f"that does not form an array: {str(error).rstrip('.')}."
             ) from None
         if not isinstance(state, Number):
-            state = self._plain(state)
+            state = self._plain(state, wide)
+        elif wide:
+            raise KindError(
+                f"solve_ivp: fun must return plain numbers where y0 is complex, no derivative goes through complex "
+                f"numbers; got {type(state).__name__} from {label(self.fun)}. {_SPLIT}"
+            )
         if state.shape != shape:
             fits = self.column and state.shape == (*shape, 1)
             if not fits and not (shape == (1,) and state.shape == ()):
@@ -158,13 +168,15 @@ class RightHandSide:
             state = array_ops.reshape(state, shape)
         return state
 
-    def _plain(self, state: Any) -> Any:
-        """Return a plain array in doubles, or raise where it is none."""
+    def _plain(self, state: Any, wide: bool) -> Any:
+        """Return a plain array in doubles, or in pairs of them, or raise where it is none."""
         kind = state.dtype.kind
+        if wide and (kind in "fiubc" or (kind == "O" and all(isinstance(x, _PLAIN) for x in state.flat))):
+            return np.array(state, dtype=np.complex128)
         if kind == "c" or (kind == "O" and any(isinstance(x, complex | np.complexfloating) for x in state.flat)):
             raise KindError(
-                f"solve_ivp: fun must return real numbers; got complex ones from {label(self.fun)}. "
-                "Split the state into real and imaginary parts."
+                f"solve_ivp: fun must return real numbers, as y0 is real; got complex ones from {label(self.fun)}. "
+                f"Pass a complex y0. {_SPLIT}"
             )
         if kind == "O" and all(isinstance(x, int | float | np.integer | np.floating) for x in state.flat):
             return state.astype(np.float64)

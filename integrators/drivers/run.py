@@ -66,12 +66,16 @@ class Record:
         Shape of a state.
     out : array, shape (n_times, *shape), optional
         Where plain states go; made where it is not given.
+    kind : dtype
+        Of plain states.
     """
 
-    def __init__(self, n_times: int, shape: tuple[int, ...], out: NDArray[np.float64] | None = None) -> None:
+    def __init__(
+        self, n_times: int, shape: tuple[int, ...], out: NDArray[np.float64] | None = None, kind: Any = np.float64
+    ) -> None:
         self._list: list[Any] | None = None
         self.count = 0
-        self._out = allocate((n_times, *shape)) if out is None else out
+        self._out = allocate((n_times, *shape), kind) if out is None else out
 
     def put(self, y: Any) -> None:
         """Save a state."""
@@ -98,10 +102,10 @@ class Record:
         return np.moveaxis(self._out[: self.count], 0, -1)
 
 
-def allocate(shape: tuple[int, ...]) -> NDArray[np.float64]:
+def allocate(shape: tuple[int, ...], kind: Any = np.float64) -> NDArray[Any]:
     """Return room for states, time first, or raise the error that says what to do about it."""
     try:
-        return np.empty(shape)
+        return np.empty(shape, dtype=kind)
     except (MemoryError, ValueError):
         raise ArgumentError(
             f"solve_ivp: the result must fit into memory; {shape[0]} times of shape {shape[1:]} do not. "

@@ -67,8 +67,11 @@ CASES: dict[str, tuple[Callable[[], Any], type[DiffsimError], str]] = {
     "nan in a batch": (call(y0=[[1.0, 2.0], [3.0, math.nan]]), ArgumentError, r"got y0\[1, 1\]=nan"),
     "empty start": (call(y0=[]), ArgumentError, "y0 must have at least one component"),
     "ragged start": (call(y0=[[1.0, 2.0], [3.0]]), ArgumentError, "y0 must be an array .* got a ragged list"),
-    "complex start": (call(y0=[1j, 2.0]), KindError, "y0 must be real; got complex .* Split the state"),
-    "complex array": (call(y0=np.array([1j])), KindError, "y0 must be real; got complex"),
+    "derivatives of complex numbers": (
+        call(y0=[1j, 2.0], sensitivities="y0"),
+        KindError,
+        "y0 must be real for sensitivities='y0'; got complex .* split the state",
+    ),
     "inexact integer": (call(y0=[2**53 + 1]), ArgumentError, "y0 must be exact in doubles; got 9007199254740993"),
     "huge integer": (call(y0=[10**400]), ArgumentError, "y0 must be exact in doubles"),
     "mixed inexact integer": (call(y0=[2**53 + 1, 0.5]), ArgumentError, "y0 must be exact in doubles"),

@@ -27,7 +27,7 @@ def turn(t: Any, y: Any) -> list[Any]:
 
 def test_double_pendulum_at_5_seconds_has_all_eight_known_digits() -> None:
     # SOURCE: facts about the double pendulum, from two other methods; 36 digits in test_multiprecision.py.
-    sol = solve_ivp(DoublePendulum(), (0.0, 5.0), START, "Taylor", rtol=1e-14, atol=1e-15, t_eval=[5.0])
+    sol = solve_ivp(DoublePendulum(), (0.0, 5.0), START, "Taylor", rtol=3e-14, atol=1e-15, t_eval=[5.0])
     np.testing.assert_allclose(sol.y[:, 0], [3.54359486, 47.43645061, 1.41263353, -0.09537723], rtol=0, atol=5e-9)
 
 
@@ -39,7 +39,7 @@ def test_gradient_of_the_double_pendulum_has_the_known_digits() -> None:
     np.testing.assert_allclose(sol.dy_dy0[1, :, 0], [-111.068, 135.598, -104.511, 52.6617], rtol=0, atol=5e-4)
 
 
-@pytest.mark.parametrize("rtol", [1e-3, 1e-6, 1e-9, 1e-12, 1e-14])
+@pytest.mark.parametrize("rtol", [1e-3, 1e-6, 1e-9, 1e-12, 3e-14])
 def test_error_follows_the_tolerance_and_steps_are_hardly_ever_rejected(rtol: float) -> None:
     sol = solve_ivp(turn, (0.0, 10.0), [0.0, 1.0], "Taylor", rtol=rtol, atol=rtol, compiled=False)
     assert abs(sol.y[0, -1] - math.sin(10.0)) < 10.0 * rtol
