@@ -1,6 +1,6 @@
 """SciPy's own tests of `solve_ivp`, from the SciPy that is installed, with ours in its place.
 
-The source is read, not copied.  Three things are changed in it: names of methods that this folder does not have yet are
+The source is read, not copied.  Three things are changed in it: names of methods that this folder has not yet are
 taken out of lists; what calls SciPy's solver classes as objects is cut; and `pytest.raises(match=...)` compares the kind
 of an error, not SciPy's wording, since our messages say more.
 """
