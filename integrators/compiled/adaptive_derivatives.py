@@ -18,7 +18,6 @@ from diffsim.number import Number, shape_of
 from integrators.compiled.adaptive import Points, Voyage, outcome, places, told
 from integrators.compiled.carried import tangents_of, together
 from integrators.compiled.dense import dense_program
-from integrators.compiled.directions import LARGEST
 from integrators.compiled.flow import flow
 from integrators.compiled.kernel_clock import MISSING
 from integrators.compiled.kernel_field import Tangents
@@ -31,6 +30,9 @@ from integrators.drivers.run import Run, Tick
 from integrators.drivers.sensitivity import Selection
 
 __all__: list[str] = []
+
+LARGEST_TANGENTS = 3_000
+"""Operations of a right-hand side with all its tangents beyond which each direction is walked by itself."""
 
 
 def run_adaptive_derivatives(
@@ -158,7 +160,7 @@ def _tangents(voyage: Voyage, points: Points | None, route: Route, selection: Se
     """Return the tangents, shape (n, n_directions, m, n_times); NaN where there is no state."""
     n, k, place = len(voyage.start), selection.n_directions, _place(voyage, points)
     dense = dense_program(voyage.program, voyage.problem.method)
-    if voyage.program.n_operations * (1 + k) > LARGEST:
+    if voyage.program.graph.n_operations * (1 + k) > LARGEST_TANGENTS:
         return np.concatenate([_direction(voyage, points, route, selection, d) for d in range(k)], axis=1)[:, :, place]
     tangents, seeds = tangents_of(route, selection, voyage.start)
     way = _Way(voyage.program, dense, tangents)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import abc
 from typing import final
 
 from diffsim.compiler.emitter import Value
 from integrators.compiled.kernel_control import StepControl, error_ratio
 from integrators.compiled.kernel_field import Field, Leading, Take
 from integrators.compiled.kernel_frame import Frame
+from integrators.compiled.kernel_stages import StageRows
 from integrators.compiled.program import Pair
 
 __all__: list[str] = []
 
 
-@final
-class PairAttempt:
+class Attempt(abc.ABC):
     """Writes the attempt of an explicit Runge-Kutta pair.
 
     Parameters
@@ -29,14 +30,24 @@ class PairAttempt:
     ----------
     y, first : int
         Slots: state, and the derivative there.
+    new, closing : int
+        The new state, and the derivative there.
+    errors : list of int
+        Each estimate.
     """
+
+    new: int
+    closing: int
+    errors: list[int]
 
     def __init__(self, frame: Frame, field: Field, pair: Pair, control: StepControl) -> None:
         self.frame, self.field, self.pair, self.control = frame, field, pair, control
         n = self.n = field.program.n
-        self.y, self.first, self.closing = frame.slots(n), frame.slots(n), frame.slots(n)
-        self.rows = [self.y, *(frame.slots(n) for _ in pair.rows[1:])]
-        self.new = self.rows[pair.n_stages]
+        self.y, self.first = frame.slots(n), frame.slots(n)
+
+    @abc.abstractmethod
+    def write(self) -> None:
+        """Write the stages of all lanes, the new state and the errors."""
 
     def given(self, tolerance: Value) -> None:
         """Write the loading of the tolerances: rtol, then atol, of each component."""
@@ -45,15 +56,51 @@ class PairAttempt:
             [b.splat(b.double_at(tolerance, c + k * self.n)) for c in range(self.n)] for k in range(2)
         )
 
+    def ratio(self) -> tuple[Value, Value]:
+        """Write, of a group, the error in units of the tolerance, and the mask of the lanes whose state is finite."""
+        b, frame = self.frame.b, self.frame
+        zero = b.constant(0.0)
+        sums, total = [zero] * len(self.errors), zero
+        for c in range(self.n):
+            y, new = frame.get(self.y + c), frame.get(self.new + c)
+            total = b.fma(new, zero, total)
+            size, size_new = b.abs(y), b.abs(new)
+            largest = b.select(b.compare("ogt", size_new, size), size_new, size)
+            scale = b.add(self._atol[c], b.mul(largest, self._rtol[c]))
+            for e, error in enumerate(self.errors):
+                part = b.div(frame.get(error + c), scale)
+                sums[e] = b.add(sums[e], b.mul(part, part))
+        return error_ratio(frame, sums, self.n), b.compare("ord", total, total)
+
+    def move(self, accepted: Value) -> None:
+        """Write: the lanes that accept their step take its state, of a group."""
+        b, frame = self.frame.b, self.frame
+        for c in range(self.n):
+            frame.put(self.y + c, b.select(accepted, frame.get(self.new + c), frame.get(self.y + c)))
+            frame.put(self.first + c, b.select(accepted, frame.get(self.closing + c), frame.get(self.first + c)))
+
+
+@final
+class UnrolledAttempt(Attempt):
+    """Stages written one after the other, each added to the rows that it is part of as soon as it is known.
+
+    PERF: 20 to 30 % faster than in a loop, for right-hand sides of some tens of operations.
+    """
+
+    def __init__(self, frame: Frame, field: Field, pair: Pair, control: StepControl) -> None:
+        super().__init__(frame, field, pair, control)
+        self.closing = frame.slots(self.n)
+        self._rows = [self.y, *(frame.slots(self.n) for _ in pair.rows[1:])]
+        self.new, self.errors = self._rows[pair.n_stages], self._rows[pair.n_stages + 1 :]
+
     def write(self) -> None:
-        """Write the stages of all lanes."""
         frame, pair = self.frame, self.pair
         for i in range(pair.n_stages):
             adder = self._adder(i)
             if i == 0:
                 self._carried(adder)
             else:
-                self.field.stage(self._leading(pair.nodes[i]), self.rows[i], adder)
+                self.field.stage(self._leading(pair.nodes[i]), self._rows[i], adder)
         closing = self._closing(self._adder(pair.n_stages))
         self.field.stage(lambda: [frame.get(self.control.t_new)], self.new, closing)
 
@@ -88,9 +135,9 @@ class PairAttempt:
                 if r > n_stages and first:
                     new = b.mul(factor, k or b.constant(0.0))
                 else:
-                    before = self.frame.get((self.y if first else self.rows[r]) + slot)
+                    before = self.frame.get((self.y if first else self._rows[r]) + slot)
                     new = before if k is None else b.fma(factor, k, before)
-                self.frame.put(self.rows[r] + slot, new)
+                self.frame.put(self._rows[r] + slot, new)
             return ""
 
         return add
@@ -104,25 +151,47 @@ class PairAttempt:
 
         return take
 
-    def ratio(self) -> tuple[Value, Value]:
-        """Write, of a group, the error in units of the tolerance, and the mask of the lanes whose state is finite."""
-        b, frame, pair = self.frame.b, self.frame, self.pair
-        zero = b.constant(0.0)
-        sums, total = [zero] * pair.n_errors, zero
-        for c in range(self.n):
-            y, new = frame.get(self.y + c), frame.get(self.new + c)
-            total = b.fma(new, zero, total)
-            size, size_new = b.abs(y), b.abs(new)
-            largest = b.select(b.compare("ogt", size_new, size), size_new, size)
-            scale = b.add(self._atol[c], b.mul(largest, self._rtol[c]))
-            for e in range(pair.n_errors):
-                part = b.div(frame.get(self.rows[pair.n_stages + 1 + e] + c), scale)
-                sums[e] = b.add(sums[e], b.mul(part, part))
-        return error_ratio(frame, sums, self.n), b.compare("ord", total, total)
 
-    def move(self, accepted: Value) -> None:
-        """Write: the lanes that accept their step take its state, of a group."""
-        b, frame = self.frame.b, self.frame
-        for c in range(self.n):
-            frame.put(self.y + c, b.select(accepted, frame.get(self.new + c), frame.get(self.y + c)))
-            frame.put(self.first + c, b.select(accepted, frame.get(self.closing + c), frame.get(self.first + c)))
+@final
+class LoopedAttempt(Attempt):
+    """Stages in a loop: for right-hand sides that are too large to be written once a stage."""
+
+    def __init__(self, frame: Frame, field: Field, pair: Pair, control: StepControl) -> None:
+        super().__init__(frame, field, pair, control)
+        self._stages = StageRows(frame, pair.rows, (*pair.nodes, 1.0), control.t, self.n)
+        self.closing = self._stages.k + pair.n_stages * self.n
+        self.new = frame.slots(self.n)
+        self.errors = [frame.slots(self.n) for _ in range(pair.n_errors)]
+
+    def write(self) -> None:
+        frame, stages, pair, control = self.frame, self._stages, self.pair, self.control
+        frame.each_group(lambda group: stages.copy(str(self.first), str(stages.k)))
+
+        def stage(i: Value) -> None:
+            def leading() -> list[Value]:
+                b = frame.b
+                last = b.line(f"icmp eq i64 {i}, {pair.n_stages}")  # t + h may be another number than the new time
+                (between,), real = stages.leading(i), b.shape.real
+                return [b.line(f"select i1 {last}, {real} {frame.get(control.t_new)}, {real} {between}")]
+
+            def take(slot: int, k: Value | None) -> Value:
+                stages.put(i, slot, k)
+                return ""
+
+            frame.each_group(lambda group: stages.gather(i, self.y, str(self.new)))
+            self.field.stage(leading, self.new, take)
+
+        stages.each_stage(stage, first=1)
+        frame.each_group(self._estimate)
+
+    def _estimate(self, group: Value) -> None:
+        """Write the errors of a group."""
+        stages = self._stages
+        for e, error in enumerate(self.errors):
+            target = str(error)
+
+            def share(j: Value, weight: Value, target: str = target) -> None:
+                stages.add(weight, stages.place(stages.k, j), target)
+
+            stages.clear(error, self.n)
+            stages.each_entry(str(self.pair.n_stages + 1 + e), share)

@@ -18,6 +18,8 @@ __all__: list[str] = []
 
 SIGNATURE = "void @kernel(ptr %pointers, ptr %whole, ptr %real, i64 %first, i64 %count)"
 NUMBER = 8
+_ON_STACK = 131_072
+"""Bytes of a workspace beyond which it is not on the stack: threads have small ones."""
 
 
 @final
@@ -90,18 +92,23 @@ class Frame:
     def text(self, graphs: Sequence[Graph], inline: bool = True, further: Collection[str] = ()) -> str:
         """Return the module: the kernel and the elementary functions that it calls, those in `further` too."""
         library, declared = library_functions(elementary_functions(graphs) | set(further), self.shape, inline)
-        total = max(self._slots, 1) * self.groups
-        kernel = "\n".join(
-            [
-                f"define {SIGNATURE} {{",
-                "entry:",
-                *([] if self._given else [f"%work = alloca [{total} x {self.shape.real}], align 64"]),
-                *self.b.lines,
-                "ret void",
-                "}",
-            ]
-        )
-        return module_text([library, kernel], self.b.used | declared)
+        begin, end = ([], []) if self._given else self._workspace()
+        lines = [f"define {SIGNATURE} {{", "entry:", *begin, *self.b.lines, *end, "ret void", "}"]
+        return module_text([library, "\n".join(lines)], self.b.used | declared)
+
+    def _workspace(self) -> tuple[list[str], list[str]]:
+        """Return what makes the workspace at the start of the kernel, and what gives it back at the end."""
+        if self.bytes <= _ON_STACK:
+            return [f"%work = alloca [{max(self._slots, 1) * self.groups} x {self.shape.real}], align 64"], []
+        self.b.used |= {"declare ptr @malloc(i64)", "declare void @free(ptr)"}
+        begin = [
+            f"%memory = call ptr @malloc(i64 {self.bytes + 64})",
+            "%numeric = ptrtoint ptr %memory to i64",
+            "%raised = add i64 %numeric, 63",
+            "%aligned = and i64 %raised, -64",
+            "%work = inttoptr i64 %aligned to ptr",
+        ]
+        return begin, ["call void @free(ptr %memory)"]
 
 
 @final

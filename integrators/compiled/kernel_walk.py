@@ -8,7 +8,7 @@ from diffsim.compiler.emitter import Shape, Value
 from integrators.compiled.kernel_clock import Clock
 from integrators.compiled.kernel_field import Field, Tangents
 from integrators.compiled.kernel_frame import NUMBER, Frame, row_address
-from integrators.compiled.kernel_stages import StageLoop
+from integrators.compiled.kernel_stages import LastRow, StageRows, stages_of
 from integrators.compiled.program import Program
 
 __all__: list[str] = []
@@ -37,7 +37,7 @@ class WalkKernel:
         self.width = self.field.width
         self.y, self.new = frame.slots(self.width), frame.slots(self.width)
         scheme = self.program.scheme
-        self.stages = None if scheme is None else StageLoop(frame, scheme, self.clock, self.width)
+        self.stages = None if scheme is None else stages_of(frame, scheme, self.clock, self.width)
         self.at = frame.slots(self.width)
 
     def text(self) -> str:
@@ -92,24 +92,24 @@ class WalkKernel:
         if self.stages is None:
             self.field.step(clock.leading, self.y, self.new)
         else:
-            self._stages(self.stages)
+            self._stages(*self.stages)
         frame.each_group(self._move)
 
-    def _stages(self, stages: StageLoop) -> None:
+    def _stages(self, stages: StageRows, last: LastRow) -> None:
         """Write the stages of a step, and the new state."""
-        b, frame = self.frame.b, self.frame
-        frame.each_group(stages.weigh)
+        frame = self.frame
+        frame.each_group(last.weigh)
 
         def stage(i: Value) -> None:
             def take(slot: int, k: Value | None) -> Value:
-                b.store(b.constant(0.0) if k is None else k, stages.address(stages.place(stages.k, i), slot))
+                stages.put(i, slot, k)
                 return ""
 
             frame.each_group(lambda group: stages.gather(i, self.y, str(self.at)))
             self.field.stage(lambda: stages.leading(i), self.at, take)
 
         stages.each_stage(stage)
-        frame.each_group(lambda group: stages.result(self.y, self.new))
+        frame.each_group(lambda group: last.result(self.y, self.new))
 
     def _move(self, group: Value) -> None:
         """Write: lanes that had a step take its result."""

@@ -9,7 +9,7 @@ from diffsim.compiler.emitter import Shape, Value
 from integrators.compiled.kernel_clock import Clock
 from integrators.compiled.kernel_frame import NUMBER, Frame, row_address
 from integrators.compiled.kernel_pull import Pull
-from integrators.compiled.kernel_stages import StageLoop
+from integrators.compiled.kernel_stages import LastRow, StageRows, stages_of
 from integrators.compiled.program import Program
 
 __all__: list[str] = []
@@ -51,7 +51,7 @@ class WalkBackKernel:
         self.clock = Clock(frame, program)
         self.cotangent, self.y, self.seed = (frame.slots(program.n) for _ in range(3))
         scheme = program.scheme
-        self.stages = None if scheme is None else StageLoop(frame, scheme, self.clock, program.n)
+        self.stages = None if scheme is None else stages_of(frame, scheme, self.clock, program.n)
         n_stages = 0 if scheme is None else scheme.n_stages
         self.states, self.bars = frame.slots(n_stages * program.n), frame.slots(n_stages * program.n)
         self.end, self.bar = frame.slots(program.n), frame.slots(program.n)
@@ -117,31 +117,30 @@ class WalkBackKernel:
         if self.stages is None:
             found = self.pull.bars(self.pull.stage(clock.leading(), y), g)
         else:
-            found = self._pulled(self.stages, g)
+            found = self._pulled(*self.stages, g)
         for i, (new, old) in enumerate(zip(found, before, strict=True)):
             frame.put(self.cotangent + i, b.select(active, b.add(new, frame.get(self.seed + i)), old))
         for j, old in enumerate(sums):  # a lane without a step goes along with another trajectory's
             frame.put(self.pull.sums + j, b.select(active, frame.get(self.pull.sums + j), old))
 
-    def _pulled(self, stages: StageLoop, g: Sequence[Value]) -> list[Value]:
+    def _pulled(self, stages: StageRows, last: LastRow, g: Sequence[Value]) -> list[Value]:
         """Write the way back through the stages of a step; returns the cotangent of its state."""
         b, frame, n, pull = self.frame.b, self.frame, self.program.n, self.pull
-        stages.weigh("0")
+        last.weigh("0")
 
         def forth(i: Value) -> None:
             at = stages.place(self.states, i)
             stages.gather(i, self.y, at)
             known = pull.stage(stages.leading(i), [b.load(stages.address(at, c)) for c in range(n)])
             for c, node in enumerate(pull.values):
-                b.store(known[node], stages.address(stages.place(stages.k, i), c))
+                stages.put(i, c, known[node])
 
         stages.each_stage(forth)
         for c, x in enumerate(g):
             frame.put(self.bar + c, x)
             frame.put(self.end + c, x)
-        with b.loop(str(stages.n * n)) as slot:
-            b.store(b.constant(0.0), stages.address(str(self.bars), slot))
-        stages.each_final(lambda j, weight: stages.add(weight, str(self.bar), stages.place(self.bars, j)))
+        stages.clear(self.bars, stages.n * n)
+        last.each(lambda j, weight: stages.add(weight, str(self.bar), stages.place(self.bars, j)))
 
         def back(i: Value) -> None:
             at, own = stages.place(self.states, i), stages.place(self.bars, i)

@@ -14,6 +14,8 @@ import scipy.integrate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diffsim import array_ops
+from diffsim.derivatives import grad, jvp
 from diffsim.errors import ArgumentError
 from integrators import RK23, RungeKutta, Solution, solve_ivp
 from systems import DoublePendulum, Kepler
@@ -254,3 +256,51 @@ def test_interrupt_gives_back_what_there_is_and_loses_no_step() -> None:
     assert len(sol.t) > len(begun.t)
     assert (np.diff(sol.t) > 0.0).all()
     np.testing.assert_array_equal(sol.y[:, : len(begun.t) - 1], begun.y[:, :-1])
+
+
+# -- larger right-hand sides ------------------------------------------------------------------------------------------
+
+
+def lorenz_96(t: Any, x: Any, forcing: Any = 8.0) -> Any:
+    """Lorenz's model of 1996, of any number of components."""
+    return (np.roll(x, -1) - np.roll(x, 2)) * np.roll(x, 1) - x + forcing
+
+
+@pytest.mark.parametrize(
+    ("method", "n"), [("RK45", 60), ("DOP853", 60), pytest.param("RK45", 120, marks=pytest.mark.slow)]
+)
+def test_larger_right_hand_sides_take_the_steps_of_the_interpreted_driver(method: str, n: int) -> None:
+    x = 8.0 + 0.1 * np.sin(np.arange(float(n)))
+    for t_eval in (None, [0.3, 1.0]):
+        machine, reference = pair(lorenz_96, (0.0, 1.0), x, method=method, t_eval=t_eval, args=(8.0,), **TIGHT)
+        same(machine, reference, 1e-9 if t_eval else 1e-5)
+    y0 = np.repeat(x[:, None], 19, axis=1) + starts(n, 19)
+    batch = solve_ivp(lorenz_96, (0.0, 1.0), y0, method, t_eval=[1.0], compiled=True)
+    for j in (0, 7, 18):
+        one = solve_ivp(lorenz_96, (0.0, 1.0), y0[:, j], method, t_eval=[1.0], compiled=True)
+        np.testing.assert_array_equal(one.y, batch.y[:, j])
+
+
+def test_derivatives_of_larger_right_hand_sides() -> None:
+    x = 8.0 + 0.1 * np.sin(np.arange(60.0))
+
+    def total(x: Any, forcing: Any, compiled: bool) -> Any:
+        y = solve_ivp(lorenz_96, (0.0, 0.5), x, t_eval=[0.2, 0.5], args=(forcing,), compiled=compiled, **TIGHT).y
+        return array_ops.sum(y * y)
+
+    found, want = (grad(lambda x, f, c=c: total(x, f, c), argnums=(0, 1))(x, 8.0) for c in (True, False))
+    np.testing.assert_allclose(found[0], want[0], rtol=1e-9, atol=1e-9 * np.abs(want[0]).max())
+    assert found[1] == pytest.approx(want[1], rel=1e-9)
+    sol = solve_ivp(lorenz_96, (0.0, 0.5), x, t_eval=[0.5], sensitivities="y0", args=(8.0,), compiled=True, **TIGHT)
+    _, forward = jvp(
+        lambda x: solve_ivp(lorenz_96, (0.0, 0.5), x, t_eval=[0.5], args=(8.0,), compiled=False, **TIGHT).y[:, 0],
+        (x,),
+        (np.eye(60)[7],),
+    )
+    np.testing.assert_allclose(sol.dy_dy0[:, 7, 0], forward, rtol=1e-8, atol=1e-9)
+
+
+def test_the_largest_choose_their_steps_interpreted(capsys: pytest.CaptureFixture[str]) -> None:
+    solve_ivp(lorenz_96, (0.0, 0.01), np.full(150, 8.0), explain=True)
+    told = capsys.readouterr().out
+    assert "interpreted. Machine code chooses steps for right-hand sides of up to 400 operations" in told
