@@ -17,6 +17,7 @@ Conventions where no derivative exists (chosen finite, so that no NaN starts the
 ``0**0``               value 1, derivatives (0, 0)
 ``x**y`` by y          0 for x <= 0 wherever the value is finite: the exponent is held where it is real at all
 ``floor, sign``        0
+``frozen``             0, by definition
 ``remainder``          1 by the dividend, ``-floor(x / y)`` by the divisor
 =====================  =====================================================================================
 """
@@ -57,6 +58,7 @@ __all__ = [
     "expm1",
     "floor",
     "floor_divide",
+    "frozen",
     "greater",
     "greater_equal",
     "hypot",
@@ -294,6 +296,14 @@ sign: Function = _row(
     "Sign: -1, 0 or 1; derivative 0.",
     domain=((0.05, 4.0),),
     mpmath=lambda mp, x: mp.sign(x),
+)
+frozen: Function = _row(
+    "frozen",
+    np.positive,
+    operator.pos,
+    (None,),
+    "The number itself, as one that does not move: derivative 0.",
+    mpmath=lambda mp, x: +x,
 )
 floor: Function = _row(
     "floor",

@@ -19,6 +19,7 @@ import numpy as np
 from diffsim import ops
 from diffsim.families import CHEAP, Access, Indices, Loop
 from diffsim.graph import Graph, trace
+from diffsim.primitive import bind
 from diffsim.tree import leaves
 
 __all__ = ["Transposed", "transpose_loops"]
@@ -81,8 +82,16 @@ class _Kind:
 
     def evaluate(self, numbers: Sequence[Any]) -> Any:
         """Return its value, but for the sign, for numbers in the place of the needed inputs."""
-        given = dict(zip(self.needed, numbers, strict=True))
-        return self.graph.evaluate([given.get(k, 0.0) for k in range(len(self.reads))])[self.node]
+        given, cone = iter(numbers), _cone(self.graph, self.node)
+        values: dict[int, Any] = {}
+        for i, node in enumerate(self.graph.nodes[: self.node + 1]):
+            if i not in cone:
+                continue
+            if node.row is not None:
+                values[i] = bind(node.row, [values[j] for j in node.operands])
+            else:
+                values[i] = node.value if node.value is not None else next(given)
+        return values[self.node]
 
 
 def _cone(graph: Graph, node: int) -> set[int]:

@@ -63,7 +63,7 @@ class ImplicitMethod(Integrator):
 
     @final
     def advance(self, f: RightHandSide, t: Any, y: State, h: Any, carry: State | None = None) -> Step:
-        if not self.traceable and _is_traced(y):
+        if not self.traceable and is_traced(y):
             raise TraceError(
                 f"{type(self).__name__}: its stages are found by iterations, which cannot be traced. Rodas5P can be."
             )
@@ -182,7 +182,7 @@ def sizes(y: Any) -> Any:
     return np.maximum(size, 1e-8 * largest)
 
 
-def _is_traced(y: Any) -> bool:
+def is_traced(y: Any) -> bool:
     numbers = y.flat if isinstance(y, np.ndarray) and y.dtype == object else y if isinstance(y, list | tuple) else (y,)
     return any(isinstance(x, Tracer) for x in numbers)
 

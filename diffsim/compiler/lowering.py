@@ -60,6 +60,7 @@ _ARITHMETIC: Mapping[str, Rule] = {
     "abs": Emitter.abs,
     "sqrt": Emitter.sqrt,
     "floor": Emitter.floor,
+    "frozen": lambda b, x: x,
     "sign": _sign,
     "maximum": _maximum,
     "minimum": _minimum,

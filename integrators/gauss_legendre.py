@@ -1,0 +1,258 @@
+"""Gauss-Legendre methods: the implicit Runge-Kutta methods of the highest order, symplectic for every Hamiltonian."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from typing import Any, NamedTuple, final
+
+import numpy as np
+
+from diffsim import array_ops
+from diffsim.errors import TraceError
+from diffsim.number import Number, raw
+from integrators import _implicit
+from integrators._field import Field
+from integrators._frozen_newton import solve_traced
+from integrators._implicit_method import ImplicitMethod, is_traced, sizes
+from integrators._integrator import Step
+from integrators._linear_systems import stacked
+
+__all__ = ["GaussLegendre4", "GaussLegendre6", "ImplicitMidpoint"]
+
+LARGEST_TRACED = 24
+"""Unknowns of a step up to which it is compiled: elimination is written out."""
+
+
+class Collocation(NamedTuple):
+    """Coefficients of a collocation method: its matrix A, weights b and nodes c."""
+
+    a: Sequence[Sequence[Any]]
+    b: Sequence[Any]
+    c: Sequence[Any]
+
+
+class Gauss(ImplicitMethod):
+    """A collocation method at Gauss-Legendre points."""
+
+    @property
+    @abc.abstractmethod
+    def n_stages(self) -> int:
+        """Number of stages s; the order is 2 s."""
+
+    @abc.abstractmethod
+    def coefficients(self, one: Any) -> Collocation:
+        """Return the coefficients in the precision of a number that is 1."""
+
+    @property
+    def order(self) -> int:
+        return 2 * self.n_stages
+
+    @property
+    def symplectic(self) -> bool:
+        """Whether the flow map of a step keeps the symplectic form of a Hamiltonian system."""
+        return True
+
+    @property
+    def traceable(self) -> bool:
+        return True
+
+    def largest(self) -> int:
+        return LARGEST_TRACED // self.n_stages
+
+    def _advance(self, field: Field, t: Any, y: Any, h: Any, carry: Any) -> Step:
+        table, n, s = self.coefficients(_one(y)), len(y), self.n_stages
+        if is_traced(y):
+            if n > self.largest():
+                raise TraceError(
+                    f"{type(self).__name__}: steps are compiled for up to {self.largest()} components; got {n}."
+                )
+            return Step(_traced_step(field, t, y, h, table))
+        plain, t_raw, h_raw = raw(y), raw(t), raw(h)
+
+        def equations(f: Any, t: Any, y: Any, h: Any, z: Any) -> Any:
+            slopes = [f(t + table.c[j] * h, y + z[j * n : (j + 1) * n]) for j in range(s)]
+            rows = [_sum(row, slopes) for row in table.a]
+            return z - h * (array_ops.concatenate(rows) if isinstance(rows[0], Number) else np.concatenate(rows))
+
+        recording = field.recording or any(isinstance(x, Number) for x in (t, y, h))
+
+        def matrix(z: Any) -> Any:
+            field.nlu += 1
+            slopes = [
+                field.jacobian(t_raw + table.c[j] * h_raw, plain + z[j * n : (j + 1) * n], exact=recording)
+                for j in range(s)
+            ]
+            return stacked(h_raw, table.a, slopes)
+
+        start = np.concatenate([h_raw * node * field.value(t_raw, plain) for node in table.c])
+        root = _implicit.settle(
+            lambda z: equations(field.value, t_raw, plain, h_raw, z), matrix, start, np.concatenate([sizes(plain)] * s)
+        )
+        if not root.ok:
+            return Step(y, None, None, (), False)
+        recording = recording or field.recording
+        if not recording:
+            ends = [field.value(t_raw + table.c[j] * h_raw, plain + root.z[j * n : (j + 1) * n]) for j in range(s)]
+            return Step(plain + h_raw * _sum(table.b, ends))
+        name = type(self).__name__
+        z = _implicit.recorded(name, lambda z: equations(field, t, y, h, z), root.z, matrix(root.z))
+        slopes = [field(t + table.c[j] * h, y + z[j * n : (j + 1) * n]) for j in range(s)]
+        return Step(y + h * _sum(table.b, slopes))
+
+
+def _one(y: Any) -> Any:
+    """Return the number 1 in the precision of a state: a float but for multiprecision numbers and fractions."""
+    if isinstance(y, np.ndarray) and y.dtype == object and not is_traced(y):
+        return y[0] * 0 + 1
+    return 1.0
+
+
+def _sum(weights: Sequence[Any], terms: Sequence[Any]) -> Any:
+    total = weights[0] * terms[0]
+    for weight, term in zip(weights[1:], terms[1:], strict=True):
+        total = total + weight * term
+    return total
+
+
+def _traced_step(field: Field, t: Any, y: Any, h: Any, table: Collocation) -> Any:
+    """Return the state after a step of numbers that stand for others, as straight-line arithmetic."""
+    n, s = len(y), len(table.c)
+
+    def slopes(t: Any, y: Any, h: Any, z: Any) -> list[Any]:
+        return [field(t + table.c[j] * h, y + z[j * n : (j + 1) * n]) for j in range(s)]
+
+    def equations(t: Any, y: Any, h: Any, z: Any) -> Any:
+        found = slopes(t, y, h, z)
+        return z - h * np.concatenate([_sum(row, found) for row in table.a])
+
+    def matrix(t: Any, y: Any, h: Any, z: Any) -> Any:
+        """The derivative of the equations; None for z is where all stages are the state itself."""
+        at = [y if z is None else y + z[j * n : (j + 1) * n] for j in range(s)]
+        slopes = [_jacobian(field, t + table.c[j] * h, at[j]) for j in range(s)]
+        m = np.empty((s * n, s * n), dtype=object)
+        for i in range(s):
+            for j in range(s):
+                block = -h * table.a[i][j] * slopes[j]
+                m[i * n : (i + 1) * n, j * n : (j + 1) * n] = block + np.eye(n) if i == j else block
+        return m
+
+    first = field(t, y)
+    start = np.concatenate([node * h * first for node in table.c])
+    size = h * first
+    z, sound = solve_traced(equations, matrix, (t, y, h), start, np.concatenate([y, size]))
+    end = y + h * _sum(table.b, slopes(t, y, h, z))
+    return np.array([array_ops_where(sound, x) for x in end], dtype=object)
+
+
+def array_ops_where(sound: Any, x: Any) -> Any:
+    """Return x, or NaN where the equations were not solved: the interpreted step is asked then."""
+    from diffsim import ops
+
+    return ops.where(sound, x, np.nan)
+
+
+def _jacobian(field: Field, t: Any, y: Any) -> Any:
+    from diffsim.derivatives import jvp
+
+    columns = []
+    for direction in np.eye(len(y)):
+        columns.append(jvp(lambda x: field(t, x), (y,), (direction,))[1])
+    return np.stack([np.asarray(column, dtype=object) for column in columns], axis=1)
+
+
+@final
+class ImplicitMidpoint(Gauss):
+    """The implicit midpoint rule, order 2: ``y_1 = y_0 + h f(t + h/2, (y_0 + y_1) / 2)``.
+
+    Symplectic for every Hamiltonian, symmetric, A-stable; keeps quadratic invariants.  Also known as the Gauss-Legendre
+    method with one stage; not to be confused with the explicit midpoint method, nor with the trapezoidal rule.
+
+    Parameters
+    ----------
+    step : float, optional
+        Step size, > 0.
+
+    References
+    ----------
+    Hairer, Lubich, Wanner, "Geometric Numerical Integration", sections I.1 and VI.4.
+
+    Examples
+    --------
+    >>> round(ImplicitMidpoint().step(lambda t, y: -y, 0.0, 1.0, 0.1), 12)
+    0.904761904762
+    """
+
+    @property
+    def n_stages(self) -> int:
+        return 1
+
+    def coefficients(self, one: Any) -> Collocation:
+        return Collocation(((one / 2,),), (one,), (one / 2,))
+
+
+@final
+class GaussLegendre4(Gauss):
+    """The Gauss-Legendre method with two stages, order 4: symplectic for every Hamiltonian, symmetric, A-stable.
+
+    The method for long runs of systems such as the double pendulum, whose energy does not separate into a part of the
+    positions and one of the momenta.  Also known as Hammer and Hollingsworth's method and Kuntzmann-Butcher's of order 4.
+
+    Parameters
+    ----------
+    step : float, optional
+        Step size, > 0.
+
+    References
+    ----------
+    Hairer, Lubich, Wanner, "Geometric Numerical Integration", table II.1.1 and section VI.4.
+
+    Examples
+    --------
+    >>> round(GaussLegendre4().step(lambda t, y: -y, 0.0, 1.0, 0.1), 12)
+    0.904837404741
+    """
+
+    @property
+    def n_stages(self) -> int:
+        return 2
+
+    def coefficients(self, one: Any) -> Collocation:
+        r = (3 * one) ** 0.5 / 6
+        a = ((one / 4, one / 4 - r), (one / 4 + r, one / 4))
+        return Collocation(a, (one / 2, one / 2), (one / 2 - r, one / 2 + r))
+
+
+@final
+class GaussLegendre6(Gauss):
+    """The Gauss-Legendre method with three stages, order 6: symplectic for every Hamiltonian, symmetric, A-stable.
+
+    Also known as Kuntzmann-Butcher's method of order 6.
+
+    Parameters
+    ----------
+    step : float, optional
+        Step size, > 0.
+
+    References
+    ----------
+    Hairer, Lubich, Wanner, "Geometric Numerical Integration", table II.1.2 and section VI.4.
+
+    Examples
+    --------
+    >>> round(GaussLegendre6().step(lambda t, y: -y, 0.0, 1.0, 0.1), 12)
+    0.904837418036
+    """
+
+    @property
+    def n_stages(self) -> int:
+        return 3
+
+    def coefficients(self, one: Any) -> Collocation:
+        r = (15 * one) ** 0.5
+        a = (
+            (5 * one / 36, 2 * one / 9 - r / 15, 5 * one / 36 - r / 30),
+            (5 * one / 36 + r / 24, 2 * one / 9, 5 * one / 36 - r / 24),
+            (5 * one / 36 + r / 30, 2 * one / 9 + r / 15, 5 * one / 36),
+        )
+        return Collocation(a, (5 * one / 18, 4 * one / 9, 5 * one / 18), (one / 2 - r / 10, one / 2, one / 2 + r / 10))
