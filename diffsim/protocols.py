@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 from diffsim.errors import KindError, must, unknown_name
 
 __all__ = [
     "SystemLike",
+    "invariants",
     "is_elementwise",
     "is_system",
     "parameter_names",
@@ -81,6 +82,16 @@ def is_elementwise(f: object) -> bool:
 def state_names(f: object) -> tuple[str, ...]:
     """Return the names of the state components; ``()`` for a plain function, which has none."""
     return f.state_names if is_system(f) else ()
+
+
+def invariants(f: object) -> Mapping[str, Callable[[Any], Any]]:
+    """Return the functions of the state that a System says to be conserved, by name; none for a plain function.
+
+    >>> invariants(lambda t, y: -y)
+    {}
+    """
+    found: Mapping[str, Callable[[Any], Any]] = getattr(f, "invariants", {}) if is_system(f) else {}
+    return found
 
 
 def parameter_names(f: object) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from integrators.compiled.route import Route
 from integrators.drivers.batch import run_interpreted, shaped, together
 from integrators.drivers.problem import Problem
 from integrators.drivers.run import Run, Tick
-from integrators.drivers.sensitivity import Selection, checked_derivatives
+from integrators.drivers.sensitivity import Selection, checked_derivatives, run_block
 
 __all__: list[str] = []
 
@@ -63,6 +63,8 @@ def run_all(
     if selection and not isinstance(run.y, Number):
         run = checked_derivatives(run)
     run = run if problem.batch == () else shaped(run, problem.batch)
+    if problem.method.implicit:
+        run = _asked_again(problem, selection, run, tick)
     return _with_polynomials(problem, route, run, memory) if problem.dense else run
 
 
@@ -75,6 +77,28 @@ def _with_polynomials(problem: Problem, route: Route, run: Run, memory: float) -
     again = at_all_steps(problem)
     every = run_compiled(again, route, Selection(), memory, False, None)
     return with_polynomials(problem, route, run, every if problem.batch == () else shaped(every, problem.batch))
+
+
+def _asked_again(problem: Problem, selection: Selection, run: Run, tick: Tick | None) -> Run:
+    """Let the interpreter solve what machine code has not: it takes a fixed number of iterations, and may fail."""
+    failed = np.argwhere(np.asarray(run.status) < 0)
+    if not len(failed):
+        return run
+    if problem.batch == () or isinstance(run.y, Number):
+        return run_interpreted(problem, selection, tick)
+    y, dy = np.array(run.y), None if run.dy is None else np.array(run.dy)
+    told = {name: np.array(getattr(run, name)) for name in ("status", "message", "nfev", "n_times")}
+    for spot in map(tuple, failed):
+        one = problem.at(spot)
+        again = run_block(one, selection, one.y0, {}, column=problem.vectorized, strict=False)
+        for whole, part in ((y, again.y), (dy, again.dy)):
+            if whole is not None:
+                lane = whole[(*(slice(None),) * (part.ndim - 1), *spot)]
+                lane[...] = np.nan
+                lane[..., : part.shape[-1]] = part
+        for name, x in told.items():
+            x[spot] = getattr(again, name)
+    return dataclasses.replace(run, y=y, dy=dy, **told)
 
 
 def _run_each_grid(

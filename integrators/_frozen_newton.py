@@ -29,7 +29,7 @@ def solve_traced(
     matrix: Callable[..., Any],
     given: Sequence[Any],
     start: Any,
-    sizes: Sequence[Any],
+    sizes: Any,
 ) -> tuple[Any, Any]:
     """Solve ``equations(*given, z) = 0`` for z.
 
@@ -43,7 +43,7 @@ def solve_traced(
         Numbers and arrays on which the equations depend.
     start : array, shape (m,)
         Where the iterations start.
-    sizes : sequence
+    sizes : array
         Numbers whose magnitudes say what is small.
 
     Returns

@@ -138,6 +138,16 @@ class Integrator(abc.ABC):
         """Whether a step is plain arithmetic that can be traced and compiled as a whole."""
         return True
 
+    @property
+    def largest_traced(self) -> int | None:
+        """Number of components up to which a step is compiled as a whole; None where there is no bound."""
+        return None
+
+    @property
+    def pays_from(self) -> int:
+        """Number of fixed steps from which ``compiled="auto"`` compiles: more where that takes seconds."""
+        return 0
+
     def tuned(self, rtol: Any, atol: Any) -> Integrator:
         """Return the method as a solve with these tolerances uses it: one whose order follows from them says which."""
         return self

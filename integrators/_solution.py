@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,8 +29,9 @@ class Solution:
         The solution as a function of time, with ``dense_output=True``.
     t_events, y_events : object
         What events have found; None where nobody asked.
-    invariants : mapping or None
-        Drift of what a System declares to be conserved.
+    invariants : mapping
+        How far what a System declares to be conserved has drifted from its value at the start, at each time: by name,
+        arrays of shape (*batch, n_times); computed when it is asked for.  Empty for a plain function.
     nfev : int, or array of int, shape batch
         Number of evaluations of the right-hand side.
     njev, nlu : int, or array of int, shape batch
@@ -73,7 +74,7 @@ class Solution:
     sol: Any = None
     t_events: Any = None
     y_events: Any = None
-    invariants: Any = None
+    invariants: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def success(self) -> Any:

@@ -15,6 +15,7 @@ from diffsim.number import Number
 from diffsim.progress import progress_bar
 from diffsim.protocols import state_names
 from integrators import _arguments as check
+from integrators._drift import Drift
 from integrators._drive import run_all
 from integrators._setting import setting
 from integrators._solution import Solution
@@ -261,4 +262,5 @@ def _solution(problem: Problem, run: Run, selection: Selection, by_start: bool, 
         sol=None if run.sol is None else _continuous(problem, run),
         t_events=run.t_events,
         y_events=run.y_events,
+        invariants=Drift(problem.fun, problem.y0, run.y),
     )

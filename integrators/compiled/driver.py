@@ -67,6 +67,8 @@ def route_of(problem: Problem, selection: Selection, compiled: bool | str) -> Ro
     """
     if compiled is False:
         return "compiled=False."
+    if compiled == "auto" and problem.grid is not None and problem.grid.n_steps < problem.method.pays_from:
+        return f"Machine code pays from {problem.method.pays_from} steps on; compiled=True asks for it."
     why = _not_for_machines(problem)
     if why is not None:
         if compiled is True:
@@ -105,6 +107,11 @@ def _not_for_machines(problem: Problem) -> str | None:
     """Return why a solve cannot be compiled whatever the right-hand side is, or None."""
     if not problem.method.traceable:
         return f"is for methods whose step can be traced; got {problem.method!r}."
+    largest, n = problem.method.largest_traced, problem.y0.shape[0]
+    if largest is not None and n > largest:
+        return f"takes up to {largest} components with {type(problem.method).__name__}; got {n}."
+    if largest is not None and problem.dense:
+        return f"makes no dense output with {type(problem.method).__name__}; got dense_output=True."
     if any(isinstance(end, Number) for end in problem.ends):
         return "takes plain t_span; got a recording number."
     if np.asarray(raw(problem.y0)).dtype.kind == "c":
