@@ -134,7 +134,7 @@ def settle(
     if factors is None:
         factors = factorise(matrix(z))
     old: Any = None
-    rate = 0.0
+    rate = first = 0.0
     for k in range(_TO_THE_END):
         g = residual(z)
         if not np.any(g):
@@ -145,8 +145,9 @@ def settle(
             return Root(z, False, k + 1, rate, factors)
         if k >= _FRACTIONS and isinstance(z[0], Fraction) and norm != 0:
             raise KindError("step: the stages of an implicit method are no fractions here; use floats or mpmath.mpf.")
+        first = float(norm) if old is None else first  # large where unknowns are that had been next to nothing
         rate = 0.0 if old is None or old == 0 else float(norm / old)
-        if old is not None and rate >= 0.5 and old < 1e-9:
+        if old is not None and rate >= 0.5 and old < 1e-9 * max(1.0, first):
             return Root(z, True, k + 1, rate, factors)  # as close as rounding lets it come
         z = z - step
         if norm == 0 or (z.dtype != object and norm <= 2e-16):

@@ -64,7 +64,8 @@ def test_one_step_is_the_interpreted_one_to_rounding(system: str, name: str) -> 
     assert (machine.status == 0).all()
     assert (np.abs(machine.y[..., -1] - reference.y[..., -1]) <= 16 * EPS * scale).all()
     np.testing.assert_array_equal(machine.t, reference.t)
-    np.testing.assert_array_equal(machine.nfev, reference.nfev)
+    if not method.implicit:  # those iterate as often as it takes; machine code as often as is written out
+        np.testing.assert_array_equal(machine.nfev, reference.nfev)
 
 
 @pytest.mark.parametrize(("system", "name"), PRODUCT)

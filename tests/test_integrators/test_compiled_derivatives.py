@@ -23,7 +23,11 @@ from systems import DoublePendulum
 
 pytestmark = pytest.mark.skipif(not engine.available(), reason="needs llvmlite")
 
-METHODS = [name for name in method_names() if method_class(name)().traceable]
+METHODS = [
+    pytest.param(name, marks=pytest.mark.slow if method_class(name)().pays_from else ())
+    for name in method_names()
+    if method_class(name)().traceable
+]
 SYSTEM = DoublePendulum(mass_1=1.2, length_2=0.8)
 PARAMETERS = np.array(list(SYSTEM.parameters.values()))
 START = np.array([0.5, 0.5, 0.0, 0.0])  # regular

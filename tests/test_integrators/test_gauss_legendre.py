@@ -1,4 +1,4 @@
-"""Gauss-Legendre methods: symplectic for every Hamiltonian, compiled = interpreted, derivatives by implicit functions."""
+"""Gauss-Legendre methods: symplectic, compiled = interpreted, derivatives by the implicit function theorem."""
 
 from __future__ import annotations
 
