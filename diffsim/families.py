@@ -33,7 +33,7 @@ CHEAP = frozenset({"add", "subtract", "multiply", "negative", "square"})
 
 _COMPARISONS = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"})
 _CHOICES = frozenset({"where", "logical_and", "logical_or", "logical_not", "maximum", "minimum", "relu", "sign", "abs"})
-_ARITHMETIC = CHEAP | _COMPARISONS | _CHOICES | {"divide", "sqrt", "floor"}
+_ARITHMETIC = CHEAP | _COMPARISONS | _CHOICES | {"divide", "sqrt", "floor", "frozen"}
 
 
 @final

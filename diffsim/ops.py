@@ -17,7 +17,7 @@ Conventions where no derivative exists (chosen finite, so that no NaN starts the
 ``0**0``               value 1, derivatives (0, 0)
 ``x**y`` by y          0 for x <= 0 wherever the value is finite: the exponent is held where it is real at all
 ``floor, sign``        0
-``frozen``             0, by definition
+``frozen``             0: it is held fixed
 ``remainder``          1 by the dividend, ``-floor(x / y)`` by the divisor
 =====================  =====================================================================================
 """
@@ -302,8 +302,13 @@ frozen: Function = _row(
     np.positive,
     operator.pos,
     (None,),
-    "The number itself, as one that does not move: derivative 0.",
-    mpmath=lambda mp, x: +x,
+    """The number itself, held fixed: its derivative is 0.
+
+    Also known as ``stop_gradient`` and ``detach``.  For what derivatives must not go through, such as the root that
+    iterations have found: a step of Newton's from the frozen root has the derivative of the implicit function theorem.
+    """,
+    ufuncs=(),
+    mpmath=lambda mp, x: x,
 )
 floor: Function = _row(
     "floor",

@@ -15,8 +15,6 @@ _LATER = {
     "lsoda": "an implicit method",
     "stormerverlet": "a symplectic method",
     "leapfrog": "a symplectic method",
-    "gausslegendre4": "an implicit method",
-    "gausslegendre6": "an implicit method",
 }
 
 # Names of the same methods elsewhere: in Matlab, Julia, JAX, Fortran.

@@ -212,7 +212,7 @@ class GaussLegendre4(Gauss):
     Examples
     --------
     >>> round(GaussLegendre4().step(lambda t, y: -y, 0.0, 1.0, 0.1), 12)
-    0.904837404741
+    0.904837430611
     """
 
     @property
@@ -243,7 +243,7 @@ class GaussLegendre6(Gauss):
     Examples
     --------
     >>> round(GaussLegendre6().step(lambda t, y: -y, 0.0, 1.0, 0.1), 12)
-    0.904837418036
+    0.904837418035
     """
 
     @property

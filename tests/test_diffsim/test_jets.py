@@ -49,7 +49,7 @@ def _along(f: Callable[..., Any], *curves: list[Any]) -> list[Any]:
     return [value, *found]
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", [name for name in ROWS if name != "frozen"])
 def test_jet_of_every_row_is_its_taylor_series(name: str) -> None:
     row = TABLE[name]
     with mpmath.workdps(50):
@@ -232,6 +232,7 @@ def test_jet_of_a_large_determinant_is_what_nested_tangents_give() -> None:
         (lambda x: ops.where(x > 0, x * x, x), -1.0, [1.0, 0.0]),
         (lambda x: ops.where(x > 0, ops.log(x), 0.0), -1.0, [0.0, 0.0]),
         (ops.floor, 1.5, [0.0, 0.0]),
+        (ops.frozen, 1.5, [0.0, 0.0]),
         (ops.sign, 1.5, [0.0, 0.0]),
         (ops.sqrt, 0.0, [0.0, 0.0]),
         (lambda x: x**0, 0.0, [0.0, 0.0]),
