@@ -153,6 +153,43 @@ def test_adaptive_method_with_a_step_takes_fixed_steps() -> None:
     assert sol.nfev == 60
 
 
+def test_decimals_are_checked_to_the_digits_that_they_are_said_to_have() -> None:
+    third = {"a": ((), ("0.66666666666666666667",)), "b": ("0.25", "0.75"), "order": 2}
+    Tableau(**third, digits=19)
+    with pytest.raises(ArgumentError, match=r"b must satisfy the order condition of tree \[t\]"):
+        Tableau(**{**third, "b": ("0.2500000001", "0.7499999999")}, digits=19)
+    with pytest.raises(ArgumentError, match="order 3"):
+        Tableau(**{**third, "order": 3}, digits=2)
+
+
+def test_proof_may_come_later() -> None:
+    wrong = Tableau(a=((), (1,)), b=("1/2", "1/3"), order=2, prove=False)
+    with pytest.raises(ArgumentError, match=r"tree t \(order 1\), sum = 1; got sum=5/6"):
+        wrong.prove()
+
+
+def test_stages_for_the_interpolant_alone_and_a_second_estimate_are_a_method_of_ones_own() -> None:
+    # The trapezoidal pair with the midpoint of its interpolant as a further stage: Simpson's rule, order 2 inside.
+    pair = Tableau(
+        a=((), (1,)),
+        b=("1/2", "1/2"),
+        order=2,
+        b_error=("-1/2", "1/2"),
+        error_order=1,
+        b_error_low=("-1/2", "1/2"),
+        error_order_low=1,
+        a_dense=(("1/4", "1/4"),),
+        b_dense=((1, "-3/2", 1), (0, "-1/2", 1), (0, 2, -2)),
+        dense_order=2,
+    )
+    assert pair.control_order == 1
+    method = RungeKutta(pair)
+    sol = solve_ivp(lambda t, y: y * np.cos(t), (0.0, 2.0), [1.0], method, rtol=1e-7, atol=1e-9, t_eval=[0.3, 1.1, 2.0])
+    np.testing.assert_allclose(sol.y[0], np.exp(np.sin(sol.t)), rtol=1e-5)
+    fixed = solve_ivp(lambda t, y: y * np.cos(t), (0.0, 2.0), [1.0], RungeKutta(pair, step=0.01))
+    assert abs(fixed.y[0, -1] - np.exp(np.sin(2.0))) < 1e-4
+
+
 def test_tableaus_are_frozen_and_compare_by_value() -> None:
     tableau = Tableau(a=((), (1,)), b=("1/2", "1/2"), order=2)
     assert tableau == Tableau(a=((0, 0), (1, 0)), b=(0.5, 0.5), c=(0, 1), order=2)
@@ -176,6 +213,17 @@ def test_step_of_rk4_on_an_array_makes_no_object_array() -> None:
         ({"a": ((),), "b": (1,), "order": 0}, "order must be an integer >= 1"),
         ({"a": ((),), "b": (1,), "b_error": (1,), "order": 1}, "error_order must be given together with b_error"),
         ({"a": ((),), "b": (1,), "b_dense": ((1,), (1,)), "dense_order": 1, "order": 1}, "b_dense must have 1 rows"),
+        ({"a": ((),), "b": (1,), "a_dense": ((1,),), "order": 1}, "a_dense must be given together with b_dense"),
+        ({"a": ((),), "b": (1,), "a_dense": ((1, 1),), "order": 1}, r"a_dense\[0\] must have 1 entries"),
+        (
+            {"a": ((),), "b": (1,), "b_error_low": (1,), "error_order_low": 1, "order": 1},
+            "b_error_low must be given together with b_error",
+        ),
+        (
+            {"a": ((),), "b": (1,), "b_error": (0,), "error_order": 1, "b_error_low": (0,), "order": 1},
+            "error_order_low must be given together with b_error_low",
+        ),
+        ({"a": ((),), "b": (1,), "digits": 0, "order": 1}, "digits must be an integer >= 1"),
     ],
 )
 def test_bad_tableau_is_refused(fields: dict[str, Any], words: str) -> None:
