@@ -59,6 +59,8 @@ def run_all(
         if explain:
             print(f"solve_ivp: interpreted. {route}")
         return run_interpreted(problem, selection, tick)
+    if problem.grid is None and 0 in problem.batch:  # no trajectory to choose steps for
+        return run_interpreted(problem, selection, tick)
     run = run_compiled(problem, route, selection, memory, explain, tick)
     if selection and not isinstance(run.y, Number):
         run = checked_derivatives(run)

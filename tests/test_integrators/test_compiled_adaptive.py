@@ -304,3 +304,29 @@ def test_the_largest_choose_their_steps_interpreted(capsys: pytest.CaptureFixtur
     solve_ivp(lorenz_96, (0.0, 0.01), np.full(150, 8.0), explain=True)
     told = capsys.readouterr().out
     assert "interpreted. Machine code chooses steps for right-hand sides of up to 400 operations" in told
+
+
+# -- shapes -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("t_eval", [None, [0.5, 1.0]])
+def test_batches_of_any_shape_and_empty_ones(t_eval: Any) -> None:
+    for shape in ((2, 3), (0,), (1,)):
+        more: dict[str, Any] = {"t_eval": t_eval, "sensitivities": ("y0", "params")}
+        machine, reference = pair(driven, (0.0, 1.0), np.ones((2, *shape)), **more)
+        assert machine.y.shape == reference.y.shape
+        assert machine.dy_dy0.shape == reference.dy_dy0.shape
+        assert machine.t.shape == reference.t.shape
+        assert machine.status.shape == machine.nfev.shape == shape
+        np.testing.assert_allclose(machine.dy_dparams, reference.dy_dparams, rtol=1e-9, atol=1e-12)
+
+
+def test_trajectories_may_have_their_own_spans_and_times() -> None:
+    spans = (np.array([0.0, 0.0, 1.0, 3.0]), np.array([1.0, 2.0, 1.0, 0.5]))
+    hole = np.nan
+    own = [[0.1, 0.5, 1.0], [0.5, 2.0, hole], [1.0, hole, hole], [2.0, 1.0, hole]]
+    y0 = 0.5 * np.ones((2, 4))
+    for t_eval in (None, own):
+        machine, reference = pair(driven, spans, y0, t_eval=t_eval, sensitivities="y0", **TIGHT)
+        same(machine, reference, 1e-8)
+        np.testing.assert_allclose(machine.dy_dy0, reference.dy_dy0, rtol=1e-8, atol=1e-8)
