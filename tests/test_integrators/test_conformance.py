@@ -12,12 +12,14 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from diffsim import ops
+from diffsim import array_ops, ops
 from diffsim.errors import TraceError
 from diffsim.graph import trace
 from diffsim.value import Value
-from integrators import Integrator, RungeKutta, solve_ivp
+from integrators import Integrator, RungeKutta, Taylor, solve_ivp
 from integrators._interpolant import evaluate
 from integrators._methods import method_class, method_names
 from systems import DoublePendulum, Pendulum
@@ -207,6 +209,43 @@ def test_backward_adaptive_solve_returns_home_within_the_tolerance(name: str) ->
     there = solve_ivp(swing, (0.0, 3.0), [1.0, 0.3], name, rtol=rtol, atol=0.01 * rtol)
     back = solve_ivp(swing, (3.0, 0.0), there.y[:, -1], name, rtol=rtol, atol=0.01 * rtol)
     np.testing.assert_allclose(back.y[:, -1], [1.0, 0.3], atol=200 * rtol if rtol < 1e-6 else 5e-3)
+
+
+# -- laws --------------------------------------------------------------------------------------------------------
+
+ENTRY = st.floats(-2.0, 2.0)
+WHOLE = tuple(
+    name
+    for name in METHODS
+    if isinstance(m := method_class(name)(), RungeKutta | Taylor) or (m.implicit and m.one_step)
+)
+"""Methods that treat all components alike; those that take positions and momenta apart have fewer symmetries."""
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@settings(max_examples=15)
+@given(
+    entries=st.tuples(ENTRY, ENTRY, ENTRY, ENTRY).filter(lambda m: abs(m[0] * m[3] - m[1] * m[2]) > 0.3),
+    shift=st.tuples(ENTRY, ENTRY),
+    start=st.tuples(ENTRY, ENTRY),
+)
+def test_step_does_not_depend_on_the_coordinates(name: str, entries: Any, shift: Any, start: Any) -> None:
+    # Affine equivariance (Hairer, Lubich, Wanner, "Geometric Numerical Integration", section VI.1): with z = M y + s,
+    # a step of z' = M f(M**-1 (z - s)) is M times the step of y' = f(y), plus s.
+    method = method_class(name)()
+    m, s, y = np.reshape(entries, (2, 2)), np.array(shift), np.array(start)
+    back = np.linalg.inv(m)
+
+    def f(t: Any, y: Any) -> Any:
+        return array_ops.array([y[1], -ops.sin(y[0]) - 0.1 * y[1] + 0.3 * ops.cos(t)])
+
+    def turned(t: Any, z: Any) -> Any:
+        z_0, z_1 = z[0] - s[0], z[1] - s[1]
+        k = f(t, [back[0, 0] * z_0 + back[0, 1] * z_1, back[1, 0] * z_0 + back[1, 1] * z_1])
+        return array_ops.array([m[0, 0] * k[0] + m[0, 1] * k[1], m[1, 0] * k[0] + m[1, 1] * k[1]])
+
+    there = method.step(turned, 0.3, m @ y + s, 0.2)
+    np.testing.assert_allclose(there, m @ method.step(f, 0.3, y, 0.2) + s, rtol=0, atol=1e-9)
 
 
 # -- any kind of number ------------------------------------------------------------------------------------------
