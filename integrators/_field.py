@@ -156,7 +156,7 @@ class Field:
         last = self._last
         if last is not None and last[0] == t and last[1] is y and not exact:
             return last[2]
-        self.njev += 1
+        self.njev += exact or not self.constant
         found = self._jacobian(t, y, exact)
         if not exact:
             self._last = (t, y, found)
@@ -207,7 +207,7 @@ class Field:
 
     def _by_differences(self, t: Any, y: Any) -> Any:
         """Return the Jacobian by central differences: for complex states, and for code that takes no other numbers."""
-        n = len(y)
+        n, calls = len(y), self._f.nfev
         found = np.empty((n, n), dtype=y.dtype)
         for j in range(n):
             h = 6e-6 * max(abs(y[j]), 1e-3)
@@ -215,6 +215,7 @@ class Field:
             there[j] += h
             back[j] -= h
             found[:, j] = (self.value(t, there) - self.value(t, back)) / (there[j] - back[j])
+        self._f.nfev = calls  # SciPy counts no evaluations for a Jacobian either
         return found
 
     def factorise(self, m: Any) -> Factors:

@@ -15,6 +15,9 @@ from integrators._methods import method_class, method_names
 from systems import HarmonicOscillator
 
 SHARED = [name for name in ("RK23", "RK45", "DOP853", "BDF") if name in method_names()]
+REAL = ("Radau", "Taylor")
+"""Methods whose equations or series are those of real numbers."""
+
 RATE = -0.1 + 2.0j
 
 
@@ -25,7 +28,7 @@ def spiral(t: Any, y: Any) -> Any:
 @pytest.mark.parametrize("name", SHARED)
 def test_steps_are_scipys(name: str) -> None:
     ours = solve_ivp(spiral, (0.0, 3.0), [0.5 + 1j], name)
-    theirs = scipy.integrate.solve_ivp(spiral, (0.0, 3.0), [0.5 + 1j], name)
+    theirs: Any = scipy.integrate.solve_ivp(spiral, (0.0, 3.0), [0.5 + 1j], name)  # type: ignore[call-overload]
     assert ours.y.dtype == np.complex128
     assert len(ours.t) == len(theirs.t)
     np.testing.assert_allclose(ours.t, theirs.t, rtol=1e-7)
@@ -46,18 +49,17 @@ def test_batch_is_its_single_trajectories(fun: Any, more: dict[str, Any]) -> Non
 def test_every_method_takes_complex_numbers_or_says_that_it_does_not(name: str) -> None:
     method = method_class(name)()
     more: dict[str, Any] = {} if method.adaptive else {"step": 1e-3}
-    try:
-        sol = solve_ivp(spiral, (0.0, 1.0), [1.0 + 0j], name, **more)
-    except TypeError as error:
-        assert "real" in str(error)
-        assert "complex" in str(error)
+    if name in REAL:
+        with pytest.raises(KindError, match=r"real.* got complex"):
+            solve_ivp(spiral, (0.0, 1.0), [1.0 + 0j], name, **more)
         return
+    sol = solve_ivp(spiral, (0.0, 1.0), [1.0 + 0j], name, **more)
     assert abs(sol.y[0, -1] - np.exp(RATE)) < 2e-2
 
 
 def test_gradient_through_complex_numbers_is_refused() -> None:
     for fun in (lambda t, y: Value(2.0) * y, lambda t, y: [Value(2.0)]):
-        with pytest.raises(KindError, match="complex.* real and imaginary parts"):
+        with pytest.raises(KindError, match=r"complex.* real and imaginary parts"):
             solve_ivp(fun, (0.0, 1.0), [1j], compiled=False)
 
 
