@@ -185,6 +185,8 @@ def check_control(
                     "Use method='RK45' for steps chosen by tolerance, step= for the size of fixed steps.",
                 )
         return Control(1e-3, 1e-6, None, math.inf, budget)
+    if controller is not None and (method.advises or method.piloted):
+        raise must(_WHO, "controller", f"must be left out: {method!r} chooses its steps in its own way", controller)
     longest = max_step if callable(max_step) else _step_limit("max_step", max_step, math.inf)
     return Control(
         _attainable(_tolerance("rtol", rtol, n)),

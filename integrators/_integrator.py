@@ -164,10 +164,13 @@ class Integrator(abc.ABC):
         """
         return f(t, y) if k is None else k
 
+    @property
+    def advises(self) -> bool:
+        """Whether the method chooses its steps before it makes them, see `advised`; others have an error controlled."""
+        return False
+
     def advised(self, carry: Any, scale: Any) -> Any:
         """Return the size of the next step that its `carry` tells, > 0, plain, shape lanes; None where it tells none.
-
-        A method that answers chooses its steps before it makes them; the others have theirs chosen by their errors.
 
         Parameters
         ----------

@@ -115,6 +115,14 @@ class Taylor(Integrator):
                 return found
         return array_ops.concatenate(solution_series(f, t, y, self.order)[1:], axis=0)
 
+    @property
+    def advises(self) -> bool:
+        return True
+
+    @property
+    def pays_from(self) -> int:
+        return 2 * self.order**2  # PERF: 800 steps at order 20, whose machine code takes 1.7 s to make
+
     def advised(self, carry: Any, scale: Any) -> Any:
         n, plain = len(scale), raw(carry)
         last, before = plain[-n:] / scale, plain[-2 * n : -n] / scale

@@ -204,6 +204,12 @@ def test_right_hand_sides_that_need_plain_numbers_are_refused_with_a_reason() ->
         solve_ivp(lambda t, y: None, (0.0, 1.0), [1.0], "Taylor", compiled=False)
 
 
+def test_controller_has_no_say_and_is_refused() -> None:
+    for name in ("Taylor", "BDF"):
+        with pytest.raises(ArgumentError, match=r"controller must be left out: .* chooses its steps in its own way"):
+            solve_ivp(turn, (0.0, 1.0), [0.0, 1.0], name, controller="PI")
+
+
 @pytest.mark.parametrize(
     ("order", "error"), [(1, ArgumentError), (0, ArgumentError), (2.5, KindError), (True, KindError)]
 )
