@@ -196,12 +196,12 @@ class _Case:
     def _fault(self) -> str:
         """Return the first operation that was not finite in the step that failed, with its line; empty if not found."""
         fall, method = self._fall, self._problem.method
-        tries: list[tuple[Callable[..., Any], Any]] = [(functools.partial(self._at, fall.t), fall.y)]
+        tries: list[Callable[[Any, Any], Any]] = [self.f]
         if fall.h == fall.h and np.isfinite(fall.h):
-            tries.append((lambda y: method.propagate(self.f, fall.t, y, fall.h), fall.y))
-        for function, y in tries:
+            tries.append(lambda t, y: method.propagate(self.f, t, y, fall.h))
+        for function in tries:
             try:
-                fault = first_fault(function, np.array(y))
+                fault = first_fault(function, fall.t, np.array(fall.y))
             except Exception:  # noqa: BLE001  # a diagnosis must not hide what it is about
                 continue
             if fault is not None:
