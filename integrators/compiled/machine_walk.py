@@ -59,10 +59,16 @@ class Track:
         """Steps of the longest trajectory."""
         return int(self.count.max(initial=0))
 
+    @functools.cached_property
+    def sequence(self) -> NDArray[np.intp]:
+        """The trajectories, those with the most steps first: neighbours in a block have about as many."""
+        return np.argsort(-self.count, kind="stable")
+
     def arrays(self, n_padded: int, block: int) -> list[NDArray[Any]]:
-        """Return what the kernels read: LEAD, ORDER, FIRST, COUNT, LONGEST, SLOT; none is empty."""
+        """Return what the kernels read, in sequence: LEAD, ORDER, FIRST, COUNT, LONGEST, SLOT; none is empty."""
         first, count = (np.zeros(n_padded, dtype=np.int64) for _ in range(2))
-        first[: len(self.first)], count[: len(self.count)] = self.first, self.count
+        m = len(self.count)
+        first[:m], count[:m] = self.first[self.sequence], self.count[self.sequence]
         longest = count.reshape(-1, block).max(axis=1)
         some = self.lead if self.lead.shape[1] else np.zeros((len(self.lead), 1))
         order, slot = (x if len(x) else np.zeros(1, dtype=np.int64) for x in (self.order, self.slot))
@@ -87,7 +93,7 @@ def _back_machine(program: Program, lanes: int, active: tuple[int, ...], guarded
 def walk(
     program: Program,
     y0: NDArray[np.float64],
-    parameters: Sequence[Any] | NDArray[np.float64],
+    parameters: Sequence[Any],
     track: Track,
     *,
     tangents: Tangents | None = None,
@@ -123,7 +129,8 @@ def walk(
     machine = _walk_machine(program, lanes, 1 if m <= lanes else 2, tangents)
     n_blocks = -(-m // machine.block)
     n_padded = n_blocks * machine.block
-    state, given = pad(rows, n_padded), pack(parameters, n_padded)
+    state = pad(rows[:, track.sequence], n_padded)
+    given = pack(_arranged(parameters, track.sequence), n_padded)
     arrays = track.arrays(n_padded, machine.block)
     room = stored if stored.size else np.empty(1)
     pointers = [address(a) for a in (state, given, *arrays, room)]
@@ -139,12 +146,19 @@ def walk(
 
     used = 1 if n_blocks == 1 else n_threads(threads)
     run_blocks(work, n_blocks, chunk_of_blocks(machine.cost, track.n_steps, n_blocks, used), used)
-    return state[:, :m], stored
+    ends = np.empty_like(rows)
+    ends[:, track.sequence] = state[:, :m]
+    return ends, stored
+
+
+def _arranged(parameters: Sequence[Any], sequence: NDArray[np.intp]) -> list[Any]:
+    """Return parameters, those that differ between trajectories in sequence."""
+    return [x[sequence] if np.ndim(x) else x for x in parameters]
 
 
 def walk_back(
     program: Program,
-    parameters: Sequence[Any] | NDArray[np.float64],
+    parameters: Sequence[Any],
     track: Track,
     states: NDArray[np.float64],
     ends: NDArray[np.float64],
@@ -187,8 +201,9 @@ def walk_back(
     n_blocks = -(-m // machine.block)
     n_padded = n_blocks * machine.block
     bar, sums = np.zeros((program.n, n_padded)), np.zeros((max(len(active), 1), n_padded))
-    bar[:, :m] = ends
-    given, arrays = pack(parameters, n_padded), track.arrays(n_padded, machine.block)
+    bar[:, :m] = ends[:, track.sequence]
+    given = pack(_arranged(parameters, track.sequence), n_padded)
+    arrays = track.arrays(n_padded, machine.block)
     there = [x if x.size else np.zeros((program.n, 1)) for x in map(np.ascontiguousarray, (states, seeds))]
     pointers = [address(a) for a in (bar, given, *arrays, *there, sums)]
     columns, stored, longest = arrays[0].shape[1], max(track.n_stored, 1), arrays[4]
@@ -201,4 +216,6 @@ def walk_back(
 
     used = 1 if n_blocks == 1 else n_threads(threads)
     run_blocks(work, n_blocks, chunk_of_blocks(machine.cost, track.n_steps, n_blocks, used), used)
-    return bar[:, :m], sums[: len(active), :m]
+    start, own = np.empty((program.n, m)), np.empty((len(active), m))
+    start[:, track.sequence], own[:, track.sequence] = bar[:, :m], sums[: len(active), :m]
+    return start, own
