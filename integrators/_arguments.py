@@ -301,22 +301,15 @@ def check_flag(name: str, value: Any) -> bool:
     raise KindError(f"{_WHO}: {name} must be True or False; got {value!r}.")
 
 
-def check_not_there(events: Any, reset: Any, compiled: Any, threads: Any) -> None:
-    """Refuse what SciPy's call or a later version has and this one has not, saying what there is."""
-    if events is not None:
-        raise ArgumentError(
-            f"{_WHO}: events must be None: there are no events yet. Look for the sign change in sol.y at close t_eval."
-        )
-    if reset is not None:
-        raise ArgumentError(f"{_WHO}: reset must be None: there are no events yet.")
+def check_options(options: dict[str, Any], compiled: Any, threads: Any) -> tuple[Any, float, bool]:
+    """Return the options there are (step, memory, explain), and refuse all others with the nearest name.
+
+    What is said about machine code is checked too.
+    """
     if compiled not in (True, False, "auto"):
         raise must(_WHO, "compiled", "must be 'auto', True or False", compiled)
     if threads is not None:
         _count("threads", threads)
-
-
-def check_options(options: dict[str, Any]) -> tuple[Any, float, bool]:
-    """Return the options there are (step, memory, explain), and refuse all others with the nearest name."""
     step = options.pop("step", None)
     memory = options.pop("memory", DEFAULT_MEMORY)
     if isinstance(memory, bool) or not isinstance(memory, int | float) or not memory > 0:

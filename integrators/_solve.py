@@ -17,8 +17,10 @@ from diffsim.protocols import state_names
 from integrators import _arguments as check
 from integrators._drift import Drift
 from integrators._drive import run_all
+from integrators._event_arguments import check_events
 from integrators._setting import setting
 from integrators._solution import Solution
+from integrators._times import split_times
 from integrators.drivers.endings import INTERRUPTED
 from integrators.drivers.guard import Guard
 from integrators.drivers.problem import Problem
@@ -81,8 +83,12 @@ def solve_ivp(
         trajectory as it is; an adaptive method uses its interpolant (order 4 of RK45, 3 of RK23), as SciPy does.
     dense_output : bool
         Whether `Solution.sol` is to be the solution as a function of time, an `OdeSolution`.
-    events, reset
-        Not there yet; anything but the default is an error.
+    events : callable or list of callable, optional
+        ``event(t, y, *args)``, as in SciPy: occurs where its sign changes, all of them within a step are found.  Its
+        attributes: `terminal` (True, or the occurrence that ends the solve), `direction` (> 0 upwards, < 0 downwards),
+        `reset`.  The point of a terminal event is the last one of ``t`` and ``y``, whatever `t_eval` says.
+    reset : callable or list of callable or None, optional
+        ``reset(t, y, *args)`` for each event: returns the state with which the solve goes on from there.
     jac : callable, array or sparse matrix, optional
         ``jac(t, y, *args)``, the Jacobian of shape (n, n), or a constant one, for implicit methods.  Without it the
         Jacobian is exact, by our own derivatives, and sparse where that pays.
@@ -162,15 +168,14 @@ def solve_ivp(
     if check.holds_multiprecision(y0):
         return _in_context(**locals())  # all arguments: most of them must be left out
     shape_of_slope = [options.pop(name, None) for name in ("jac_sparsity", "lband", "uband")]
-    step, memory, explain = check.check_options(options)
-    check.check_not_there(events, reset, compiled, threads)
-    guard = Guard(callback, check.check_seconds(max_seconds))
+    step, memory, explain = check.check_options(options, compiled, threads)
     further = check.check_fun(fun, args)
     first = check.check_y0(fun, y0)
     check.check_real(first, sensitivities)
     limits = (rtol, atol, first_step, max_step, max_steps, min_step, controller)
+    t_eval, moving = split_times(t_eval)
+    watched = (check_events(events, reset, further), check.check_flag("dense_output", dense_output), moving)
     way = setting(method, step, t_span, t_eval, first.shape[0], limits, first.shape[1:])
-    slope = check.check_jac(way.method, jac, shape_of_slope, first.shape[0], further, compiled)
     selection, by_start, by_parameter = select(sensitivities, fun, further, first.shape[0])
     problem = Problem(
         fun,
@@ -184,9 +189,9 @@ def solve_ivp(
         state_names(fun),
         bool(vectorized),
         threads,
-        guard,
-        dense=check.check_flag("dense_output", dense_output),
-        jac=slope,
+        Guard(callback, check.check_seconds(max_seconds)),
+        *watched,
+        jac=check.check_jac(way.method, jac, shape_of_slope, first.shape[0], further, compiled),
     )
     # NOTE: overflow and NaN are found and reported by the drivers, with the place and the time.
     with np.errstate(all="ignore"), progress_bar(problem.work if progress else 0.0, "solve_ivp", progress) as bar:

@@ -75,6 +75,25 @@ def _numbers(name: str, given: Any) -> NDArray[np.float64]:
     return found.astype(np.float64)
 
 
+def split_times(t_eval: Any) -> tuple[Any, Any]:
+    """Return the save times in plain numbers, and as a recording number where they are one, else None."""
+    if t_eval is None or (t_eval.__class__ is np.ndarray and t_eval.dtype != object):
+        return t_eval, None
+    listed = _as_list(t_eval)
+    if not _records(listed):
+        return t_eval, None
+    from diffsim import array_ops  # not needed by a plain solve, which should start fast
+
+    try:
+        moving = array_ops.array(listed)
+    except ValueError:
+        raise ArgumentError(
+            f"{_WHO}: t_eval of different lengths must hold plain numbers; got a recording number. Give each "
+            "trajectory as many times."
+        ) from None
+    return raw(moving), moving
+
+
 def check_t_eval(t_eval: Any, ends: tuple[Any, Any], batch: tuple[int, ...] = ()) -> NDArray[np.float64] | None:
     """Return the save times, sorted in the direction of integration and within the span, or None.
 
@@ -93,11 +112,6 @@ def check_t_eval(t_eval: Any, ends: tuple[Any, Any], batch: tuple[int, ...] = ()
     if t_eval is None:
         return None
     listed = _as_list(t_eval)
-    if _records(listed):
-        raise KindError(
-            f"{_WHO}: t_eval must hold plain numbers; got a recording number. To differentiate with respect to a time "
-            "put it into t_span and leave t_eval out."
-        )
     if _depth(listed) > 1:
         return _ragged(listed, ends, batch)
     times = np.array(listed, dtype=np.float64) if len(listed) else np.zeros(0)

@@ -27,7 +27,6 @@ from integrators.drivers.endings import (
 )
 from integrators.drivers.guard import Guard
 from integrators.drivers.jumps import PATIENCE, WINDOW, find_jump, is_hopeless
-from integrators.drivers.pieces import Collector
 from integrators.drivers.right_hand_side import RightHandSide, first_value
 from integrators.drivers.run import Run, Tick
 from integrators.drivers.saver import Saver
@@ -49,7 +48,6 @@ def run_adaptive(
     strict: bool = True,
     tick: Tick | None = None,
     guard: Guard | None = None,
-    dense: bool = False,
 ) -> Run:
     """Integrate one trajectory under step control.
 
@@ -72,8 +70,6 @@ def run_adaptive(
         Called with the length of time covered since the last call.
     guard : Guard, optional
         Callback, deadline, Ctrl-C.
-    dense : bool
-        Whether to keep the polynomials of the steps.
 
     Returns
     -------
@@ -82,23 +78,21 @@ def run_adaptive(
     """
     guard = Guard() if guard is None else guard
     before, saver = f.nfev, Saver(t_eval, ends, y0)
-    collector = Collector(float(raw(ends[0])), y0) if dense else None
     message: str | None = guard.over(ends[0])
     stepper = None
     try:
         if message is None:
-            stepper = _stepper(method)(method, f, y0, ends, control, names, strict, guard)
-            message = walk(stepper, consumers_of(saver, collector, guard), tick=tick)
+            stepper = stepper_of(method)(method, f, y0, ends, control, names, strict, guard)
+            message = walk(stepper, consumers_of(saver, None, guard), tick=tick)
     except KeyboardInterrupt:
         if not guard.catches():
             raise
         message = interrupted(float(raw(ends[0])) if stepper is None else stepper.t)
     t, y = saver.result()
-    pieces = None if collector is None else collector.pieces()
-    return Run(t, y, status_of(message), message, f.nfev - before, len(t), sol=pieces)
+    return Run(t, y, status_of(message), message, f.nfev - before, len(t))
 
 
-def _stepper(method: Integrator) -> type[AdaptiveStepper]:
+def stepper_of(method: Integrator) -> type[AdaptiveStepper]:
     """Return what makes the steps: the method's own pilot, or the control by its errors."""
     if not method.piloted:
         return AdaptiveStepper

@@ -11,6 +11,7 @@ import numpy as np
 
 from diffsim import array_ops, replay
 from diffsim.number import Number
+from integrators.drivers.batch_events import with_events
 from integrators.drivers.pieces import joined
 from integrators.drivers.problem import Problem
 from integrators.drivers.run import Run, Tick, allocate
@@ -65,7 +66,10 @@ def _run_each(problem: Problem, selection: Selection, tick: Tick | None) -> Run:
 
 def together(problem: Problem, selection: Selection, runs: Sequence[Run]) -> Run:
     """Return the runs of single trajectories as that of the batch, in its shape."""
-    return shaped(_join(problem, selection, [_with_lane_axis(run) for run in runs]), problem.batch)
+    joined = shaped(_join(problem, selection, [_with_lane_axis(run) for run in runs]), problem.batch)
+    if not problem.watched:
+        return joined
+    return with_events(joined, runs, problem.batch, problem.y0.shape[0], len(problem.events or ()))
 
 
 def _run_lanes(problem: Problem, selection: Selection, changes: dict[str, Any], tick: Tick | None) -> Run:

@@ -13,6 +13,7 @@ REACHED = "The solver successfully reached the end of the integration interval."
 FAILED = -1
 INTERRUPTED = -2
 STOPPED = 2
+TERMINATED = 1
 
 KEPT = 4
 """Sizes of the last accepted steps that a message tells."""
@@ -52,7 +53,7 @@ class Ending(str):
     ----------
     kind : str
         ``"not finite"``, ``"too small"``, ``"steps"``, ``"fixed steps"``, ``"time"``, ``"interrupt"``, ``"callback"``,
-        ``"derivative"``, ``"chattering"``.
+        ``"derivative"``, ``"chattering"``, ``"event"``, ``"zeno"``.
     status : int
     fall : Fall or None
     """
@@ -129,6 +130,21 @@ def interrupted(t: float, fall: Fall | None = None) -> Ending:
 def stopped(t: float) -> Ending:
     """Word the message for a callback that has seen enough."""
     return _ending("callback", f"The callback stopped the solve at t={t!r}.", None, STOPPED)
+
+
+def terminated() -> Ending:
+    """Word the message for a terminal event, in SciPy's words."""
+    return _ending("event", "A termination event occurred.", None, TERMINATED)
+
+
+def accumulated(name: str, t: float) -> Ending:
+    """Word the message for resets that follow each other ever faster (Zeno's paradox)."""
+    text = (
+        f"The resets of {name} accumulate at t={t!r}: the way between them has become too small for numbers. Values up "
+        "to there are kept. Let the reset put the state to rest where its motion has become small, or make the "
+        "event terminal."
+    )
+    return _ending("zeno", text)
 
 
 def called(i: int, names: Sequence[str]) -> str:

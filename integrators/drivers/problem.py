@@ -17,6 +17,7 @@ from diffsim.capture import capture
 from diffsim.errors import must
 from diffsim.number import Number, raw, shape_of
 from diffsim.protocols import is_elementwise, is_system, parameter_names, parameter_values, with_parameters
+from integrators._event_arguments import EventSet
 from integrators._integrator import Integrator
 from integrators.drivers.adaptive import run_adaptive
 from integrators.drivers.control import Control
@@ -24,9 +25,9 @@ from integrators.drivers.fixed import run_fixed
 from integrators.drivers.grid import Grid, make_grid
 from integrators.drivers.guard import Guard
 from integrators.drivers.lanes import run_lanes
-from integrators.drivers.observed import run_observed
 from integrators.drivers.right_hand_side import RightHandSide, label
 from integrators.drivers.run import Run, Tick
+from integrators.drivers.watched import run_watched
 
 __all__: list[str] = []
 
@@ -59,10 +60,12 @@ class Problem:
         For the compiled loops.
     guard : Guard
         Callback, deadline, Ctrl-C.
-    events : object
+    events : EventSet or None
         What to look for on the way; None for nothing.
     dense : bool
         Whether the solution is wanted as a function of time.
+    moving : recording number, shape (n_times,) or (*batch, n_times), or None
+        The save times, where they carry a derivative.
     jac : Slope or None
         What is said about the Jacobian, for implicit methods.
     machine : bool
@@ -85,8 +88,9 @@ class Problem:
     vectorized: bool
     threads: int | None = None
     guard: Guard = field(default_factory=Guard)
-    events: Any = None
+    events: EventSet | None = None
     dense: bool = False
+    moving: Any = None
     jac: Any = None
     machine: bool = False
     turned: int = -1
@@ -106,7 +110,12 @@ class Problem:
     @property
     def singly(self) -> bool:
         """Whether somebody looks at the steps of each trajectory: then a batch is integrated one after the other."""
-        return self.guard.listens or self.events is not None or self.dense
+        return self.guard.listens or self.watched
+
+    @property
+    def watched(self) -> bool:
+        """Whether each step is looked at beyond the callback: events, dense output, save times that move."""
+        return self.events is not None or self.dense or self.moving is not None
 
     @property
     def ragged(self) -> bool:
@@ -116,12 +125,21 @@ class Problem:
     @property
     def recording(self) -> bool:
         """Whether derivatives flow through the solve (as far as its arguments tell)."""
-        numbers = (self.y0, *self.ends, *self.args, *(parameter_values(self.fun) if is_system(self.fun) else ()))
+        numbers = (
+            self.y0,
+            *self.ends,
+            self.moving,
+            *self.args,
+            *(parameter_values(self.fun) if is_system(self.fun) else ()),
+        )
         return any(isinstance(x, Number) for x in numbers)
 
     @property
     def given_times(self) -> NDArray[np.float64] | None:
         """Save times known beforehand: (n_times,) for all trajectories, or (m, n_times); None where they are not."""
+        events = self.events
+        if events is not None and (events.ends or (self.t_eval is None and events.interrupts)):
+            return None
         if self.grid is not None:
             return self.grid.t
         if self.t_eval is None or self.t_eval.ndim == 1:
@@ -141,9 +159,10 @@ class Problem:
     def at(self, spot: tuple[int, ...]) -> Problem:
         """Return the problem of one trajectory of the batch."""
         own = tuple(end[spot] if shape_of(end) != () else end for end in self.ends)
-        times = self.t_eval
+        times, moving = self.t_eval, self.moving
         if times is not None and times.ndim > 1:
             times = times[spot]
+            moving = None if moving is None else moving[spot][: int((~np.isnan(times)).sum())]
             times = times[~np.isnan(times)]
         fun = self.fun
         if is_elementwise(fun):
@@ -159,6 +178,7 @@ class Problem:
             y0=self.y0[(slice(None), *spot)],
             ends=own,
             t_eval=times,
+            moving=moving,
             grid=grid,
             guard=self.guard.of(spot),
             turned=self.batch[-1],
@@ -253,15 +273,19 @@ class Problem:
         tick: Tick | None,
         out: NDArray[np.float64] | None,
     ) -> Run:
-        if self.grid is not None and self.dense:
-            return run_observed(
+        if self.watched:
+            return run_watched(
                 self.method,
                 f,
                 y0,
-                self.grid,
+                self.ends,
                 self.t_eval,
+                self.grid,
+                self.control,
                 self.names,
-                max_steps=self.control.max_steps,
+                self.events.replaced(changes) if self.events is not None and changes else self.events,
+                dense=self.dense,
+                moving=self.moving,
                 strict=strict,
                 tick=tick,
                 guard=self.guard,
@@ -298,7 +322,6 @@ class Problem:
             strict=strict,
             tick=tick,
             guard=self.guard,
-            dense=self.dense,
         )
 
     def lane_parameters(self) -> dict[str, Any]:

@@ -31,6 +31,8 @@ class Segment:
     step : Step
     whole : Segment, optional
         The step that this is a part of: it has the polynomial.
+    jumped : bool
+        Whether the state at the end is the one behind a reset.
     """
 
     def __init__(
@@ -42,11 +44,13 @@ class Segment:
         h: Any,
         step: Step,
         whole: Segment | None = None,
+        jumped: bool = False,
     ) -> None:
         self.method, self.f, self.h, self.step = method, f, h, step
         self.t_old, self.y_old, self.raw_old = old
         self.t, self.y, self.raw = new
         self._whole = whole
+        self.jumped = jumped
 
     @functools.cached_property
     def coefficients(self) -> Sequence[Any]:
@@ -54,6 +58,11 @@ class Segment:
         if self._whole is not None:
             return self._whole.coefficients
         return self.method.dense(self.f, self.t_old, self.y_old, self.h, self.step)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether an event has cut the step short."""
+        return self._whole is not None
 
     @property
     def begin(self) -> Any:
@@ -68,7 +77,7 @@ class Segment:
         """Return the states at many positions, shape (n, len(x))."""
         return evaluate(self.y_old[:, None], [d[:, None] for d in self.coefficients], x)
 
-    def cut(self, t: Any, y: Any, t_plain: float) -> Segment:
-        """Return the part that ends at an event."""
+    def cut(self, t: Any, y: Any, t_plain: float, *, jumped: bool = False) -> Segment:
+        """Return the part that ends at an event, with the state there: behind the reset if it `jumped`."""
         old = (self.t_old, self.y_old, self.raw_old)
-        return Segment(self.method, self.f, old, (t, y, t_plain), self.h, self.step, self._whole or self)
+        return Segment(self.method, self.f, old, (t, y, t_plain), self.h, self.step, self._whole or self, jumped)

@@ -176,13 +176,32 @@ def run_block(
         replaced = {**changes, **dict(zip(keys, parameters, strict=True))}
         run = problem.run(start, changes=replaced, column=column, strict=strict, tick=tick)
         runs.append(run)
-        return [run.y] if run.sol is None else [run.y, *run.sol.numbers]
+        return (run.y, _numbers(run))
 
-    (y, *pieces), (tangents, *_) = pushforward(flow, (y0, *values), _seeds(selection, y0, keys, values))
-    sol = runs[0].sol if runs[0].sol is None else runs[0].sol.with_numbers(pieces)
+    (y, others), (tangents, _) = pushforward(flow, (y0, *values), _seeds(selection, y0, keys, values))
     tangents = array_ops.broadcast_to(tangents, (selection.n_directions, *y.shape))
     axes = (1, 0, *range(2, len(tangents.shape)))
-    return checked_derivatives(dataclasses.replace(runs[0], y=y, dy=array_ops.transpose(tangents, axes), sol=sol))
+    return checked_derivatives(
+        dataclasses.replace(_with_numbers(runs[0], others), y=y, dy=array_ops.transpose(tangents, axes))
+    )
+
+
+def _numbers(run: Run) -> list[Any]:
+    """Return the numbers of a run beside its states: those of its events and of its dense output."""
+    parts = () if run.sol is None else run.sol.numbers
+    return [*(run.t_events or ()), *(run.y_events or ()), *parts]
+
+
+def _with_numbers(run: Run, numbers: Sequence[Any]) -> Run:
+    """Return a run with other numbers in the place of those of `_numbers`."""
+    k = len(run.t_events or ())
+    events, parts = [array_ops.array(x) for x in numbers[: 2 * k]], numbers[2 * k :]
+    return dataclasses.replace(
+        run,
+        t_events=None if run.t_events is None else events[:k],
+        y_events=None if run.y_events is None else events[k:],
+        sol=None if run.sol is None else run.sol.with_numbers(parts),
+    )
 
 
 def _as_float(value: Any) -> Any:

@@ -21,6 +21,10 @@ class Stepper(Protocol):
     def finished(self) -> bool:
         """Whether the end is reached."""
 
+    @property
+    def t(self) -> float:
+        """Where the solve stands."""
+
     def attempt(self) -> tuple[Segment | None, str]:
         """Make one accepted step and return it; or None and the message that says why there is none."""
 

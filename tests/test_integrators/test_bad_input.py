@@ -161,9 +161,24 @@ CASES: dict[str, tuple[Callable[[], Any], type[DiffsimError], str]] = {
     "max_step nan": (call(max_step=math.nan), ArgumentError, "max_step must be > 0"),
     "max_steps 0": (call(max_steps=0), ArgumentError, "max_steps must be >= 1"),
     "max_steps a float": (call(max_steps=1.5), KindError, "max_steps must be an integer >= 1 or None"),
-    # what is not there yet, and what nobody has
+    # events
+    "reset alone": (call(reset=lambda t, y: y), ArgumentError, "reset must belong to events; got reset without events"),
+    "an event no function": (call(events=[3.0]), KindError, r"events\[0\] must be a function event\(t, y\); got float"),
+    "events a number": (call(events=3.0), KindError, "events must be a function or a list of them; got float"),
+    "too many resets": (
+        call(events=lambda t, y: y[0], reset=[None, None]),
+        ArgumentError,
+        "reset must have one entry for each of the 1 events; got reset=2",
+    ),
+    "a reset no function": (call(events=lambda t, y: y[0], reset=[2.0]), KindError, r"reset\[0\] must be a function"),
+    "an event of two values": (
+        call(events=lambda t, y: [1.0, 2.0]),
+        ArgumentError,
+        r"events\[0\] \(<lambda>\) must return one number; got shape \(2,\)",
+    ),
+    "an event of nothing": (call(events=lambda t, y: None), ArgumentError, r"must return one number; got None"),
     "dense output": (call(dense_output="yes"), KindError, "dense_output must be True or False; got 'yes'"),
-    "events": (call(events=lambda t, y: y[0]), ArgumentError, "events must be None: there are no events yet"),
+    # what nobody has
     "compiled": (call(compiled=True, method=Taylor()), ArgumentError, r"compiled=True chooses steps by .*; got Taylor"),
     "compiled text": (call(compiled="yes"), ArgumentError, "compiled must be 'auto', True or False"),
     "threads": (call(threads=0), ArgumentError, "threads must be >= 1"),

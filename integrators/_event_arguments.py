@@ -1,0 +1,182 @@
+"""Events as the caller of `solve_ivp` gives them: checked, and what each of them does."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import numpy as np
+
+from diffsim.capture import capture
+from diffsim.errors import ArgumentError, KindError, must
+from diffsim.number import Number, raw
+from integrators.drivers.right_hand_side import label
+
+__all__: list[str] = []
+
+_WHO = "solve_ivp"
+
+
+@final
+@dataclass(frozen=True)
+class Event:
+    """A function of time and state, and what happens where its sign changes.
+
+    Attributes
+    ----------
+    fun : callable
+        ``fun(t, y, *args)``, one number.
+    name : str
+        What a message calls it.
+    terminal : int
+        The occurrence that ends the solve; 0 for none.
+    direction : float
+        Signs that count: > 0 upwards, < 0 downwards, 0 both.
+    reset : callable or None
+        ``reset(t, y, *args)``, the state that the solve goes on with.
+    plain : callable or None
+        `fun` without derivatives, where it is another function.
+    """
+
+    fun: Callable[..., Any]
+    name: str
+    terminal: int = 0
+    direction: float = 0.0
+    reset: Callable[..., Any] | None = None
+    plain: Callable[..., Any] | None = None
+
+    @property
+    def interrupts(self) -> bool:
+        """Whether a step may have to be cut at it."""
+        return bool(self.terminal) or self.reset is not None
+
+
+@final
+@dataclass(frozen=True)
+class EventSet:
+    """The events of a solve.
+
+    Attributes
+    ----------
+    events : tuple of Event
+    args : tuple
+        Their further arguments: those of the right-hand side.
+    """
+
+    events: tuple[Event, ...]
+    args: tuple[Any, ...] = ()
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def replaced(self, changes: Mapping[str, Any]) -> EventSet:
+        """Return the events of a right-hand side, some of whose parameters are replaced, by name.
+
+        Raises
+        ------
+        ArgumentError
+            An event knows a parameter in another way than by `args`: its derivative would be missing.
+        """
+        return EventSet(tuple(self._with(event, changes) for event in self))
+
+    def _with(self, event: Event, changes: Mapping[str, Any]) -> Event:
+        made: dict[str, Any] = {}
+        for kind, fun in (("fun", event.fun), ("reset", event.reset)):
+            if fun is None:
+                continue
+            captured = capture(fun, self.args)
+            known = {name.rpartition(".")[2]: name for name in captured.names if not name.startswith("args[")}
+            for parameter in changes:
+                if parameter.rpartition(".")[2] in known:
+                    what = event.name if kind == "fun" else f"the reset of {event.name}"
+                    raise ArgumentError(
+                        f"{_WHO}: a parameter that sensitivities= differentiates by must reach events and resets by "
+                        f"args; {what} knows {known[parameter.rpartition('.')[2]]!r} by itself, and its derivative "
+                        "would be missing. Write event(t, y, *args) and pass the number in args=, or use "
+                        "diffsim.jacobian."
+                    )
+            values = [changes.get(name, x) for name, x in zip(captured.names, captured.values, strict=True)]
+            made[kind] = functools.partial(captured, values)
+            if kind == "fun":
+                plain = [raw(x) if isinstance(x, Number) else x for x in values]
+                made["plain"] = functools.partial(captured, plain)
+        return replace(event, **made)
+
+    @property
+    def ends(self) -> bool:
+        """Whether one of them may end the solve."""
+        return any(event.terminal for event in self)
+
+    @property
+    def interrupts(self) -> bool:
+        """Whether one of them may end the solve or change the state."""
+        return any(event.interrupts for event in self)
+
+
+def check_events(events: Any, reset: Any, args: tuple[Any, ...]) -> EventSet | None:
+    """Return the events, or None where nobody asked for any.
+
+    Parameters
+    ----------
+    events : callable or sequence of callable
+        With the attributes `terminal`, `direction` and `reset`, where they have them.
+    reset : callable, or sequence of callable or None
+        In place of the attributes.
+    args : tuple
+
+    Raises
+    ------
+    KindError
+        An event or a reset is no function.
+    ArgumentError
+        There are more resets than events, or a `terminal` that is no count.
+    """
+    if events is None:
+        if reset is not None:
+            raise ArgumentError(f"{_WHO}: reset must belong to events; got reset without events. Pass events= too.")
+        return None
+    functions = (events,) if callable(events) else _listed("events", events)
+    resets: tuple[Any, ...]
+    if reset is None:
+        resets = tuple(getattr(event, "reset", None) for event in functions)
+    else:
+        resets = (reset,) if callable(reset) else _listed("reset", reset)
+        if len(resets) != len(functions):
+            mend = "Give a list with one entry an event, None for those that leave the state as it is."
+            raise must(_WHO, "reset", f"must have one entry for each of the {len(functions)} events", len(resets), mend)
+    return EventSet(tuple(_event(i, *pair) for i, pair in enumerate(zip(functions, resets, strict=True))), args)
+
+
+def _listed(name: str, given: Any) -> tuple[Any, ...]:
+    try:
+        return tuple(given)
+    except TypeError:
+        raise KindError(f"{_WHO}: {name} must be a function or a list of them; got {type(given).__name__}.") from None
+
+
+def _event(i: int, fun: Any, reset: Any) -> Event:
+    """Return one event, checked."""
+    if not callable(fun):
+        raise KindError(f"{_WHO}: events[{i}] must be a function event(t, y); got {type(fun).__name__}.")
+    if reset is not None and not callable(reset):
+        raise KindError(f"{_WHO}: reset[{i}] must be a function reset(t, y) or None; got {type(reset).__name__}.")
+    name = f"events[{i}] ({label(fun)})"
+    terminal, direction = getattr(fun, "terminal", None), getattr(fun, "direction", 0.0)
+    if terminal is None:
+        terminal = 0
+    if not isinstance(terminal, bool | np.bool_ | int | float | np.integer | np.floating) or not (
+        terminal >= 0 and int(terminal) == terminal
+    ):
+        # NOTE: SciPy's words; its own tests look for them.
+        raise ArgumentError(
+            f"{_WHO}: The `terminal` attribute of each event must be a boolean or positive integer; got {terminal!r} "
+            f"at {name}."
+        )
+    if not isinstance(direction, int | float | np.integer | np.floating) or np.isnan(direction):
+        raise KindError(f"{_WHO}: the direction of {name} must be a number, its sign counts; got {direction!r}.")
+    return Event(fun, name, int(terminal), float(direction), reset)
