@@ -6,7 +6,7 @@ import functools
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -207,7 +207,8 @@ class Field:
 
     def _by_differences(self, t: Any, y: Any) -> Any:
         """Return the Jacobian by central differences: for complex states, and for code that takes no other numbers."""
-        n, calls = len(y), self._f.nfev
+        n, counted = len(y), cast(Any, self._f)
+        calls = counted.nfev
         found = np.empty((n, n), dtype=y.dtype)
         for j in range(n):
             h = 6e-6 * max(abs(y[j]), 1e-3)
@@ -215,7 +216,7 @@ class Field:
             there[j] += h
             back[j] -= h
             found[:, j] = (self.value(t, there) - self.value(t, back)) / (there[j] - back[j])
-        self._f.nfev = calls  # SciPy counts no evaluations for a Jacobian either
+        counted.nfev = calls  # SciPy counts no evaluations for a Jacobian either
         return found
 
     def factorise(self, m: Any) -> Factors:

@@ -86,8 +86,9 @@ class Solution:
         """How the solve went about it, known before it runs (``explain=True`` prints it then).
 
         ``compiled`` says whether it ran as machine code.  If so there are ``operations`` (of a step), and with fixed
-        steps ``n_steps`` and what a gradient through it costs: ``gradient_stores`` ("all states" or "checkpoints"), ``gradient_bytes`` and
-        ``gradient_forward_passes``, the number of times that the trajectory is integrated, this solve included.
+        steps ``n_steps`` and what a gradient through it costs: ``gradient_stores`` ("all states" or "checkpoints"),
+        ``gradient_bytes`` and ``gradient_forward_passes``, the number of times that the trajectory is integrated, this
+        solve included.
         """
         found: Mapping[str, Any] = INTERPRETED if self.way is None else self.way.mapping()
         return found

@@ -69,7 +69,7 @@ def solve_ivp(
         ``fun(t, y, *args)``, the derivative, or a System.  A plain function is called trajectory by trajectory with
         ``y`` of shape (n,), a System once for many trajectories with ``y`` of shape (n, m).
     t_span : (t0, t1)
-        Start and end; ``t1 < t0`` integrates backwards.
+        Start and end; ``t1 < t0`` integrates backwards.  In a batch both may be arrays of shape batch.
     y0 : array_like, shape (n, *batch)
         Start, state component first.  A float, list or tuple will do.  A System's parameters may be arrays of shape
         batch: each trajectory has its own then.  Numbers of mpmath go with ``method="Taylor"``, and are integrated to
@@ -77,8 +77,9 @@ def solve_ivp(
     method : str, Integrator or class
         ``"RK45"`` and ``"RK23"`` choose their steps (unless they are given one); ``"RK4"``, ``"Euler"``, ... take fixed
         steps.
-    t_eval : array_like, shape (n_times,), optional
-        Times at which to store the solution; all steps by default.  With fixed steps a time between two nodes is
+    t_eval : array_like, shape (n_times,) or (*batch, n_times), optional
+        Times at which to store the solution; all steps by default.  Those of each trajectory of a batch are nested
+        lists, or an array padded with NaN.  With fixed steps a time between two nodes is
         reached by one shorter step aside from the node before it, so it has the order of the method and leaves the
         trajectory as it is; an adaptive method uses its interpolant (order 4 of RK45, 3 of RK23), as SciPy does.
     dense_output : bool
