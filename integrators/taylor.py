@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from diffsim import array_ops
+from diffsim import array_ops, ops
 from diffsim.errors import KindError, must
 from diffsim.jets import solution_series
 from diffsim.number import raw, shape_of
@@ -112,7 +112,15 @@ class Taylor(Integrator):
 
             found = machine_series(f, t, y, self.order)
             if found is not None:
-                return found
+                lost = ~np.isfinite(raw(found)).all(axis=0)
+                if not lost.any():
+                    return found
+                # NOTE: a root or a power at 0: jets look at the number, a trace cannot
+                f.nfev -= 1
+                return ops.where(lost, self._by_jets(f, t, y), found)
+        return self._by_jets(f, t, y)
+
+    def _by_jets(self, f: RightHandSide, t: Any, y: State) -> Any:
         return array_ops.concatenate(solution_series(f, t, y, self.order)[1:], axis=0)
 
     @property

@@ -174,6 +174,24 @@ def test_derivatives_of_series_as_machine_code_are_those_of_jets() -> None:
 
 
 @pytest.mark.parametrize("compiled", ["auto", False])
+def test_root_at_zero_is_seen_by_jets_and_leaves_the_neighbours_bits(compiled: Any) -> None:
+    def root(t: Any, y: Any) -> Any:
+        return np.sqrt(np.abs(y))
+
+    sol = solve_ivp(root, (0.0, 1.0), [0.0], "Taylor", compiled=compiled)
+    assert sol.success
+    assert (sol.y == 0.0).all()
+
+    alone = solve_ivp(
+        Lorenz63(), (0.0, 0.2), np.array([[1.0], [2.0], [3.0]]), "Taylor", t_eval=[0.2], compiled=compiled
+    )
+    starts = np.array([[1.0, 1e200], [2.0, 1e200], [3.0, 1e200]])
+    beside = solve_ivp(Lorenz63(), (0.0, 0.2), starts, "Taylor", t_eval=[0.2], compiled=compiled)
+    assert beside.status[1] == -1
+    np.testing.assert_array_equal(beside.y[:, 0], alone.y[:, 0])
+
+
+@pytest.mark.parametrize("compiled", ["auto", False])
 def test_what_cannot_be_traced_runs_on_jets(compiled: Any) -> None:
     def kinked(t: Any, y: Any) -> Any:
         return -y if y[0] > -1.0 else y
