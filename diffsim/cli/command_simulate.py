@@ -245,6 +245,11 @@ def _summary(system: Any, solution: Any, events: Sequence[_Event]) -> str:
             lines.append((f"{name}", f"{short(first, 10)} at the start, {last - first:+.2e} at the end"))
     for event, times in zip(events, solution.t_events or (), strict=True):
         shown = ", ".join(short(t, 10) for t in times[:5]) + (", ..." if len(times) > 5 else "")
-        lines.append((f"event {event.text}", f"{len(times)} time{'s'[: len(times) != 1]}" + (f": t={shown}" if len(times) else "")))
+        lines.append(
+            (
+                f"event {event.text}",
+                f"{len(times)} time{'s'[: len(times) != 1]}" + (f": t={shown}" if len(times) else ""),
+            )
+        )
     lines.append(("evaluations", f"{int(solution.nfev)} of the right-hand side"))
     return definition_list(lines, indent=0)

@@ -226,3 +226,33 @@ def test_samples_are_those_of_the_dense_output(place: Path, method: list[str]) -
     assert np.allclose([float(row["x"]) for row in _rows("a.csv")], np.cos(times), atol=1e-6)
     with np.load("a.npz") as arrays:
         assert arrays["y"].shape == (2, 7)
+
+
+# -- events ------------------------------------------------------------------------------------------------------
+
+
+def test_events_are_found_counted_and_written(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--event", "x", "--event", "p - 0.5", "--direction", "-1", "--out", "a.npz", "--out", "a.csv"]
+    assert main([*OSCILLATOR, "--t-end", "10", *options]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"event x +3 times: t=1\.570796327, 4\.71238898, 7\.85398163", text)
+    told = json.loads((place / "a.csv-metadata.json").read_text())
+    with np.load("a.npz") as arrays:
+        assert np.allclose(arrays["t_events_0"], np.pi * np.array([0.5, 1.5, 2.5]), atol=1e-8)
+        # p = -sin t falls through 0.5 where sin t rises through -0.5
+        assert np.allclose(arrays["t_events_1"], np.pi * np.array([11 / 6]), atol=1e-8)
+        assert arrays["y_events_0"].shape == (3, 2)
+        assert told["events"][0]["t"] == arrays["t_events_0"].tolist()
+    assert told["run"]["events"] == ["x", "p - 0.5"]
+
+
+@pytest.mark.parametrize(
+    ("options", "end"),
+    [(["--terminal"], 0.5), (["--terminal-after", "2"], 1.5), (["--terminal", "--direction", "1"], 1.5)],
+)
+def test_a_terminal_event_ends_the_solve_with_exit_code_0(
+    place: Path, capsys: pytest.CaptureFixture[str], options: list[str], end: float
+) -> None:
+    assert main([*OSCILLATOR, "--t-end", "10", "--event", "x", *options, "--samples", "3", "--out", "a.csv"]) == 0
+    assert re.search(r"status +1: A termination event occurred", capsys.readouterr().out)
+    assert np.allclose([float(row["t"]) for row in _rows("a.csv")], [0.0, end * np.pi / 2, end * np.pi], atol=1e-8)

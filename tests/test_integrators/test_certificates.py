@@ -74,3 +74,68 @@ def test_derivatives_of_dense_output_by_time_and_start_are_certified(name: str) 
 
     found = ds.certify(loss, np.array([0.9, 0.31]), directions=1)
     assert found, str(found)
+
+
+# -- events ------------------------------------------------------------------------------------------------------
+
+
+def _fall(t: Any, y: Any, drag: Any) -> list[Any]:
+    return [y[1], -9.8 - drag * y[1]]
+
+
+def _ground(t: Any, y: Any, drag: Any) -> Any:
+    return y[0]
+
+
+def _lands(t: Any, y: Any, drag: Any) -> Any:
+    return y[0]
+
+
+_lands.terminal = True  # type: ignore[attr-defined]  # SciPy's way
+_lands.direction = -1  # type: ignore[attr-defined]
+
+
+def _bounces(t: Any, y: Any, drag: Any) -> Any:
+    return y[0]
+
+
+_bounces.direction = -1  # type: ignore[attr-defined]
+_bounces.reset = lambda t, y, drag: [0.0 * y[0], -0.8 * y[1]]  # type: ignore[attr-defined]
+
+
+def _fallen(name: str, event: Any, x: Any) -> Any:
+    start = ds.array([x[0], x[1]])
+    return ds.solve_ivp(_fall, (0.0, 1.1), start, args=(x[2],), events=event, **_choice(name))
+
+
+POINT = np.array([1.3, 0.4, 0.1])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_derivatives_of_event_times_and_states_are_certified(name: str) -> None:
+    def loss(x: Any) -> Any:
+        sol = _fallen(name, _ground, x)
+        return sol.t_events[0][0] * sol.y_events[0][0, 1] + sol.y[1, -1]
+
+    found = ds.certify(loss, POINT, directions=1)
+    assert found, str(found)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_derivatives_of_a_terminal_event_are_certified_to_second_order(name: str) -> None:
+    def loss(x: Any) -> Any:
+        sol = _fallen(name, _lands, x)
+        return sol.t_events[0][-1] ** 2 + sol.y[1, -1]
+
+    found = ds.certify(loss, POINT, directions=1, order=2)
+    assert found, str(found)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_derivatives_through_bounces_are_certified(name: str) -> None:
+    def loss(x: Any) -> Any:
+        sol = _fallen(name, _bounces, x)
+        return sol.y[0, -1] * sol.y[1, -1]
+
+    found = ds.certify(loss, POINT, directions=1)
+    assert found, str(found)

@@ -188,6 +188,7 @@ print(marks[1] - marks[0])
         ("rtol=1e-6, compiled=False", "2"),
         ("method='DOP853', rtol=1e-6, t_eval=[1.0, 2.0]", "(2, 64)"),
         ("method='RK4', step=0.01", "(2, 64)"),
+        ("rtol=1e-6, events=lambda t, y: y[0]", "2"),
     ],
 )
 def test_memory_is_flat_over_forty_cycles_of_solve_and_gradient(options: str, shape: str) -> None:
