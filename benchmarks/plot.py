@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.summary import Row, rows, seconds
 
-__all__ = ["draw", "fastest"]
+__all__ = ["draw", "fastest", "package_of", "shrink"]
 
 PANELS = {
     "W1-256": "W1: map, 256 x 256",
@@ -85,7 +85,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
         figure.supxlabel("time of the peer / time of diffsim  (right of the line: diffsim is faster)", fontsize=8)
         figure.savefig(path, dpi=150, metadata={"Software": None})
         plt.close(figure)
-    _shrink(path)
+    shrink(path)
 
 
 def _panel(axes: Any, title: str, group: dict[str, Any]) -> None:
@@ -116,7 +116,7 @@ def _panel(axes: Any, title: str, group: dict[str, Any]) -> None:
     axes.set_title(f"{title}\ndiffsim: {seconds(rows(group)[0].wall)}", loc="left")
 
 
-def _shrink(picture: Path) -> None:
+def shrink(picture: Path) -> None:
     """Write a PNG again with a palette of 256 colours."""
     from PIL import Image
 

@@ -14,7 +14,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import plot, summary
+from benchmarks import plot, precision, summary
 from benchmarks.machine import ROOT
 
 WHAT = {
@@ -88,6 +88,8 @@ def page(results: dict[str, Any]) -> str:
             parts.append(f"## {seen}\n\n{WHAT[seen]}\n")
             if seen == "W1" and results["c"]:
                 parts.append(_c(results["c"]))
+            if seen == "W4":
+                parts.append(precision.section(results))
         parts.append(f"**{group['title'][0].upper()}{group['title'][1:]}.**\n\n{summary.group_table(group)}")
     return "\n".join([*parts, _conditions(results), _versions(groups)])
 
@@ -187,6 +189,8 @@ def main(words: list[str] | None = None) -> None:
         sys.exit("report.py: these results are of --small sizes and say nothing; run benchmarks/run.py without it")
     (options.docs / "images").mkdir(parents=True, exist_ok=True)
     plot.draw(results, options.docs / "images" / "docs-performance.png")
+    if any(group["workload"] == "W4" for group in results["groups"]):
+        precision.draw(results, options.docs / "images" / "docs-precision.png")
     (options.docs / "performance.md").write_text(page(results), encoding="utf-8")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import frame, machine, ours, plan, plot, report, run, summary, workloads
+from benchmarks import frame, machine, ours, plan, plot, precision, report, run, summary, workloads
 from benchmarks.frame import Task
 from benchmarks.peers import numpy_peer
 
@@ -256,3 +256,11 @@ def test_older_groups_are_kept_only_of_the_same_machine(results: dict[str, Any])
     assert run.kept(results, new, {"W8-40"})["groups"] == []
     with pytest.raises(SystemExit, match="another machine"):
         run.kept(results, {**new, "machine": {**new["machine"], "cores": 64}}, set())
+
+
+def test_times_to_an_accuracy_are_interpolated_on_the_best_curve() -> None:
+    slow, quick = [(1e-2, 1.0), (1e-6, 10000.0)], [(1e-3, 2.0), (1e-5, 8.0)]
+    assert precision.time_to([slow], 1e-4) == pytest.approx(100.0)
+    assert precision.time_to([slow, quick], 1e-4) == pytest.approx(4.0)
+    assert precision.time_to([slow, quick], 1e-2) == pytest.approx(1.0)
+    assert precision.time_to([slow, quick], 1e-9) is None
