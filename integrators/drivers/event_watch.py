@@ -226,10 +226,9 @@ class EventWatch:
         if not isinstance(g(x), Number):
             if not any(isinstance(z, Number) for z in (segment.t_old, segment.h, segment.y_old)):
                 return t, np.array(y)
-            # NOTE: an event of time alone stays where it is, also where the step moves
-            if isinstance(segment.t_old, Number) or isinstance(segment.h, Number):
-                x = (t - segment.t_old) / segment.h
-            return t, segment.at(x)
+            # NOTE: its place within the step does not move, but the step itself may, with t0
+            moved = segment.t_old + x * segment.h
+            return moved + (t - raw(moved)) if isinstance(moved, Number) else t, segment.at(x)
         from diffsim.derivatives import jvp  # not needed by a plain solve
 
         for _ in range(2):
