@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import final
 
 from diffsim.compiler.emitter import Shape, Value
-from integrators.compiled.kernel_attempt import LoopedAttempt, UnrolledAttempt
+from integrators.compiled.kernel_attempt import MOST_UNROLLED, LoopedAttempt, UnrolledAttempt
 from integrators.compiled.kernel_control import StepControl
 from integrators.compiled.kernel_field import Field
 from integrators.compiled.kernel_frame import NUMBER, Frame
@@ -68,7 +68,8 @@ class SearchKernel:
         self.lane = LaneCode(frame)
         self.field = Field(frame, self.program, None)
         self.control = StepControl(frame, pair.order, n_ratios)
-        kind = LoopedAttempt if is_large(program) else UnrolledAttempt
+        looped = pair.n_stages > MOST_UNROLLED or is_large(program)
+        kind = LoopedAttempt if looped else UnrolledAttempt
         self.attempt = kind(frame, self.field, pair, self.control)
         self.t_save, self.save, self.save_end, self.logged, self.taken = (frame.slots(1) for _ in range(5))
 
