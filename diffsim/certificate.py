@@ -255,7 +255,7 @@ def _nudged(problem: Problem, v: Array, nudge: Array, reverse: float, forward: f
     try:
         near = Problem(problem.f, _moved(problem, nudge), problem.outputs.names, who=_WHO)
         found = float(near.reverse()[1](np.ones(1)) @ v), float(near.forward(v)[1][0])
-    except (ArithmeticError, ValueError, AssertionError, RuntimeError):  # what a point outside of its domain may raise
+    except (ArithmeticError, LookupError, ValueError, AssertionError, RuntimeError):  # as outside of its domain
         return math.inf, math.inf
     changes = abs(found[0] - reverse), abs(found[1] - forward)
     return tuple(c if math.isfinite(c) else math.inf for c in changes)  # type: ignore[return-value]  # two of them

@@ -77,7 +77,7 @@ class Problem:
         try:
             with np.errstate(all="ignore"):
                 return self.outputs.pack(self.f(*self.inputs.unpack(x)))
-        except (ArithmeticError, ValueError):
+        except (ArithmeticError, LookupError, ValueError):  # an event that is not there any more, say
             return np.full(self.outputs.size, np.nan)
 
     def difference(self, v: Array, largest_step: float | None = None) -> Slope:
