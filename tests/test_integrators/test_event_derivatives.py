@@ -171,6 +171,40 @@ def test_save_times_carry_derivatives(way: dict[str, Any]) -> None:
     np.testing.assert_allclose(jacobian(heights)(times), np.diag(speeds), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("way", [{"method": "RK45"}, {"method": "Radau"}, {"method": "RK4", "step": 0.07}])
+def test_all_derivatives_at_once_are_certified(way: dict[str, Any]) -> None:
+    """A ball with drag on a table that rises: start, parameters, both ends, save times, events, dense output."""
+
+    def drag(t: Any, y: Any, c: Any, gravity: Any) -> list[Any]:
+        return [y[1], -gravity - 0.1 * y[1]]
+
+    def table(t: Any, y: Any, c: Any, gravity: Any) -> Any:
+        return y[0] - 0.05 * t
+
+    def bounce(t: Any, y: Any, c: Any, gravity: Any) -> list[Any]:
+        return [y[0], -c * y[1] + 0.05 * (1.0 + c)]
+
+    hit: Any = table
+    hit.direction = -1.0
+
+    def loss(q: Any) -> Any:
+        found = solve_ivp(
+            drag,
+            (q[4], q[5]),
+            [q[0], q[1]],
+            args=(q[2], q[3]),
+            events=hit,
+            reset=bounce,
+            t_eval=q[6:8],
+            dense_output=True,
+            **way,
+        )
+        told = 0.1 * found.t_events[0].sum() + 0.05 * found.y_events[0][:, 1].sum()
+        return found.y[0].sum() + 0.3 * found.y[1, 0] + told + found.sol(q[8])[0]
+
+    assert certify(loss, np.array([1.0, 0.1, 0.9, 9.8, 0.05, 2.03, 0.413, 1.6, 1.1]))
+
+
 def test_save_times_without_events_carry_derivatives() -> None:
     oscillator = HarmonicOscillator(mass=1.0, stiffness=4.0)
 
