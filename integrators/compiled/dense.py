@@ -18,13 +18,17 @@ from integrators.compiled.program import Pair, Program, Scheme
 __all__: list[str] = []
 
 
+_ASKED = ("advance", "begin", "advised", "error_ratio", "dense")
+"""What a solve that chooses its steps asks of a method: machine code knows it as `RungeKutta` has it."""
+
+
 def pair_of(method: Integrator) -> Pair | None:
     """Return the pair by which a method chooses its steps; None if it does so in another way."""
     own = type(method)
     if not isinstance(method, RungeKutta) or method.tableau.b_error is None:
         return None
-    plain = (own.advance, own.error_ratio, own.dense) == (RungeKutta.advance, RungeKutta.error_ratio, RungeKutta.dense)
-    return _pair(_key(method)) if plain else None
+    changed = any(getattr(own, name) is not getattr(RungeKutta, name) for name in _ASKED)
+    return None if changed else _pair(_key(method))
 
 
 def _key(method: Integrator) -> type[NamedRungeKutta] | Tableau:

@@ -330,3 +330,16 @@ def test_trajectories_may_have_their_own_spans_and_times() -> None:
         machine, reference = pair(driven, spans, y0, t_eval=t_eval, sensitivities="y0", **TIGHT)
         same(machine, reference, 1e-8)
         np.testing.assert_allclose(machine.dy_dy0, reference.dy_dy0, rtol=1e-8, atol=1e-8)
+
+
+def test_pair_that_chooses_in_its_own_way_is_not_taken_for_another() -> None:
+    class Cautious(RungeKutta):
+        def error_ratio(self, error: Any, scale: Any) -> Any:
+            return 100.0 * super().error_ratio(error, scale)
+
+    method = Cautious(RK23.TABLEAU)
+    with pytest.raises(ArgumentError, match="compiled=True chooses steps by the error of an embedded"):
+        solve_ivp(driven, (0.0, 1.0), [0.4, 0.2], method, compiled=True)
+    assert (
+        solve_ivp(driven, (0.0, 1.0), [0.4, 0.2], method).nfev > solve_ivp(driven, (0.0, 1.0), [0.4, 0.2], "RK23").nfev
+    )
