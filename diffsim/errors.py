@@ -18,6 +18,7 @@ from collections.abc import Iterable
 __all__ = [
     "ArgumentError",
     "DiffsimError",
+    "HorizonWarning",
     "InterpretedWarning",
     "KindError",
     "RunError",
@@ -54,6 +55,10 @@ class TraceError(KindError):
 
 class InterpretedWarning(UserWarning):
     """A function runs interpreted, and the message says why; the answer is the same, the time is not."""
+
+
+class HorizonWarning(UserWarning):
+    """A chaotic solve went on beyond what doubles can know of it; the message says since when."""
 
 
 class RunError(DiffsimError, RuntimeError):

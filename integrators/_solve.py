@@ -246,6 +246,10 @@ def _solution(problem: Problem, run: Run, selection: Selection, by_start: bool, 
     """Return what the caller sees."""
     run = _explained(problem, run)
     n_starts = len(selection.components)
+    if by_start:
+        from integrators.drivers.horizon import warn_beyond_horizon  # not needed by a solve without tangents
+
+        warn_beyond_horizon(run, problem.y0, selection.components)
     dy_dparams = None
     if by_parameter:
         empty = np.zeros((run.y.shape[0], 0, *run.y.shape[1:]))

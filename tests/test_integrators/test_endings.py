@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.integrate
 
-from diffsim.errors import ArgumentError
+from diffsim.errors import ArgumentError, HorizonWarning
 from integrators import solve_ivp
 from integrators.drivers import guard
 from systems import DoublePendulum, HarmonicOscillator, Lorenz63
@@ -332,3 +332,32 @@ def test_overflow_of_a_trial_step_makes_it_smaller_not_longer() -> None:
     assert sol.status == -1
     assert "NaN or infinite: y[0]" in sol.message
     assert np.isfinite(sol.y).all()
+
+
+# -- the predictability horizon ------------------------------------------------------------------------------------
+
+
+LONG: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-6, "sensitivities": "y0"}
+
+
+@pytest.mark.parametrize("compiled", [False, "auto"])
+def test_chaotic_solve_past_its_horizon_warns_with_the_horizon(compiled: Any) -> None:
+    times = np.arange(0.0, 52.0)
+    with pytest.warns(HorizonWarning, match=r"chaotic, and t=[34]\d(\.\d+)? is its horizon") as caught:
+        sol = solve_ivp(Lorenz63(), (0.0, 51.0), [1.0, 1.0, 20.0], t_eval=times, compiled=compiled, **LONG)
+    assert sol.success
+    assert len(caught) == 1
+
+
+def test_chaotic_batch_past_its_horizon_warns_of_its_first_trajectory() -> None:
+    starts = np.array([[1.0, 1.5], [1.0, 1.0], [20.0, 20.0]])
+    with pytest.warns(HorizonWarning, match=r"the solution of trajectory \[0\] is chaotic.* and 1 others likewise"):
+        solve_ivp(Lorenz63(), (0.0, 60.0), starts, t_eval=[30.0, 60.0], **LONG)
+
+
+def test_growth_that_the_solution_shares_and_short_solves_do_not_warn() -> None:
+    # pytest turns any warning into an error here; exp(50) is known to all digits, relative to itself
+    assert solve_ivp(lambda t, y: y, (0.0, 50.0), [1.0], sensitivities="y0").dy_dy0.max() > 1e20
+    solve_ivp(Lorenz63(), (0.0, 10.0), [1.0, 1.0, 20.0], sensitivities="y0")
+    to_zero = solve_ivp(lambda t, y: [-1.0], (0.0, 1.0), [1.0], "RK4", step=0.25, sensitivities="y0")
+    assert abs(to_zero.y[0, -1]) < 1e-16
