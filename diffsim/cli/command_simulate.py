@@ -130,6 +130,10 @@ def run(arguments: argparse.Namespace) -> int:
     for output in outputs:
         if output.suffix.lower() == ".csv":
             check_output("simulate", beside(output))
+            if arguments.samples is not None and arguments.sensitivities:
+                raise ArgumentError(
+                    "simulate: a .csv file has no derivatives at --samples; give --points or --t-eval, or an .npz file."
+                )
     system = load_system(arguments.system, arguments.parameters)
     y0 = start_state(arguments.y0, system)
     options = _solver_options(arguments)

@@ -132,6 +132,7 @@ def test_times_are_those_that_are_asked_for(place: Path) -> None:
         (["--event", "x", "--terminal-after", "0"], "must be a whole number, 1 or more"),
         (["--sensitivities", "mas"], "Did you mean 'mass'"),
         (["--max-step", "0"], "max_step"),
+        (["--samples", "5", "--sensitivities", "y0"], "a .csv file has no derivatives at --samples"),
     ],
 )
 def test_a_wrong_option_is_one_line_with_exit_code_2(
