@@ -23,6 +23,7 @@ __all__ = [
     "is_system",
     "parameter_names",
     "parameter_values",
+    "says_separable",
     "state_names",
     "with_parameters",
 ]
@@ -92,6 +93,15 @@ def invariants(f: object) -> Mapping[str, Callable[[Any], Any]]:
     """
     found: Mapping[str, Callable[[Any], Any]] = getattr(f, "invariants", {}) if is_system(f) else {}
     return found
+
+
+def says_separable(f: object) -> bool:
+    """Say whether ``f`` is a System that declares itself separable; False for every plain function, which cannot.
+
+    >>> says_separable(lambda t, y: -y)
+    False
+    """
+    return is_system(f) and bool(getattr(f, "separable", False))
 
 
 def parameter_names(f: object) -> tuple[str, ...]:

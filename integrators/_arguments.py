@@ -17,6 +17,7 @@ from diffsim.number import Number, raw
 from diffsim.protocols import is_system, state_names
 from integrators._controller import controller_of
 from integrators._integrator import Integrator
+from integrators._methods import STEADY
 from integrators._plain import real
 from integrators.drivers.control import Control
 from integrators.drivers.right_hand_side import check_callable, label
@@ -180,7 +181,7 @@ def check_control(
                 raise must(
                     _WHO,
                     name,
-                    f"must be left out: {method!r} takes fixed steps",
+                    f"must be left out: {method!r} takes fixed steps" + (f" ({STEADY})" if method.symplectic else ""),
                     value,
                     "Use method='RK45' for steps chosen by tolerance, step= for the size of fixed steps.",
                 )

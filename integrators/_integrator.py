@@ -148,6 +148,42 @@ class Integrator(abc.ABC):
         """Number of fixed steps from which ``compiled="auto"`` compiles: more where that takes seconds."""
         return 0
 
+    @property
+    def separable(self) -> bool:
+        """Whether the method asks for a right-hand side whose halves depend on the other half only."""
+        return False
+
+    @property
+    def symplectic(self) -> bool:
+        """Whether the flow map of a step keeps the symplectic form of a Hamiltonian system."""
+        return False
+
+    @property
+    def most_derivatives(self) -> int | None:
+        """Order of derivatives up to which the traced step is right; None where any will do."""
+        return None
+
+    def admits(self, fun: Any, args: tuple[Any, ...], n: int, t: Any, y: Any, column: bool) -> None:
+        """Raise where the method is not for this right-hand side.
+
+        Parameters
+        ----------
+        fun, args
+            As the caller of `solve_ivp` gave them.
+        n : int
+            Number of components.
+        t, y
+            The start.
+        column : bool
+            Whether `fun` takes ``y`` of shape (n, 1).
+
+        Raises
+        ------
+        ArgumentError
+            It is not.
+        """
+        return
+
     def tuned(self, rtol: Any, atol: Any) -> Integrator:
         """Return the method as a solve with these tolerances uses it: one whose order follows from them says which."""
         return self

@@ -13,12 +13,14 @@ from integrators._integrator import Integrator
 # Names that people know from SciPy and the literature, and what kind of method they are.
 _LATER = {
     "lsoda": "an implicit method",
-    "stormerverlet": "a symplectic method",
-    "leapfrog": "a symplectic method",
 }
 
 # Names of the same methods elsewhere: in Matlab, Julia, JAX, Fortran.
 _SAME = {
+    "leapfrog": "StormerVerlet",
+    "verlet": "StormerVerlet",
+    "semiimpliciteuler": "SymplecticEuler",
+    "forestruth": "Yoshida4",
     "ode45": "RK45",
     "dopri5": "RK45",
     "dp5": "RK45",
@@ -40,6 +42,9 @@ _SAME = {
     "expliciteuler": "Euler",
     "rungekutta4": "RK4",
 }
+
+STEADY = "steps that follow an error estimate destroy what it keeps: an energy that does not drift"
+"""Why a symplectic method takes no step control."""
 
 
 def method_names() -> tuple[str, ...]:
@@ -98,8 +103,9 @@ def resolve_method(method: Any, step: Any) -> Integrator:
         )
     if integrator.h is None and not integrator.adaptive:
         name = type(integrator).__name__
+        why = f" ({STEADY})" if integrator.symplectic else ""
         raise ArgumentError(
-            f"solve_ivp: {name} takes fixed steps, so step must be given; write method={name!r}, step=0.01."
+            f"solve_ivp: {name} takes fixed steps{why}, so step must be given; write method={name!r}, step=0.01."
         )
     return integrator
 

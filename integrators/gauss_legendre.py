@@ -69,6 +69,10 @@ class Gauss(ImplicitMethod):
         return LARGEST_TRACED // self.n_stages
 
     @property
+    def most_derivatives(self) -> int:
+        return 2
+
+    @property
     def pays_from(self) -> int:
         return LONG
 

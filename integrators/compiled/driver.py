@@ -16,6 +16,7 @@ from diffsim import array_ops
 from diffsim.compiler import engine
 from diffsim.errors import ArgumentError, InterpretedWarning, RunError, TraceError
 from diffsim.number import Number, raw, shape_of
+from integrators._implicit import depth_of
 from integrators.compiled.adaptive import run_adaptive_compiled
 from integrators.compiled.adaptive_derivatives import run_adaptive_derivatives
 from integrators.compiled.carried import tangents_of, together
@@ -89,7 +90,7 @@ def route_of(problem: Problem, selection: Selection, compiled: bool | str) -> Ro
     unknown = [parameter.name for parameter in selection.parameters if parameter.name not in route.names]
     if unknown:
         return f"Machine code does not see the parameter {unknown[0]}."
-    why = _not_for_search(problem, route)
+    why = _not_for_search(problem, route) or _too_many_derivatives(problem, selection, route)
     if why is not None and compiled is True:
         raise ArgumentError(f"solve_ivp: compiled=True {why} Leave compiled='auto'.")
     return route if why is None else f"Machine code {why}"
@@ -133,6 +134,15 @@ def _not_for_machines(problem: Problem) -> str | None:
     if pair_of(problem.method) is None:
         return f"chooses steps by the error of an embedded Runge-Kutta pair; got {problem.method!r}."
     return "takes a number for max_step; got a function of time." if callable(problem.control.max_step) else None
+
+
+def _too_many_derivatives(problem: Problem, selection: Selection, route: Route) -> str | None:
+    """Return why the derivatives that are asked for are not those of the traced step, or None."""
+    most, name = problem.method.most_derivatives, type(problem.method).__name__
+    if most is None:
+        return None
+    asked = max(depth_of(x) for x in (problem.y0, *route.values)) + bool(selection)
+    return None if asked <= most else f"has derivatives of {name} up to order {most}; got {asked}."
 
 
 def _not_for_search(problem: Problem, route: Route) -> str | None:

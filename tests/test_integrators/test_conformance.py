@@ -22,7 +22,7 @@ from diffsim.value import Value
 from integrators import Integrator, RungeKutta, Taylor, solve_ivp
 from integrators._interpolant import evaluate
 from integrators._methods import method_class, method_names
-from systems import DoublePendulum, Pendulum
+from systems import DoublePendulum, Kepler, Pendulum
 
 ROOT = Path(__file__).parents[2]
 METHODS = method_names()
@@ -42,7 +42,7 @@ def choice(name: str, step: float = 0.02) -> dict[str, Any]:
 
 def swing(t: float, y: Any) -> list[Any]:
     """A driven pendulum in plain NumPy, of no System's doing."""
-    return [y[1], -np.sin(y[0]) - 0.1 * y[1] + 0.3 * np.cos(1.3 * t)]
+    return [y[1], -np.sin(y[0]) + 0.3 * np.cos(1.3 * t)]
 
 
 def test_folder_walk_finds_the_methods_that_the_issue_names() -> None:
@@ -57,6 +57,26 @@ def _problem(t: Any, y: Any) -> list[Any]:
     """A coupled, nonlinear, time-dependent problem with the solution u = exp(sin t), v = 1/(1 + t)."""
     u, v = y
     return [u * ops.cos(t) + (v * (1 + t) - 1) * u, -v * v + (u - ops.exp(ops.sin(t))) * v]
+
+
+def _separable_problem(t: Any, y: Any) -> list[Any]:
+    """One whose halves depend on each other only, with the same solution."""
+    u, v = y
+    return [ops.cos(t) * ops.exp(ops.sin(t)) * (v * (1 + t)) ** 2, -((u * ops.exp(-ops.sin(t))) ** 3) / (1 + t) ** 2]
+
+
+def _problem_of(method: Integrator) -> Any:
+    return _separable_problem if method.separable else _problem
+
+
+def _growth(t: float, y: Any) -> Any:
+    """Both components are exp(sin t), each the other's."""
+    return np.array([y[1] * np.cos(t), y[0] * np.cos(t)])
+
+
+def _system(name: str) -> Any:
+    """A system of four components for a method."""
+    return Kepler() if method_class(name)().separable else DoublePendulum()
 
 
 def _solution(t: Any) -> list[Any]:
@@ -75,7 +95,7 @@ def _error(method: Integrator, h: Any, n_steps: int) -> Any:
     start = mpmath.mpf("0.3")
     y = _solution(start)
     for k in range(n_steps):
-        y = method.step(_problem, start + k * h, y, h)
+        y = method.step(_problem_of(method), start + k * h, y, h)
     return max(abs(a - b) for a, b in zip(y, _solution(start + n_steps * h), strict=True))
 
 
@@ -93,10 +113,10 @@ def test_observed_order_of_a_solve_is_the_claimed_one(name: str) -> None:
     method = method_class(name)()
     errors = []
     for n_steps in (20, 40):
-        sol = solve_ivp(lambda t, y: y * np.cos(t), (0.0, 2.0), [1.0], method=method.with_step(2.0 / n_steps))
+        sol = solve_ivp(_growth, (0.0, 2.0), [1.0, 1.0], method=method.with_step(2.0 / n_steps))
         errors.append(abs(sol.y[0, -1] - np.exp(np.sin(2.0))))
     if method.order > RESOLVED:
-        assert errors[1] < 1e-11
+        assert errors[1] < 1e-11 or np.log2(errors[0] / errors[1]) > method.order - 0.5
         return
     # Coarse, as rounding must stay far below; a small leading term makes it seem higher there.
     assert -0.35 < np.log2(errors[0] / errors[1]) - method.order < 0.75
@@ -108,13 +128,11 @@ def test_save_times_between_nodes_have_the_order_of_the_method(name: str) -> Non
     t_eval = np.array([0.333, 0.777, 1.111, 1.999])
     errors = []
     for n_steps in (20, 40):
-        sol = solve_ivp(
-            lambda t, y: y * np.cos(t), (0.0, 2.0), [1.0], method=method.with_step(2.0 / n_steps), t_eval=t_eval
-        )
+        sol = solve_ivp(_growth, (0.0, 2.0), [1.0, 1.0], method=method.with_step(2.0 / n_steps), t_eval=t_eval)
         np.testing.assert_array_equal(sol.t, t_eval)
         errors.append(np.abs(sol.y[0] - np.exp(np.sin(t_eval))).max())
     if method.order > RESOLVED:
-        assert errors[1] < 1e-11
+        assert errors[1] < 1e-11 or np.log2(errors[0] / errors[1]) > method.order - 0.5
         return
     assert np.log2(errors[0] / errors[1]) > method.order - 0.5
 
@@ -154,10 +172,14 @@ def test_interpolant_has_its_claimed_order(name: str) -> None:
     method = method_class(name)()
     with mpmath.workdps(60 + 4 * method.order):
         t, local = mpmath.mpf("0.3"), []
+
+        def on_arrays(t: Any, y: Any) -> Any:
+            return np.array(_problem_of(method)(t, y), dtype=object)
+
         start = np.array(_solution(t), dtype=object)
         for h in _step_sizes(method):
-            step = method.advance(_on_arrays, t, start, h)
-            inside = method.dense(_on_arrays, t, start, h, step)
+            step = method.advance(on_arrays, t, start, h)
+            inside = method.dense(on_arrays, t, start, h, step)
             gaps = [
                 np.abs(evaluate(start, inside, x) - np.array(_solution(t + x * h), dtype=object)).max()
                 for x in (mpmath.mpf(k) / 8 for k in range(1, 8))
@@ -165,10 +187,6 @@ def test_interpolant_has_its_claimed_order(name: str) -> None:
             local.append(max(gaps))
         observed = float(mpmath.log(local[0] / local[1], 2))
     assert abs(observed - (method.dense_order + 1)) < 0.2
-
-
-def _on_arrays(t: Any, y: Any) -> Any:
-    return np.array(_problem(t, y), dtype=object)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -273,7 +291,7 @@ def test_step_on_fractions_is_exact(name: str) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_step_on_integers_and_a_fraction_keeps_fractions(name: str) -> None:
     method = method_class(name)()
-    (y,) = method.step(lambda t, y: [Fraction(1)], 0, [0], Fraction(1, 3))
+    y, _ = method.step(lambda t, y: [Fraction(1), Fraction(0)], 0, [0, 1], Fraction(1, 3))
     if method.implicit and isinstance(y, float):
         assert y == pytest.approx(1 / 3, rel=1e-14)
         pytest.skip("its coefficients are no fractions")
@@ -306,6 +324,9 @@ def test_step_gives_the_same_bits_for_floats_lists_arrays_and_values(name: str) 
     def f(t: Any, y: Any) -> Any:
         return -1.5 * y * y + t
 
+    if method.separable:
+        _assert_same_bits_of_pairs(method)
+        return
     wanted = method.step(f, 0.3, 0.8, 0.1)
     assert isinstance(wanted, float)
     (listed,) = method.step(lambda t, y: [f(t, y[0])], 0.3, [0.8], 0.1)
@@ -316,6 +337,20 @@ def test_step_gives_the_same_bits_for_floats_lists_arrays_and_values(name: str) 
     assert array.dtype == large.dtype == np.float64
     assert {float(listed), float(array[0]), float(value.data[0]), float(scalar.data)} == {wanted}
     assert (large == wanted).all()
+
+
+def _assert_same_bits_of_pairs(method: Integrator) -> None:
+    def f(t: Any, y: Any) -> Any:
+        return [y[1] * y[1] + t, -1.5 * y[0] * y[0]]
+
+    q, p = method.step(f, 0.3, [0.8, 0.2], 0.1)
+    assert isinstance(q, float)
+    array = method.step(f, 0.3, np.array([0.8, 0.2]), 0.1)
+    value = method.step(f, 0.3, Value(np.array([0.8, 0.2])), 0.1)
+    large = method.step(f, 0.3, np.repeat([[0.8], [0.2]], 600, axis=1), 0.1)
+    assert array.dtype == large.dtype == np.float64
+    assert array.tolist() == value.data.tolist() == [q, p]
+    assert (large == [[q], [p]]).all()
 
 
 @pytest.mark.parametrize("name", STEPPING)
@@ -351,7 +386,7 @@ def _assert_lane(sol: Any, one: Any, spot: tuple[int, ...], *, shared: bool) -> 
 @pytest.mark.parametrize("sensitivities", [(), ("y0", "params")])
 @pytest.mark.parametrize("t_eval", [None, [0.5, 0.511, 1.3]])
 def test_lane_of_a_batch_is_the_single_solve_bit_for_bit(name: str, sensitivities: Any, t_eval: Any) -> None:
-    system = DoublePendulum()
+    system = _system(name)
     more = {"t_eval": t_eval, "sensitivities": sensitivities, **choice(name)}
     sol = solve_ivp(system, (0.0, 1.3), STARTS, **more)
     assert sol.y.shape[:3] == (4, 3, 2)
@@ -371,7 +406,7 @@ def test_lane_of_a_batch_of_a_plain_function_is_the_single_solve(name: str) -> N
 @pytest.mark.parametrize("name", METHODS)
 def test_permuted_batch_gives_permuted_results(name: str) -> None:
     n_lanes = 12 if method_class(name)().by_lane else 300
-    system, order = Pendulum(damping=0.1), RNG.permutation(n_lanes)
+    system, order = Pendulum(drive_amplitude=0.1), RNG.permutation(n_lanes)
     starts = RNG.uniform(-1.5, 1.5, (2, n_lanes))
     sol = solve_ivp(system, (0.0, 1.0), starts, t_eval=[0.7, 1.0], **choice(name))
     turned = solve_ivp(system, (0.0, 1.0), starts[:, order], t_eval=[0.7, 1.0], **choice(name))
@@ -381,7 +416,7 @@ def test_permuted_batch_gives_permuted_results(name: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_batch_of_one_and_the_same_call_twice_give_the_same_bits(name: str) -> None:
-    system = DoublePendulum()
+    system = _system(name)
     one = solve_ivp(system, (0.0, 1.0), STARTS[:, 0, 0], **choice(name))
     batch = solve_ivp(system, (0.0, 1.0), STARTS[:, :1, 0], **choice(name))
     again = solve_ivp(system, (0.0, 1.0), STARTS[:, 0, 0], **choice(name))
@@ -392,7 +427,7 @@ def test_batch_of_one_and_the_same_call_twice_give_the_same_bits(name: str) -> N
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("shape", [(4, 0), (4, 2, 0), (4, 0, 3)])
 def test_empty_batch_gives_empty_arrays(name: str, shape: tuple[int, ...]) -> None:
-    for fun in (DoublePendulum(), lambda t, y: -y):
+    for fun in (_system(name), lambda t, y: -y[::-1]):
         sol = solve_ivp(fun, (0.0, 1.0), np.zeros(shape), t_eval=[0.5, 1.0], sensitivities="y0", **choice(name))
         assert sol.y.shape == (*shape, 2)
         assert sol.dy_dy0.shape == (4, *shape, 2)
@@ -410,7 +445,7 @@ def test_names_are_found_without_importing_every_family() -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_step_is_traced_into_a_graph_with_the_same_values(name: str) -> None:
-    system, method = DoublePendulum(), method_class(name)()
+    system, method = _system(name), method_class(name)()
     start = STARTS[:, 0, 0]
     if not method.traceable:
         with pytest.raises(TraceError, match=name):
