@@ -44,6 +44,8 @@ def run_all(
     Run
         With ``y`` of shape (n, *batch, n_times) and ``dy`` of shape (n, n_directions, *batch, n_times) or None.
     """
+    t, y = problem.ends[0], problem.y0
+    problem.method.admits(problem.fun, problem.args, y.shape[0], t, y, problem.vectorized)
     if problem.ragged and problem.method.h is not None and not problem.method.adaptive:
         return _run_each_grid(problem, selection, compiled, memory, explain, tick)
     problem = dataclasses.replace(problem, machine=compiled is not False)

@@ -177,7 +177,6 @@ def solve_ivp(
     t_eval, moving = split_times(t_eval)
     watched = (check_events(events, reset, further), check.check_flag("dense_output", dense_output), moving)
     way = setting(method, step, t_span, t_eval, first.shape[0], limits, first.shape[1:])
-    way.method.admits(fun, further, first.shape[0], way.ends[0], first, bool(vectorized))
     selection, by_start, by_parameter = select(sensitivities, fun, further, first.shape[0])
     problem = Problem(
         fun,

@@ -73,7 +73,7 @@ class StormerVerlet(SplittingMethod):
 class Yoshida4(SplittingMethod):
     """Three leapfrog steps, the middle one backwards: order 4, symmetric, 3 forces a step.
 
-    Also known as Forest-Ruth, and as Yoshida's triple jump.  `BlanesMoan4` is far more accurate for the same work.
+    Also known as Forest-Ruth, and as Yoshida's triple jump.  `BlanesMoan4` is more accurate for equal work.
 
     Parameters
     ----------

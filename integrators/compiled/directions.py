@@ -75,5 +75,5 @@ def fly_directions(
         primals = [np.tile(x, len(chosen)) if np.ndim(x) else x for x in values]
         flown = fly(program.tangent, rows.reshape(2 * n, -1), [*primals, *moved], plan, threads=threads)
         width = len(chosen) * m
-        out[:, :, first : first + len(chosen)] = flown.out[:, n:, :width].reshape(-1, n, len(chosen), m)
+        out[:, :, first : first + len(chosen)] = flown.out[:, n:, :width].reshape(len(flown.out), n, len(chosen), m)
     return out

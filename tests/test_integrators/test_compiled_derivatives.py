@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(not engine.available(), reason="needs llvmlite")
 METHODS = [
     pytest.param(name, marks=pytest.mark.slow if method_class(name)().pays_from else ())
     for name in method_names()
-    if method_class(name)().traceable
+    if (m := method_class(name)()).traceable and not m.separable
 ]
 SYSTEM = DoublePendulum(mass_1=1.2, length_2=0.8)
 PARAMETERS = np.array(list(SYSTEM.parameters.values()))

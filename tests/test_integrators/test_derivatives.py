@@ -17,7 +17,7 @@ from integrators import RK45, Solution, solve_ivp
 from integrators._methods import method_class, method_names
 from systems import DoublePendulum, HarmonicOscillator, Pendulum
 
-METHODS = tuple(name for name in method_names() if method_class(name)().one_step)
+METHODS = tuple(name for name in method_names() if (m := method_class(name)()).one_step and not m.separable)
 SYSTEM = DoublePendulum(mass_1=1.2, length_2=0.8)
 START = np.array([0.9, -0.4, 0.3, 0.6])
 RNG = np.random.default_rng(7)
