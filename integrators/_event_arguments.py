@@ -152,6 +152,11 @@ def check_events(events: Any, reset: Any, args: tuple[Any, ...]) -> EventSet | N
     return EventSet(tuple(_event(i, *pair) for i, pair in enumerate(zip(functions, resets, strict=True))), args)
 
 
+def may_end(events: EventSet | None) -> bool:
+    """Return whether an event may end a solve."""
+    return events is not None and events.ends
+
+
 def _listed(name: str, given: Any) -> tuple[Any, ...]:
     try:
         return tuple(given)

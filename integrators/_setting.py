@@ -58,6 +58,7 @@ def setting(
     n: int,
     limits: tuple[Any, ...],
     batch: tuple[int, ...] = (),
+    endless: bool = False,
 ) -> Setting:
     """Return the setting that the arguments of `solve_ivp` mean.
 
@@ -71,6 +72,8 @@ def setting(
         rtol, atol, first_step, max_step, max_steps, min_step, controller.
     batch : tuple of int
         Shape of the batch, whose trajectories may have their own times.
+    endless : bool
+        Whether an event may end the solve.
 
     Raises
     ------
@@ -78,13 +81,13 @@ def setting(
         One of them cannot be used.
     """
     # PERF: an optimiser asks for the same setting again and again; checking it takes 100 us, finding it 3.
-    if isinstance(method, str | Integrator) and t_span.__class__ in (tuple, list) and len(t_span) == 2:
+    if not endless and isinstance(method, str | Integrator) and t_span.__class__ in (tuple, list) and len(t_span) == 2:
         times = tuple(t_eval) if t_eval.__class__ in (tuple, list) and len(t_eval) <= _FEW else None
         if (times is not None or t_eval is None) and all(
             x.__class__ in _PLAIN for x in (step, *t_span, *limits, *(times or ()))
         ):
             return _kept(method, step, t_span[0], t_span[1], times, n, *limits)
-    return _make(method, step, t_span, t_eval, n, limits, batch)
+    return _make(method, step, t_span, t_eval, n, limits, batch, endless)
 
 
 @functools.lru_cache(maxsize=64, typed=True)
@@ -93,10 +96,17 @@ def _kept(method: Any, step: Any, t0: Any, t1: Any, times: Any, n: int, *limits:
 
 
 def _make(
-    method: Any, step: Any, t_span: Any, t_eval: Any, n: int, limits: tuple[Any, ...], batch: tuple[int, ...]
+    method: Any,
+    step: Any,
+    t_span: Any,
+    t_eval: Any,
+    n: int,
+    limits: tuple[Any, ...],
+    batch: tuple[int, ...],
+    endless: bool = False,
 ) -> Setting:
     integrator = resolve_method(method, step)
-    t0, t1 = check_t_span(t_span, batch)
+    t0, t1 = check_t_span(t_span, batch, endless=endless and integrator.adaptive)
     start, end = raw(t0), raw(t1)
     times = check_t_eval(t_eval, (start, end), batch)
     rtol, atol, first_step, max_step, max_steps, min_step, controller = limits

@@ -17,7 +17,7 @@ from diffsim.protocols import state_names
 from integrators import _arguments as check
 from integrators._drift import Drift
 from integrators._drive import run_all
-from integrators._event_arguments import check_events
+from integrators._event_arguments import check_events, may_end
 from integrators._setting import setting
 from integrators._solution import Solution
 from integrators._times import split_times
@@ -176,7 +176,7 @@ def solve_ivp(
     limits = (rtol, atol, first_step, max_step, max_steps, min_step, controller)
     t_eval, moving = split_times(t_eval)
     watched = (check_events(events, reset, further), check.check_flag("dense_output", dense_output), moving)
-    way = setting(method, step, t_span, t_eval, first.shape[0], limits, first.shape[1:])
+    way = setting(method, step, t_span, t_eval, first.shape[0], limits, first.shape[1:], may_end(watched[0]))
     selection, by_start, by_parameter = select(sensitivities, fun, further, first.shape[0])
     problem = Problem(
         fun,

@@ -17,8 +17,10 @@ __all__: list[str] = []
 _WHO = "solve_ivp"
 
 
-def check_t_span(t_span: Any, batch: tuple[int, ...] = ()) -> tuple[Any, Any]:
+def check_t_span(t_span: Any, batch: tuple[int, ...] = (), *, endless: bool = False) -> tuple[Any, Any]:
     """Return the two ends: floats, arrays of shape batch, or recording numbers of these shapes.
+
+    An `endless` solve, one that an event ends, may have a plain infinite t1.
 
     Raises
     ------
@@ -33,6 +35,8 @@ def check_t_span(t_span: Any, batch: tuple[int, ...] = ()) -> tuple[Any, Any]:
         raise KindError(f"{_WHO}: t_span must be two numbers (t0, t1); got {type(t_span).__name__}.") from None
     if len(ends) != 2:
         raise ArgumentError(f"{_WHO}: t_span must be two numbers (t0, t1); got {len(ends)} numbers.")
+    if endless and isinstance(ends[1], float) and math.isinf(ends[1]):
+        return _end("t0", ends[0], ends, batch), float(ends[1])
     return _end("t0", ends[0], ends, batch), _end("t1", ends[1], ends, batch)
 
 
@@ -41,7 +45,8 @@ def _end(name: str, end: Any, ends: list[Any], batch: tuple[int, ...]) -> Any:
     plain = raw(end)
     if np.shape(plain) == ():
         if not math.isfinite(real("t_span", plain)):
-            raise must(_WHO, "t_span", "must be finite", tuple(raw(e) for e in ends))
+            mend = "" if name == "t0" else "With method='RK45' or the like and a terminal event t1 may be infinite."
+            raise must(_WHO, "t_span", "must be finite", tuple(raw(e) for e in ends), mend)
         return end if isinstance(end, Number) else float(end)
     if not isinstance(end, Number):
         plain = _numbers("t_span", plain)

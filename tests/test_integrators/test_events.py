@@ -225,6 +225,19 @@ def test_each_method_with_each_type_of_event_ordinarydiffeq_479_differentialequa
         assert sol.t_events[0] == pytest.approx([up, up + math.pi], abs=1e-7)
 
 
+def test_a_terminal_event_may_end_a_span_without_end_as_in_scipy() -> None:
+    sol = solve_ivp(ball, (0.0, math.inf), [1.0, 0.0], events=event(lambda t, y: y[0], True), dense_output=True)
+    assert sol.status == 1
+    assert sol.t[-1] == pytest.approx(math.sqrt(2.0 / G), abs=1e-12)
+    never = event(lambda t, y: y[0] + 2.0, True)
+    sol = solve_ivp(wave, (0.0, math.inf), [0.0, 1.0], events=never, max_steps=200)
+    assert sol.status == -1
+    assert "max_steps" in sol.message
+    for way in ({}, {"events": lambda t, y: y[0]}, {"events": never, "method": "RK4", "step": 0.1}):
+        with pytest.raises(ArgumentError, match="t_span must be finite"):
+            solve_ivp(wave, (0.0, math.inf), [0.0, 1.0], **way)
+
+
 # --- order, coincidence, ends -----------------------------------------------------------------------------------------
 
 
