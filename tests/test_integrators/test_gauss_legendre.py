@@ -118,3 +118,23 @@ def test_dissipation_is_no_obstacle() -> None:
     sol = solve_ivp(Pendulum(damping=0.5), (0, 5), [1.0, 0.0], method=GaussLegendre6(0.05), t_eval=[5.0])
     fine = solve_ivp(Pendulum(damping=0.5), (0, 5), [1.0, 0.0], method="DOP853", rtol=1e-12, atol=1e-13, t_eval=[5.0])
     np.testing.assert_allclose(sol.y, fine.y, rtol=1e-8)
+
+
+def test_third_derivatives_are_not_those_of_machine_code() -> None:
+    # Two steps of Newton's from frozen numbers carry two derivatives; the third is the interpreter's.
+    def end(x: Any, compiled: Any) -> Any:
+        y0 = ds.array([x, 0.3])
+        return solve_ivp(_pendulum, (0.0, 0.3), y0, "GaussLegendre4", step=0.1, compiled=compiled).y[0, -1]
+
+    def third(compiled: Any) -> float:
+        return float(ds.grad(ds.grad(ds.grad(lambda x: end(x, compiled))))(0.7))
+
+    with pytest.raises(ArgumentError, match="derivatives of GaussLegendre4 up to order 2; got 3"):
+        third(True)
+    h = 1e-3
+    second = ds.grad(ds.grad(lambda x: end(x, True)))
+    assert abs(third("auto") - float(second(0.7 + h) - second(0.7 - h)) / (2 * h)) < 1e-5
+
+
+def _pendulum(t: Any, y: Any) -> list[Any]:
+    return [y[1], -9.8 * ds.sin(y[0])]
