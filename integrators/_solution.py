@@ -21,7 +21,7 @@ class Solution:
     Attributes
     ----------
     t : array, shape (n_times,)
-        Times.  A batch whose trajectories choose their own steps (an adaptive method without ``t_eval``) has shape
+        Times, plain numbers: the time of an event carries its derivative in `t_events`.  A batch whose trajectories choose their own steps (an adaptive method without ``t_eval``) has shape
         ``(*batch, n_times)``: row by row the times of one trajectory, padded with NaN behind its own `n_times`.
     y : array or recording number, shape (n, *batch, n_times)
         States, component first, time last.  In a batch, NaN where a trajectory had ended (see `status`).
