@@ -22,6 +22,7 @@ __all__ = [
     "NumberArray",
     "Params",
     "as_wide_as",
+    "depth_of",
     "is_differentiation",
     "leaf_level",
     "new_level",
@@ -105,6 +106,17 @@ def raw(x: AnyNumber) -> AnyNumber:
             return x
         x = below
     return x
+
+
+def depth_of(x: AnyNumber) -> int:
+    """Return how many differentiations a number belongs to: the layers that `raw` strips."""
+    depth = 0
+    while isinstance(x, Number):
+        below = x._below
+        if below is x:
+            break
+        x, depth = below, depth + 1
+    return depth
 
 
 def shape_of(x: AnyNumber) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffsim.errors import KindError, RunError
-from diffsim.number import Number, raw
+from diffsim.number import Number, depth_of, raw
 from integrators._linear_systems import Factors, factorise
 from integrators._norm import rms
 
@@ -156,17 +156,6 @@ def settle(
             factors = factorise(matrix(z))
         old = norm
     return Root(z, False, _TO_THE_END, rate, factors)
-
-
-def depth_of(x: Any) -> int:
-    """Return how many differentiations a number belongs to: the layers that `raw` strips."""
-    depth = 0
-    while isinstance(x, Number):
-        below = x._below
-        if below is x:
-            break
-        x, depth = below, depth + 1
-    return depth
 
 
 def recorded(who: str, residual: Callable[[Any], Any], z: Any, m: Any) -> Any:

@@ -31,6 +31,12 @@ def pair_of(method: Integrator) -> Pair | None:
     return None if changed else _pair(_key(method))
 
 
+def has_polynomials(method: Integrator) -> bool:
+    """Return whether the polynomials of a method can be found from the ends of its steps."""
+    own = type(method)
+    return isinstance(method, RungeKutta) and (own.advance, own.dense) == (RungeKutta.advance, RungeKutta.dense)
+
+
 def _key(method: Integrator) -> type[NamedRungeKutta] | Tableau:
     """Return what has the tableau of a method that `pair_of` knows.
 

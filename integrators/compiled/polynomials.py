@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from diffsim import array_ops, ops
 from diffsim.number import shape_of
-from integrators._integrator import Integrator
-from integrators._runge_kutta import RungeKutta
 from integrators.compiled.adaptive import parameters_of
 from integrators.compiled.dense import evaluations
 from integrators.compiled.program import Program
@@ -24,12 +22,6 @@ from integrators.drivers.problem import Problem
 from integrators.drivers.run import Run
 
 __all__: list[str] = []
-
-
-def has_polynomials(method: Integrator) -> bool:
-    """Return whether the polynomials of a method can be found from the ends of its steps."""
-    own = type(method)
-    return isinstance(method, RungeKutta) and (own.advance, own.dense) == (RungeKutta.advance, RungeKutta.dense)
 
 
 def at_all_steps(problem: Problem) -> Problem:

@@ -27,7 +27,6 @@ from integrators.drivers.guard import Guard
 from integrators.drivers.lanes import run_lanes
 from integrators.drivers.right_hand_side import RightHandSide, label
 from integrators.drivers.run import Run, Tick
-from integrators.drivers.watched import run_watched
 
 __all__: list[str] = []
 
@@ -274,6 +273,8 @@ class Problem:
         out: NDArray[np.float64] | None,
     ) -> Run:
         if self.watched:
+            from integrators.drivers.watched import run_watched  # with the search for roots, which few solves need
+
             return run_watched(
                 self.method,
                 f,
