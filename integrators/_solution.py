@@ -21,14 +21,16 @@ class Solution:
     Attributes
     ----------
     t : array, shape (n_times,)
-        Times, plain numbers: the time of an event carries its derivative in `t_events`.  A batch whose trajectories choose their own steps (an adaptive method without ``t_eval``) has shape
-        ``(*batch, n_times)``: row by row the times of one trajectory, padded with NaN behind its own `n_times`.
+        Times, plain numbers: the time of an event carries its derivative in `t_events`.  A batch whose trajectories
+        choose their own steps (an adaptive method without ``t_eval``) has shape ``(*batch, n_times)``: row by row the
+        times of one trajectory, padded with NaN behind its own `n_times`.
     y : array or recording number, shape (n, *batch, n_times)
         States, component first, time last.  In a batch, NaN where a trajectory had ended (see `status`).
     sol : OdeSolution or None
         The solution as a function of time, with ``dense_output=True``.
-    t_events, y_events : object
-        What events have found; None where nobody asked.
+    t_events, y_events : list or None
+        Of each event its times, shape (k,), and its states (before a reset), shape (k, n); ``(*batch, k)`` and
+        ``(*batch, k, n)`` in a batch, padded with NaN.  None where nobody asked.
     invariants : mapping
         How far what a System declares to be conserved has drifted from its value at the start, at each time: by name,
         arrays of shape (*batch, n_times); computed when it is asked for.  Empty for a plain function.
