@@ -162,7 +162,7 @@ class _Step:
 
 def _elementwise_steps() -> Iterator[_Step]:
     for row in TABLE.values():
-        if isinstance(row, Elementwise) and not row.boolean:
+        if isinstance(row, Elementwise) and not row.boolean and row.name != "frozen":  # which drops derivatives
             yield _Step(row.name, row.arity, row, _inside(row.domain))
     yield _CHOOSE
 
