@@ -59,10 +59,11 @@ def check_y0(fun: Any, y0: Any) -> Any:
     return start
 
 
-def check_real(y0: Any, sensitivities: Any) -> None:
-    """Raise where derivatives of complex states are asked for."""
+def check_real(y0: Any, sensitivities: Any) -> Any:
+    """Return the start, or raise where derivatives of complex states are asked for."""
     if np.iscomplexobj(raw(y0)) and sensitivities != ():
         raise KindError(f"{_WHO}: y0 must be real for sensitivities={sensitivities!r}; got complex numbers. {_SPLIT}")
+    return y0
 
 
 def holds_multiprecision(y0: Any) -> bool:

@@ -171,12 +171,12 @@ def solve_ivp(
     shape_of_slope = [options.pop(name, None) for name in ("jac_sparsity", "lband", "uband")]
     step, memory, explain = check.check_options(options, compiled, threads)
     further = check.check_fun(fun, args)
-    first = check.check_y0(fun, y0)
-    check.check_real(first, sensitivities)
+    first = check.check_real(check.check_y0(fun, y0), sensitivities)
     limits = (rtol, atol, first_step, max_step, max_steps, min_step, controller)
     t_eval, moving = split_times(t_eval)
     watched = (check_events(events, reset, further), check.check_flag("dense_output", dense_output), moving)
-    way = setting(method, step, t_span, t_eval, first.shape[0], limits, first.shape[1:], may_end(watched[0]))
+    endless = callback is not None or may_end(watched[0])
+    way = setting(method, step, t_span, t_eval, first.shape[0], limits, first.shape[1:], endless)
     selection, by_start, by_parameter = select(sensitivities, fun, further, first.shape[0])
     problem = Problem(
         fun,

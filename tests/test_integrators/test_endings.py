@@ -361,3 +361,15 @@ def test_growth_that_the_solution_shares_and_short_solves_do_not_warn() -> None:
     solve_ivp(Lorenz63(), (0.0, 10.0), [1.0, 1.0, 20.0], sensitivities="y0")
     to_zero = solve_ivp(lambda t, y: [-1.0], (0.0, 1.0), [1.0], "RK4", step=0.25, sensitivities="y0")
     assert abs(to_zero.y[0, -1]) < 1e-16
+
+
+def test_infinite_end_is_taken_where_something_else_ends_the_solve() -> None:
+    sol = solve_ivp(lambda t, y: -y, (0.0, np.inf), [1.0], callback=lambda t, y: y[0] < 0.1)
+    assert sol.status == 2
+    assert sol.y[0, -1] < 0.1
+    never = solve_ivp(turn, (0.0, np.inf), [1.0, 0.0], callback=lambda t, y: False, max_steps=200)
+    assert never.status == -1
+    assert "max_steps=200" in never.message
+    for more in ({}, {"method": "RK4", "step": 0.1, "callback": lambda t, y: True}):
+        with pytest.raises(ArgumentError, match="t_span must be finite"):
+            solve_ivp(turn, (0.0, np.inf), [1.0, 0.0], **more)
