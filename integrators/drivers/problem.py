@@ -312,18 +312,8 @@ class Problem:
             return run_lanes(
                 self.method, narrow, y0, self.ends, self.t_eval, self.control, self.names, tick=tick, guard=self.guard
             )
-        return run_adaptive(
-            self.method,
-            f,
-            y0,
-            self.ends,
-            self.t_eval,
-            self.control,
-            self.names,
-            strict=strict,
-            tick=tick,
-            guard=self.guard,
-        )
+        more: dict[str, Any] = {"strict": strict, "tick": tick, "guard": self.guard}
+        return run_adaptive(self.method, f, y0, self.ends, self.t_eval, self.control, self.names, **more)
 
     def lane_parameters(self) -> dict[str, Any]:
         """Return the System's parameters that are arrays, one entry a trajectory, each of shape (n_lanes,).
