@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim import array_ops
-from diffsim.derivatives import pushforward
+from diffsim.derivatives import jvp, pushforward
 from diffsim.errors import ArgumentError, InterpretedWarning, KindError, TraceError, must
 from diffsim.number import Number, raw
 from diffsim.tracer import Tracer
@@ -162,6 +162,24 @@ class Field:
             self._last = (t, y, found)
         return found
 
+    def drift(self, t: Any, y: Any) -> Any:
+        """Return df/dt at a plain state, shape (n,); 0.0 where f is known not to depend on t."""
+        if y.dtype == np.float64:
+            machine = self._code(len(y))
+            if machine is not None and machine.compiles:
+                found = machine.drift(float(t), y, self._parameters)
+                if found is not None and np.isfinite(found).all():
+                    return found
+        if y.dtype.kind == "c":
+            h = 1e-6 * max(abs(t), 1.0)
+            return (self.value(t + h, y) - self.value(t - h, y)) / (2.0 * h)
+        try:
+            return raw(jvp(lambda t: array_ops.array(self._f(t, y)), (t,), (_one(t),))[1])
+        except (KindError, TraceError) as error:
+            _tell(str(error))
+            h = 1e-6 * max(abs(t), 1.0)
+            return (self.value(t + h, y) - self.value(t - h, y)) / (2.0 * h)
+
     def _jacobian(self, t: Any, y: Any, exact: bool) -> Any:
         n, jac = len(y), self._slope.jac
         if jac is not None and not exact:
@@ -169,7 +187,7 @@ class Field:
         if y.dtype.kind == "c":
             return self._by_differences(t, y)
         if y.dtype == object:
-            return _by_duals(self._f, t, y, np.eye(n))
+            return by_duals(self._f, t, y, np.eye(n))
         machine = self._code(n)
         if machine is not None and machine.compiles:
             entries = machine.slope(float(t), y, self._parameters)
@@ -185,7 +203,7 @@ class Field:
         pattern, group = self._groups
         seeds = np.eye(n) if pattern is None else np.equal.outer(np.arange(group.max() + 1), group).astype(np.float64)
         try:
-            columns = _by_duals(self._f, t, y, seeds)
+            columns = by_duals(self._f, t, y, seeds)
         except (KindError, TraceError) as error:
             _tell(str(error))
             return self._by_differences(t, y)
@@ -225,7 +243,11 @@ class Field:
         return factorise(m)
 
 
-def _by_duals(f: Callable[[Any, Any], Any], t: Any, y: Any, seeds: Any) -> Any:
+def _one(t: Any) -> Any:
+    return 1.0 if isinstance(t, float | int) else t * 0 + 1
+
+
+def by_duals(f: Callable[[Any, Any], Any], t: Any, y: Any, seeds: Any) -> Any:
     """Return df/dy times the transposed seeds, shape (n, k), by forward derivatives."""
     if y.dtype == object and not any(isinstance(x, Tracer) for x in y):
         return _by_duals_of_objects(f, t, y)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
+from diffsim import ops
 from diffsim.errors import RunError
 from diffsim.number import AnyNumber, Number, Params
 from diffsim.primitive import Structural, bind
@@ -34,6 +35,11 @@ class Factors(abc.ABC):
     @abc.abstractmethod
     def regular(self) -> bool:
         """Whether the matrix is far enough from singular for its solutions to mean something."""
+
+    @property
+    def made(self) -> bool:
+        """Whether there are factors at all."""
+        return True
 
     @final
     def apply(self, b: AnyNumber) -> AnyNumber:
@@ -59,6 +65,10 @@ class DenseFactors(Factors):
             return self.solve(b.real.copy(), transposed) + 1j * self.solve(b.imag.copy(), transposed)
         x, _ = self._getrs(self._lu, self._pivots, b, trans=int(transposed))
         return x if self._info == 0 else np.full(np.shape(b), np.nan)
+
+    @property
+    def made(self) -> bool:
+        return bool(self._info == 0)
 
     @property
     def regular(self) -> bool:
@@ -92,6 +102,10 @@ class SparseFactors(Factors):
         if kind != "c" and b.dtype.kind == "c":
             return self.solve(b.real.copy(), transposed) + 1j * self.solve(b.imag.copy(), transposed)
         return self._lu.solve(b.astype(complex) if kind == "c" else b, trans="T" if transposed else "N")
+
+    @property
+    def made(self) -> bool:
+        return self._lu is not None
 
     @property
     def regular(self) -> bool:
@@ -141,8 +155,62 @@ class ExactFactors(Factors):
         return out
 
     @property
+    def made(self) -> bool:
+        return self._fine
+
+    @property
     def regular(self) -> bool:
         return self._fine
+
+
+@final
+class TracedFactors(Factors):
+    """Elimination on traced numbers, unrolled: of two rows the one with the larger pivot moves up, by `where`."""
+
+    def __init__(self, m: NDArray[np.object_]) -> None:
+        n = len(m)
+        rows = [list(row) for row in m]
+        self._swaps: list[list[Any]] = []
+        for k in range(n):
+            swaps = []
+            for i in range(k + 1, n):
+                swap = ops.greater(ops.abs(rows[i][k]), ops.abs(rows[k][k]))
+                for j in range(n):
+                    rows[k][j], rows[i][j] = (
+                        ops.where(swap, rows[i][j], rows[k][j]),
+                        ops.where(swap, rows[k][j], rows[i][j]),
+                    )
+                swaps.append(swap)
+            self._swaps.append(swaps)
+            for i in range(k + 1, n):
+                rows[i][k] = rows[i][k] / rows[k][k]
+                for j in range(k + 1, n):
+                    rows[i][j] = rows[i][j] - rows[i][k] * rows[k][j]
+        self._rows = rows
+
+    def solve(self, b: Any, transposed: bool = False) -> Any:
+        if transposed:
+            raise RunError("solve: traced systems are not transposed.")
+        rows, x = self._rows, list(b)
+        n = len(rows)
+        # NOTE: multipliers have moved with their rows, so all swaps come first
+        for k, swaps in enumerate(self._swaps):
+            for i, swap in enumerate(swaps, k + 1):
+                x[k], x[i] = ops.where(swap, x[i], x[k]), ops.where(swap, x[k], x[i])
+        for k in range(n):
+            for j in range(k):
+                x[k] = x[k] - rows[k][j] * x[j]
+        for k in reversed(range(n)):
+            for j in range(k + 1, n):
+                x[k] = x[k] - rows[k][j] * x[j]
+            x[k] = x[k] / rows[k][k]
+        out = np.empty(n, dtype=object)
+        out[:] = x
+        return out
+
+    @property
+    def regular(self) -> bool:
+        return True
 
 
 def factorise(m: Any) -> Factors:

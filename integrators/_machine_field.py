@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from diffsim.capture import WholeNumberNeeded, capture, settle, trace_flow
 from diffsim.compiler import engine
 from diffsim.compiler.lowering import has_machine_rule
+from diffsim.derivatives import jvp
 from diffsim.errors import TraceError
 from diffsim.graph import Graph, trace
 from diffsim.number import AnyNumber, Number, raw
 from diffsim.primitive import Elementwise, bind
 from diffsim.routine import Routine, derived
+from diffsim.tree import leaves
 
 __all__: list[str] = []
 
@@ -56,6 +58,8 @@ class MachineField:
         shapes = ((), (n,), (n_parameters,))
         self._value: Routine | None = derived(graph, shapes, (n,), np.dtype(np.float64)) if self.compiles else None
         self._slope: Routine | None = None
+        self._drift_graph = _drift_graph(graph, n, n_parameters)
+        self._drift: Routine | None = None
         if self.compiles and self._entries:
             self._slope = derived(slope, shapes, (len(self.rows),), np.dtype(np.float64))
 
@@ -69,6 +73,15 @@ class MachineField:
         if self._slope is None:
             return np.zeros(0)
         return self._slope.run((t, y, parameters))
+
+    def drift(self, t: float, y: NDArray[np.float64], parameters: NDArray[np.float64]) -> Any:
+        """Return df/dt, shape (n,); 0.0 where f does not depend on t."""
+        if self._drift_graph is None:
+            return 0.0
+        if self._drift is None:
+            shapes = ((), (self.n,), (self._n_parameters,))
+            self._drift = derived(self._drift_graph, shapes, (self.n,), np.dtype(np.float64))
+        return self._drift.run((t, y, parameters))
 
 
 def assert_compiled(routine: Routine | None) -> None:
@@ -106,6 +119,21 @@ def _slope_graph(graph: Graph, n: int, n_parameters: int, entries: dict[tuple[in
         return found
 
     return trace(run, 0.0, np.zeros(n), np.zeros(n_parameters))
+
+
+def _drift_graph(graph: Graph, n: int, n_parameters: int) -> Graph | None:
+    """Return the graph of df/dt, None where it is zero everywhere."""
+
+    def along(t: AnyNumber, y: AnyNumber, parameters: AnyNumber) -> Any:
+        def values(time: AnyNumber) -> Any:
+            found = graph.evaluate([time, *y, *parameters])
+            return [found[int(i)] for i in np.ravel(graph.result)]
+
+        return jvp(values, (t,), (1.0,))[1]
+
+    drift = trace(along, 0.0, np.zeros(n), np.zeros(n_parameters))
+    flat = [drift.nodes[int(i)] for leaf in leaves(drift.result) for i in np.ravel(leaf)]
+    return None if all(node.row is None and node.value == 0.0 for node in flat) else drift
 
 
 def _pushed(row: Any, out: AnyNumber, args: Sequence[AnyNumber], slopes: Sequence[dict[int, AnyNumber]]) -> Any:
