@@ -93,6 +93,8 @@ def newton(
         norm = float(rms(np.abs(step) / scale))
         if not np.isfinite(norm):
             return Root(z, False, k + 1, rate, factors)
+        if norm <= 0.01 * tolerance:  # NOTE: what is left may be rounding, which has no rate
+            return Root(z - step, True, k + 1, rate, factors)
         if old is not None:
             rate = norm / old if old else 0.0
             if rate >= 1.0 or rate ** (limit - k) / (1.0 - rate) * norm > tolerance:
