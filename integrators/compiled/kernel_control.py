@@ -6,6 +6,7 @@ Steps are chosen as SciPy chooses them (`integrators.drivers.control`), or by a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import final
 
@@ -135,7 +136,9 @@ class StepControl:
         """
         b, frame = self.frame.b, self.frame
         tried = b.both(self._running, b.opposite(self.holds(self.over)))
-        accepted = b.both(b.both(b.compare("olt", ratio, b.constant(1.0)), sound), tried)
+        # NOTE: without a finite state there is no tolerance; infinity would make any error look small
+        ratio = b.select(sound, ratio, b.constant(math.nan))
+        accepted = b.both(b.compare("olt", ratio, b.constant(1.0)), tried)
         frame.put(self.h_abs, self._next_size(ratio, accepted, tried))
         rejected = b.both(tried, b.opposite(accepted))
         self._count(self.attempts, tried)
