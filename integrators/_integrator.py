@@ -123,6 +123,11 @@ class Integrator(abc.ABC):
         """Whether the method chooses its steps by a memory of its own, see `pilot`."""
         return False
 
+    @property
+    def borrowed(self) -> bool:
+        """Whether the steps are made by SciPy's code."""
+        return False
+
     def pilot(self, f: Any, control: Any) -> Any:
         """Return a new `Pilot` for one solve.
 

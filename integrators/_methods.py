@@ -10,11 +10,6 @@ from diffsim.errors import ArgumentError, KindError, unknown_name
 from diffsim.lazy import public_names
 from integrators._integrator import Integrator
 
-# Names that people know from SciPy and the literature, and what kind of method they are.
-_LATER = {
-    "lsoda": "an implicit method",
-}
-
 # Names of the same methods elsewhere: in Matlab, Julia, JAX, Fortran.
 _SAME = {
     "leapfrog": "StormerVerlet",
@@ -61,10 +56,7 @@ def method_class(name: str) -> type[Integrator]:
         plain = name.lower().replace("-", "").replace("_", "")
         if plain in _SAME:
             raise ArgumentError(f"solve_ivp: method {name!r} is called {_SAME[plain]!r} here.")
-        later = _LATER.get(plain)
-        raise ArgumentError(
-            f"solve_ivp: method {name!r} ({later}) is not there yet; there is {', '.join(names)}." if later else error
-        )
+        raise error
     module = public_names(Path(__file__).parent)[name]
     found: type[Integrator] = getattr(importlib.import_module(f"integrators.{module}"), name)
     return found

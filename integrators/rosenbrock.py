@@ -10,9 +10,8 @@ import numpy as np
 from diffsim import array_ops
 from diffsim.derivatives import jvp
 from diffsim.errors import RunError
-from diffsim.number import Number, raw
+from diffsim.number import Number, depth_of, raw
 from diffsim.tracer import Tracer
-from integrators import _implicit
 from integrators._combination import State
 from integrators._field import Field
 from integrators._implicit_method import ImplicitMethod
@@ -209,7 +208,7 @@ class _System:
         u: Any = self._factors.solve(raw(right))
         # the system is linear in u: Newton's step in recording numbers, see `_implicit`, with J u as a derivative of f
         residual = self._residual(u, right)
-        depth = _implicit.depth_of(residual)
+        depth = depth_of(residual)
         for k in range(depth):
             u = u - self._factors.apply(self._residual(u, right) if k else residual)
         return u

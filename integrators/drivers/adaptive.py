@@ -93,7 +93,11 @@ def run_adaptive(
 
 
 def stepper_of(method: Integrator) -> type[AdaptiveStepper]:
-    """Return what makes the steps: the method's own pilot, or the control by its errors."""
+    """Return what makes the steps: SciPy, the method's own pilot, or the control by its errors."""
+    if method.borrowed:
+        from integrators.drivers.borrowed import BorrowedStepper  # as below
+
+        return BorrowedStepper
     if not method.piloted:
         return AdaptiveStepper
     from integrators.drivers.piloted import PilotedStepper  # is one of these, and few solves need it

@@ -10,7 +10,7 @@ import scipy.integrate
 
 from diffsim.errors import ArgumentError
 from integrators import solve_ivp
-from integrators._methods import _LATER, _SAME, method_names
+from integrators._methods import _SAME, method_names
 
 
 def decay(t: float, y: Any) -> Any:
@@ -190,10 +190,3 @@ def test_names_that_methods_have_elsewhere_lead_to_those_here() -> None:
     for name in ("ode45", "ODE45", "Dopri-5"):
         with pytest.raises(ArgumentError, match=f"method '{name}' is called 'RK45' here"):
             solve_ivp(decay, (0.0, 1.0), [1.0], name)
-
-
-def test_names_of_the_literature_that_are_not_there_are_named_as_such() -> None:
-    assert not set(_LATER) & {name.lower() for name in method_names()}
-    for method in _LATER:
-        with pytest.raises(ArgumentError, match=f"method '{method}' .* is not there yet; there is .*Euler, .*RK45"):
-            solve_ivp(decay, (0.0, 1.0), [1.0], method)

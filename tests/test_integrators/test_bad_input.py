@@ -140,7 +140,6 @@ CASES: dict[str, tuple[Callable[[], Any], type[DiffsimError], str]] = {
         r"unknown method 'RK44'; it has .*Euler, .*\. Did you mean 'RK4'",
     ),
     "method in small letters": (call(method="rk45"), ArgumentError, "unknown method 'rk45'.*Did you mean 'RK45'"),
-    "implicit method": (call(method="LSODA"), ArgumentError, r"method 'LSODA' \(an implicit method\) is not there yet"),
     "method of scipy": (call(method=scipy.integrate.RK45), KindError, "method must be a name .* got the class scipy"),
     "method a number": (call(method=4), KindError, "method must be a name or an integrator object; got int"),
     # tolerances

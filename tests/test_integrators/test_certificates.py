@@ -12,7 +12,7 @@ import pytest
 import diffsim as ds
 from integrators._methods import method_class, method_names
 
-METHODS = method_names()
+METHODS = tuple(name for name in method_names() if not method_class(name)().borrowed)
 EVERYWHERE = tuple(name for name in METHODS if not method_class(name)().separable)
 """Methods that take systems of any kind."""
 ADAPTIVE = tuple(name for name in METHODS if method_class(name)().adaptive)

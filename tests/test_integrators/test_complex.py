@@ -15,7 +15,7 @@ from integrators._methods import method_class, method_names
 from systems import HarmonicOscillator
 
 SHARED = [name for name in ("RK23", "RK45", "DOP853", "BDF") if name in method_names()]
-REAL = ("Radau", "Taylor")
+REAL = ("LSODA", "Radau", "Taylor")
 """Methods whose equations or series are those of real numbers."""
 
 RATE = -0.1 + 2.0j

@@ -21,7 +21,7 @@ from integrators import solve_ivp
 from integrators._methods import method_class, method_names
 from systems import DoublePendulum, Pendulum
 
-METHODS = tuple(name for name in method_names() if not method_class(name)().separable)
+METHODS = tuple(name for name in method_names() if not ((m := method_class(name)()).separable or m.borrowed))
 """Methods for any system; the splitting methods, which refuse these, prove the same in test_conformance and
 test_symplectic."""
 ADAPTIVE = tuple(name for name in METHODS if method_class(name)().adaptive)
