@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from diffsim import array_ops
 from diffsim.errors import ArgumentError, KindError, must, unknown_name
-from diffsim.number import Number, raw
+from diffsim.number import Number, raw, shape_of
 from diffsim.protocols import is_system, state_names
 from integrators._controller import controller_of
 from integrators._integrator import Integrator
@@ -139,6 +139,8 @@ def check_args(args: Any) -> tuple[Any, ...]:
         return ()
     if isinstance(args, tuple | list) or (isinstance(args, np.ndarray) and args.ndim):
         return tuple(args)
+    if isinstance(args, Number) and shape_of(args):
+        return tuple(args[i] for i in range(shape_of(args)[0]))  # type: ignore[index]  # an array of recording numbers
     raise KindError(f"{_WHO}: args must be a tuple; got {type(args).__name__}. For one argument write args=(value,).")
 
 
