@@ -55,6 +55,7 @@ class Root(NamedTuple):
     factors: Factors
 
 
+@np.errstate(all="ignore")  # what is not finite is looked for
 def newton(
     residual: Callable[[Any], Any],
     z: Any,
@@ -106,6 +107,7 @@ def newton(
     return Root(z, False, limit, rate, factors)
 
 
+@np.errstate(all="ignore")  # what is not finite is looked for
 def settle(
     residual: Callable[[Any], Any],
     matrix: Callable[[Any], Any],

@@ -23,6 +23,19 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", "ignore:llvmlite is not installed")
 
 
+TWINS = {"ImplicitEuler", "ImplicitMidpoint", "GaussLegendre6", "Kvaerno3", "Vern6", "Vern8", "Yoshida8", "BlanesMoan6"}
+"""Methods that take long in the suites and have a relative that stands for them: their tests are slow ones."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of methods that others stand for."""
+    for item in items:
+        call = getattr(item, "callspec", None)
+        if call is not None and any(isinstance(x, str) and x in TWINS for x in call.params.values()):
+            item.add_marker(pytest.mark.slow)
+
+
 settings.register_profile("dev", deadline=None)
 settings.register_profile(
     "ci",

@@ -130,7 +130,9 @@ def test_r1_r3_same_call_and_a_pickled_system_give_the_same_bits_of_values_and_g
     np.testing.assert_array_equal(known.y, loaded.y)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(x, marks=pytest.mark.slow if method_class(x)().implicit else ()) for x in METHODS]
+)
 def test_r2_any_number_of_threads_gives_the_same_bits(name: str) -> None:
     starts, weights = np.tile(STARTS, (1, 6)), np.tile(WEIGHTS, (1, 6, 1))
     one, *others = (_gradient(starts, weights, threads=n, **choice(name)) for n in (1, 2, 8))
