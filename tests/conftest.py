@@ -34,6 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         call = getattr(item, "callspec", None)
         if call is not None and any(isinstance(x, str) and x in TWINS for x in call.params.values()):
             item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.twin)
 
 
 settings.register_profile("dev", deadline=None)

@@ -55,7 +55,7 @@ def swing(t: float, y: Any, strength: float = 0.3, damping: float = 0.1) -> list
 def _scale(method: Integrator, fun: Any, y0: Any, h: float) -> Any:
     """Size of what is added up in a step: some stages of high order are differences of much larger terms."""
     largest = method.tableau.largest if isinstance(method, RungeKutta) else 1.0
-    amplified = largest**2 if largest > 100.0 else 1.0
+    amplified = largest**2 if largest > 100.0 else 1e3 if method.implicit else 1.0  # Rosenbrock stages are increments
     return np.abs(y0) + abs(h) * amplified * sum(np.abs(k) for k in method.advance(fun, 0.5, y0, h).stages)
 
 
