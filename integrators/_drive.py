@@ -48,8 +48,6 @@ def run_all(
     problem.method.admits(problem.fun, problem.args, y.shape[0], t, y, problem.vectorized)
     if problem.ragged and problem.method.h is not None and not problem.method.adaptive:
         return _run_each_grid(problem, selection, compiled, memory, explain, tick)
-    if problem.machine != (compiled is not False):
-        problem = dataclasses.replace(problem, machine=compiled is not False)
     route = route_of(problem, selection, compiled)
     if isinstance(route, TraceError):
         if explain:

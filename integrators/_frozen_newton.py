@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from diffsim import ops
+from integrators._linear_systems import TracedFactors
 
 __all__: list[str] = []
 
@@ -56,12 +57,12 @@ def solve_traced(
     z = _frozen(start)
     guess = None
     for n_iterations in _ITERATIONS:
-        factors = Elimination(matrix(*still, guess))
+        factors = TracedFactors(matrix(*still, guess), pivoting=False)
         for _ in range(n_iterations):
             z = z - factors.solve(equations(*still, z))
         guess = z
     z = _frozen(z)
-    factors = Elimination(matrix(*still, z))
+    factors = TracedFactors(matrix(*still, z), pivoting=False)
     step = factors.solve(equations(*given, z))
     moved = z - step
     moved = moved - factors.solve(equations(*given, moved))
@@ -82,45 +83,3 @@ def _frozen(x: Any) -> Any:
     out = np.empty(len(x), dtype=object)
     out[:] = [ops.frozen(item) for item in x]
     return out
-
-
-class Elimination:
-    """Gaussian elimination of a small matrix of numbers of any kind, written out, without pivoting.
-
-    The matrices of implicit methods are near the identity where their iterations converge; where a pivot vanishes, what
-    comes out is not finite.
-
-    Parameters
-    ----------
-    m : array, shape (m, m)
-    """
-
-    def __init__(self, m: Any) -> None:
-        self._rows = [list(row) for row in m]
-        n = len(self._rows)
-        self._reciprocals = []
-        for k in range(n):
-            pivot = self._rows[k]
-            reciprocal = 1.0 / pivot[k]
-            self._reciprocals.append(reciprocal)
-            for i in range(k + 1, n):
-                row = self._rows[i]
-                factor = row[k] * reciprocal
-                row[k] = factor
-                for j in range(k + 1, n):
-                    row[j] = row[j] - factor * pivot[j]
-
-    def solve(self, b: Any) -> Any:
-        """Return x of ``M x = b``."""
-        rows, n = self._rows, len(self._rows)
-        x = list(b)
-        for i in range(n):
-            for j in range(i):
-                x[i] = x[i] - rows[i][j] * x[j]
-        for i in reversed(range(n)):
-            for j in range(i + 1, n):
-                x[i] = x[i] - rows[i][j] * x[j]
-            x[i] = x[i] * self._reciprocals[i]
-        out = np.empty(n, dtype=object)
-        out[:] = x
-        return out

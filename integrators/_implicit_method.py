@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import math
+from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
@@ -17,7 +18,7 @@ from integrators._combination import State, needs_exact
 from integrators._field import Field
 from integrators._implicit import Root
 from integrators._integrator import Integrator, RightHandSide, Step
-from integrators._linear_systems import Factors, factorise, identity_minus
+from integrators._linear_systems import Factors, factorise, identity_minus, stacked
 from integrators.drivers.right_hand_side import RightHandSide as Counted
 
 __all__: list[str] = []
@@ -169,6 +170,68 @@ class ImplicitMethod(Integrator):
         rtol, atol = self._tolerances or (1e-3, 1e-6)
         least = float(np.min(rtol))
         return atol + rtol * np.abs(y), max(10 * _EPS / least, min(0.03, least**0.5))
+
+
+def stage_increments(
+    who: str, field: Field, t: Any, y: Any, h: Any, a: Sequence[Sequence[Any]], c: Sequence[Any], start: Any
+) -> list[Any] | None:
+    """Solve ``z_i = h sum_j a_ij f(t + c_j h, y + z_j)``, the equations of all stages together, to rounding.
+
+    Parameters
+    ----------
+    who : str
+        The method, for messages.
+    field : Field
+    t, y, h
+        Numbers of any kind; y of shape (n,).
+    a, c : sequences of number, shapes (s, s) and (s,)
+        Of the tableau, in the precision of y.
+    start : array, shape (s n,)
+        Plain increments to start from.
+
+    Returns
+    -------
+    list of s states (n,), or None
+        With their derivatives; None where the equations have not been solved.
+
+    References
+    ----------
+    Hairer, Wanner, "Solving Ordinary Differential Equations II", equation (IV.8.2).
+    """
+    s, n, plain, t_raw, h_raw = len(c), len(raw(y)), raw(y), raw(t), raw(h)
+
+    def equations(f: Any, t: Any, y: Any, h: Any, z: Any) -> Any:
+        slopes = [f(t + c[j] * h, y + z[j * n : (j + 1) * n]) for j in range(s)]
+        rows = [weighted(row, slopes) for row in a]
+        return z - h * (array_ops.concatenate(rows) if isinstance(rows[0], Number) else np.concatenate(rows))
+
+    recording = field.recording or any(isinstance(x, Number) for x in (t, y, h))
+
+    def matrix(z: Any) -> Any:
+        field.nlu += 1
+        slopes = [
+            field.jacobian(t_raw + c[j] * h_raw, plain + z[j * n : (j + 1) * n], exact=recording) for j in range(s)
+        ]
+        return stacked(h_raw, a, slopes)
+
+    root = _implicit.settle(
+        lambda z: equations(field.value, t_raw, plain, h_raw, z), matrix, start, np.concatenate([sizes(plain)] * s)
+    )
+    if not root.ok:
+        return None
+    z = root.z
+    recording = recording or field.recording
+    if recording:
+        z = _implicit.recorded(who, lambda z: equations(field, t, y, h, z), z, matrix(z))
+    return [z[j * n : (j + 1) * n] for j in range(s)]
+
+
+def weighted(weights: Sequence[Any], terms: Sequence[Any]) -> Any:
+    """Return ``weights[0] * terms[0] + weights[1] * terms[1] + ...``, from the left."""
+    total = weights[0] * terms[0]
+    for weight, term in zip(weights[1:], terms[1:], strict=True):
+        total = total + weight * term
+    return total
 
 
 def sizes(y: Any) -> Any:

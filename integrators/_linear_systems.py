@@ -165,15 +165,24 @@ class ExactFactors(Factors):
 
 @final
 class TracedFactors(Factors):
-    """Elimination on traced numbers, unrolled: of two rows the one with the larger pivot moves up, by `where`."""
+    """Elimination on traced numbers, unrolled.
 
-    def __init__(self, m: NDArray[np.object_]) -> None:
+    Parameters
+    ----------
+    m : array, shape (n, n)
+    pivoting : bool
+        Whether of two rows the one with the larger pivot moves up, by `where`; a matrix near the identity can do
+        without, and what comes out is not finite where a pivot vanishes.
+    """
+
+    def __init__(self, m: NDArray[np.object_], *, pivoting: bool = True) -> None:
         n = len(m)
         rows = [list(row) for row in m]
         self._swaps: list[list[Any]] = []
+        self._reciprocals: list[Any] = []
         for k in range(n):
             swaps = []
-            for i in range(k + 1, n):
+            for i in range(k + 1, n if pivoting else 0):
                 swap = ops.greater(ops.abs(rows[i][k]), ops.abs(rows[k][k]))
                 for j in range(n):
                     rows[k][j], rows[i][j] = (
@@ -182,8 +191,9 @@ class TracedFactors(Factors):
                     )
                 swaps.append(swap)
             self._swaps.append(swaps)
+            self._reciprocals.append(1.0 / rows[k][k])
             for i in range(k + 1, n):
-                rows[i][k] = rows[i][k] / rows[k][k]
+                rows[i][k] = rows[i][k] * self._reciprocals[k]
                 for j in range(k + 1, n):
                     rows[i][j] = rows[i][j] - rows[i][k] * rows[k][j]
         self._rows = rows
@@ -203,7 +213,7 @@ class TracedFactors(Factors):
         for k in reversed(range(n)):
             for j in range(k + 1, n):
                 x[k] = x[k] - rows[k][j] * x[j]
-            x[k] = x[k] / rows[k][k]
+            x[k] = x[k] * self._reciprocals[k]
         out = np.empty(n, dtype=object)
         out[:] = x
         return out

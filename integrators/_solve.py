@@ -193,6 +193,7 @@ def solve_ivp(
         Guard(callback, check.check_seconds(max_seconds)),
         *watched,
         jac=check.check_jac(way.method, jac, shape_of_slope, first.shape[0], further, compiled),
+        machine=compiled is not False,
     )
     # NOTE: overflow and NaN are found and reported by the drivers, with the place and the time.
     with np.errstate(all="ignore"), progress_bar(problem.work if progress else 0.0, "solve_ivp", progress) as bar:

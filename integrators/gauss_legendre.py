@@ -8,14 +8,12 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from diffsim import array_ops, ops
-from diffsim.derivatives import jvp
+from diffsim import ops
 from diffsim.errors import TraceError
 from diffsim.number import Number, raw
-from integrators import _implicit
-from integrators._field import Field
+from integrators._field import Field, by_duals
 from integrators._frozen_newton import solve_traced
-from integrators._implicit_method import ImplicitMethod, is_traced, sizes
+from integrators._implicit_method import ImplicitMethod, is_traced, stage_increments, weighted
 from integrators._integrator import Step
 from integrators._linear_systems import stacked
 
@@ -77,7 +75,7 @@ class Gauss(ImplicitMethod):
         return LONG
 
     def _advance(self, field: Field, t: Any, y: Any, h: Any, carry: Any) -> Step:
-        table, n, s = self.coefficients(_one(y)), len(y), self.n_stages
+        table, n = self.coefficients(_one(y)), len(y)
         if is_traced(y):
             if n > self.largest_traced:
                 raise TraceError(
@@ -85,36 +83,12 @@ class Gauss(ImplicitMethod):
                 )
             return Step(_traced_step(field, t, y, h, table))
         plain, t_raw, h_raw = raw(y), raw(t), raw(h)
-
-        def equations(f: Any, t: Any, y: Any, h: Any, z: Any) -> Any:
-            slopes = [f(t + table.c[j] * h, y + z[j * n : (j + 1) * n]) for j in range(s)]
-            rows = [_sum(row, slopes) for row in table.a]
-            return z - h * (array_ops.concatenate(rows) if isinstance(rows[0], Number) else np.concatenate(rows))
-
-        recording = field.recording or any(isinstance(x, Number) for x in (t, y, h))
-
-        def matrix(z: Any) -> Any:
-            field.nlu += 1
-            slopes = [
-                field.jacobian(t_raw + table.c[j] * h_raw, plain + z[j * n : (j + 1) * n], exact=recording)
-                for j in range(s)
-            ]
-            return stacked(h_raw, table.a, slopes)
-
         start = np.concatenate([h_raw * node * field.value(t_raw, plain) for node in table.c])
-        root = _implicit.settle(
-            lambda z: equations(field.value, t_raw, plain, h_raw, z), matrix, start, np.concatenate([sizes(plain)] * s)
-        )
-        if not root.ok:
+        z = stage_increments(type(self).__name__, field, t, y, h, table.a, table.c, start)
+        if z is None:
             return Step(y, None, None, (), False)
-        recording = recording or field.recording
-        if not recording:
-            ends = [field.value(t_raw + table.c[j] * h_raw, plain + root.z[j * n : (j + 1) * n]) for j in range(s)]
-            return Step(plain + h_raw * _sum(table.b, ends))
-        name = type(self).__name__
-        z = _implicit.recorded(name, lambda z: equations(field, t, y, h, z), root.z, matrix(root.z))
-        slopes = [field(t + table.c[j] * h, y + z[j * n : (j + 1) * n]) for j in range(s)]
-        return Step(y + h * _sum(table.b, slopes))
+        f = field if field.recording or isinstance(z[0], Number) else field.value
+        return Step(y + h * weighted(table.b, [f(t + c * h, y + z_j) for c, z_j in zip(table.c, z, strict=True)]))
 
 
 def _one(y: Any) -> Any:
@@ -124,47 +98,30 @@ def _one(y: Any) -> Any:
     return 1.0
 
 
-def _sum(weights: Sequence[Any], terms: Sequence[Any]) -> Any:
-    total = weights[0] * terms[0]
-    for weight, term in zip(weights[1:], terms[1:], strict=True):
-        total = total + weight * term
-    return total
-
-
 def _traced_step(field: Field, t: Any, y: Any, h: Any, table: Collocation) -> Any:
     """Return the state after a step of numbers that stand for others, as straight-line arithmetic."""
     n, s = len(y), len(table.c)
 
+    def stages(t: Any, y: Any, h: Any, z: Any) -> list[tuple[Any, Any]]:
+        """Return time and state of each stage; None for z is where they are the state itself."""
+        return [(t + table.c[j] * h, y if z is None else y + z[j * n : (j + 1) * n]) for j in range(s)]
+
     def slopes(t: Any, y: Any, h: Any, z: Any) -> list[Any]:
-        return [field(t + table.c[j] * h, y + z[j * n : (j + 1) * n]) for j in range(s)]
+        return [field(*stage) for stage in stages(t, y, h, z)]
 
     def equations(t: Any, y: Any, h: Any, z: Any) -> Any:
         found = slopes(t, y, h, z)
-        return z - h * np.concatenate([_sum(row, found) for row in table.a])
+        return z - h * np.concatenate([weighted(row, found) for row in table.a])
 
     def matrix(t: Any, y: Any, h: Any, z: Any) -> Any:
-        """The derivative of the equations; None for z is where all stages are the state itself."""
-        at = [y if z is None else y + z[j * n : (j + 1) * n] for j in range(s)]
-        slopes = [_jacobian(field, t + table.c[j] * h, at[j]) for j in range(s)]
-        m = np.empty((s * n, s * n), dtype=object)
-        for i in range(s):
-            for j in range(s):
-                block = -h * table.a[i][j] * slopes[j]
-                m[i * n : (i + 1) * n, j * n : (j + 1) * n] = block + np.eye(n) if i == j else block
-        return m
+        return stacked(h, table.a, [by_duals(field, *stage, np.eye(n)) for stage in stages(t, y, h, z)])
 
-    first = field(t, y)
-    start = np.concatenate([node * h * first for node in table.c])
-    size = h * first
+    size = h * field(t, y)
+    start = np.concatenate([node * size for node in table.c])
     z, sound = solve_traced(equations, matrix, (t, y, h), start, np.concatenate([y, size]))
-    end = y + h * _sum(table.b, slopes(t, y, h, z))
+    end = y + h * weighted(table.b, slopes(t, y, h, z))
     # NOTE: NaN where the equations were not solved; the interpreted step is asked then
     return np.array([ops.where(sound, x, np.nan) for x in end], dtype=object)
-
-
-def _jacobian(field: Field, t: Any, y: Any) -> Any:
-    columns = [jvp(lambda x: field(t, x), (y,), (direction,))[1] for direction in np.eye(len(y))]
-    return np.stack([np.asarray(column, dtype=object) for column in columns], axis=1)
 
 
 @final

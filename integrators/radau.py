@@ -7,15 +7,14 @@ from typing import Any, final
 
 import numpy as np
 
-from diffsim import array_ops, replay
+from diffsim import replay
 from diffsim.errors import KindError
 from diffsim.number import Number, raw
-from integrators import _implicit
 from integrators._combination import State
 from integrators._field import Field
-from integrators._implicit_method import ImplicitMethod, sizes
+from integrators._implicit_method import ImplicitMethod, stage_increments
 from integrators._integrator import RightHandSide, Step
-from integrators._linear_systems import Factors, shifted, stacked
+from integrators._linear_systems import Factors, shifted
 from integrators._norm import rms
 from integrators._pilot import Pilot
 
@@ -145,45 +144,9 @@ def _root_of_six(y: Any) -> Any:
 
 
 def _stages(field: Field, t: Any, y: Any, h: Any, start: Any) -> list[Any] | None:
-    """Solve the equations of a step to rounding and return the stages' increments with their derivatives.
-
-    Parameters
-    ----------
-    field : Field
-    t, y, h
-        Numbers of any kind.
-    start : array, shape (3 n,)
-        Plain increments to start from.
-    """
-    n, plain = len(raw(y)), raw(y)
-    a, c = _coefficients(_root_of_six(plain))
-    t_raw, h_raw = raw(t), raw(h)
-
-    def equations(f: Any, t: Any, y: Any, h: Any, z: Any) -> Any:
-        slopes = [f(t + c[j] * h, y + z[j * n : (j + 1) * n]) for j in range(3)]
-        rows = [a[i][0] * slopes[0] + a[i][1] * slopes[1] + a[i][2] * slopes[2] for i in range(3)]
-        return z - h * (array_ops.concatenate(rows) if isinstance(rows[0], Number) else np.concatenate(rows))
-
-    recording = field.recording or any(isinstance(x, Number) for x in (t, y, h))
-
-    def matrix(z: Any) -> Any:
-        field.nlu += 1
-        slopes = [
-            field.jacobian(t_raw + c[j] * h_raw, plain + z[j * n : (j + 1) * n], exact=recording) for j in range(3)
-        ]
-        return stacked(h_raw, a, slopes)
-
-    size = sizes(plain)
-    root = _implicit.settle(
-        lambda z: equations(field.value, t_raw, plain, h_raw, z), matrix, start, np.concatenate([size] * 3)
-    )
-    if not root.ok:
-        return None
-    z = root.z
-    recording = recording or field.recording
-    if recording:
-        z = _implicit.recorded("Radau", lambda z: equations(field, t, y, h, z), z, matrix(z))
-    return [z[j * n : (j + 1) * n] for j in range(3)]
+    """Return the stages' increments of a step, see `stage_increments`."""
+    a, c = _coefficients(_root_of_six(raw(y)))
+    return stage_increments("Radau", field, t, y, h, a, c, start)
 
 
 @final

@@ -11,10 +11,9 @@ from diffsim import array_ops
 from diffsim.derivatives import jvp
 from diffsim.errors import RunError
 from diffsim.number import Number, depth_of, raw
-from diffsim.tracer import Tracer
 from integrators._combination import State
 from integrators._field import Field
-from integrators._implicit_method import ImplicitMethod
+from integrators._implicit_method import ImplicitMethod, is_traced, weighted
 from integrators._integrator import RightHandSide, Step
 from integrators._linear_systems import TracedFactors, shifted
 
@@ -152,24 +151,16 @@ class Rodas5P(ImplicitMethod):
                 right = field(t, y) if carry is None else carry
             else:
                 # NOTE: the last two stages begin where the one before has ended
-                at = y + _combined(_A[i], found) if i < len(_A) else at + found[-1]
-                right = field(t + _NODES[i] * h, at) + _combined(_C[i], found) / h
+                at = y + weighted(_A[i], found) if i < len(_A) else at + found[-1]
+                right = field(t + _NODES[i] * h, at) + weighted(_C[i], found) / h
             if i < len(_DRIFT):
                 right = right + (_DRIFT[i] * h) * system.drift
             found.append(system.solve(right))
         return Step(at + found[-1], found[-1], None, tuple(found))
 
     def dense(self, f: RightHandSide, t: Any, y: State, h: Any, step: Step) -> Sequence[State]:
-        k_1, k_2, k_3 = (_combined(row, step.stages) for row in _DENSE)
+        k_1, k_2, k_3 = (weighted(row, step.stages) for row in _DENSE)
         return [step.y - y + k_1, k_2 - k_1, k_3 - k_2, -k_3]
-
-
-def _combined(weights: Sequence[float], stages: Sequence[Any]) -> Any:
-    total: Any = None
-    for weight, stage in zip(weights, stages, strict=True):
-        term = weight * stage
-        total = term if total is None else total + term
-    return total
 
 
 class _System:
@@ -184,7 +175,7 @@ class _System:
     def __init__(self, field: Field, t: Any, y: Any, h: Any) -> None:
         self._field, self._t, self._y, self._h = field, t, y, h
         self._recording = field.recording or any(isinstance(x, Number) and x.liftable for x in (t, y, h))
-        traced = _is_traced(t, y, h)
+        traced = any(is_traced(x) for x in (t, y, h))
         if traced:
             from integrators._field import by_duals
 
@@ -221,11 +212,3 @@ class _System:
 def _by_time(field: Field, t: Any, y: Any) -> Any:
     """Return the derivative of f by the time, with its own derivatives."""
     return jvp(lambda t: array_ops.array(field(t, y)), (t,), (1.0,))[1]
-
-
-def _is_traced(*numbers: Any) -> bool:
-    return any(
-        isinstance(item, Tracer)
-        for x in numbers
-        for item in (x.flat if isinstance(x, np.ndarray) and x.dtype == object else (x,))
-    )

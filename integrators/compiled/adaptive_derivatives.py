@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from diffsim import array_ops
 from diffsim.number import Number, shape_of
 from integrators.compiled.adaptive import Points, Voyage, outcome, places, told
-from integrators.compiled.carried import tangents_of, together
+from integrators.compiled.carried import tangents_of, together, with_tangents
 from integrators.compiled.dense import dense_program
 from integrators.compiled.flow import flow
 from integrators.compiled.kernel_clock import MISSING
@@ -108,19 +108,8 @@ def _recorded(voyage: Voyage, points: Points | None, selection: Selection, run: 
 
     if not selection:
         return dataclasses.replace(run, y=states(start, *(voyage.numbers[i] for i in chosen)))
-    from diffsim.derivatives import pushforward
-
-    k, n_starts = selection.n_directions, len(selection.components)
-    moved = [array_ops.array(voyage.numbers[i]) for i in chosen]
-    seeds = [np.zeros((k, *shape_of(x))) for x in (start, *moved)]
-    for d, component in enumerate(selection.components):
-        seeds[0][d, component] = 1.0
-    for d in range(len(chosen)):
-        seeds[1 + d][n_starts + d] = 1.0
-    y, tangents = pushforward(states, (start, *moved), tuple(seeds))
-    tangents = array_ops.broadcast_to(tangents, (k, *shape_of(y)))
-    axes = (1, 0, *range(2, len(shape_of(tangents))))
-    return dataclasses.replace(run, y=y, dy=array_ops.transpose(tangents, axes))
+    y, dy = with_tangents(states, start, voyage.numbers, chosen, selection)
+    return dataclasses.replace(run, y=y, dy=dy)
 
 
 def _states(voyage: Voyage, points: Points | None, start: Any, numbers: list[Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,36 @@ def together(values: Sequence[Any]) -> Any:
     return array_ops.stack(list(values))
 
 
+def with_tangents(
+    states: Callable[..., Any], start: Any, values: Sequence[Any], chosen: Sequence[int], selection: Selection
+) -> tuple[Any, Any]:
+    """Return states of recording numbers and their tangents, shape (n, n_directions, *lanes, n_times).
+
+    Parameters
+    ----------
+    states : callable
+        Of the start and the chosen parameters; returns the states, shape (n, *lanes, n_times).
+    start : array or recording number, shape (n,) or (n, n_lanes)
+    values : sequence of numbers
+        The parameters.
+    chosen : sequence of int
+        Which of them have tangents.
+    selection : Selection
+    """
+    from diffsim.derivatives import pushforward  # not needed by a solve of plain numbers
+
+    k, n_starts = selection.n_directions, len(selection.components)
+    moved = [array_ops.array(values[i]) for i in chosen]
+    seeds = [np.zeros((k, *shape_of(x))) for x in (start, *moved)]
+    for d, component in enumerate(selection.components):
+        seeds[0][d, component] = 1.0
+    for d in range(len(chosen)):
+        seeds[1 + d][n_starts + d] = 1.0
+    y, tangents = pushforward(states, (start, *moved), tuple(seeds))
+    tangents = array_ops.broadcast_to(tangents, (k, *shape_of(y)))
+    return y, array_ops.transpose(tangents, (1, 0, *range(2, len(shape_of(tangents)))))
+
+
 def tangents_of(route: Route, selection: Selection, start: NDArray[np.float64]) -> tuple[Tangents, NDArray[np.float64]]:
     """Return what the kernel carries beside the state, and the tangents at the start."""
     chosen = tuple(route.names.index(parameter.name) for parameter in selection.parameters)
@@ -48,6 +78,7 @@ def tangents_of(route: Route, selection: Selection, start: NDArray[np.float64]) 
 
 @functools.lru_cache(maxsize=256)
 def linearised(program: Program, chosen: tuple[int, ...], n_starts: int) -> Tangents:
+    """Return the tangents of a program by all starts and the chosen parameters; made once."""
     k = n_starts + len(chosen)
     lead, n = program.n_leading, program.n
     active = [*range(lead, lead + n), *(lead + n + j for j in chosen)]

@@ -16,7 +16,7 @@ from diffsim import array_ops
 from diffsim.compiler import engine
 from diffsim.errors import ArgumentError, InterpretedWarning, RunError, TraceError
 from diffsim.number import Number, depth_of, raw, shape_of
-from integrators.compiled.carried import tangents_of, together
+from integrators.compiled.carried import tangents_of, together, with_tangents
 from integrators.compiled.dense import fixed_evaluations, has_polynomials, pair_of
 from integrators.compiled.directions import are_apart, fly_directions
 from integrators.compiled.flow import Journey, flow
@@ -303,19 +303,8 @@ def _recorded(
     if not selection:
         once(y0)
         return runs[0]
-    from diffsim.derivatives import pushforward
-
-    k, n_starts = selection.n_directions, len(selection.components)
-    moved = [array_ops.array(values[i]) for i in chosen]
-    seeds = [np.zeros((k, *shape_of(x))) for x in (y0, *moved)]
-    for d, component in enumerate(selection.components):
-        seeds[0][d, component] = 1.0
-    for d in range(len(chosen)):
-        seeds[1 + d][n_starts + d] = 1.0
-    y, tangents = pushforward(once, (y0, *moved), tuple(seeds))
-    tangents = array_ops.broadcast_to(tangents, (k, *shape_of(y)))
-    axes = (1, 0, *range(2, len(shape_of(tangents))))
-    return dataclasses.replace(runs[0], y=y, dy=array_ops.transpose(tangents, axes))
+    y, dy = with_tangents(once, y0, values, chosen, selection)
+    return dataclasses.replace(runs[0], y=y, dy=dy)
 
 
 # --- what befell the lanes --------------------------------------------------------------------------------------------
@@ -357,7 +346,7 @@ def _outcome(problem: Problem, plan: Plan, flown: Flown, shape: tuple[int, int])
 
 def program_evaluations(problem: Problem, plan: Plan) -> int:
     """Return the number of evaluations of the right-hand side for each trajectory."""
-    if not problem.work:
+    if problem.grid is not None and not problem.grid.n_steps:
         return 0
     first, more = fixed_evaluations(problem.method, problem.y0.shape[0])
     return int(first + more * (plan.n_steps + int(plan.aside.sum())))
