@@ -195,10 +195,20 @@ def solve_ivp(
         jac=check.check_jac(way.method, jac, shape_of_slope, first.shape[0], further, compiled),
         machine=compiled is not False,
     )
-    # NOTE: overflow and NaN are found and reported by the drivers, with the place and the time.
-    with np.errstate(all="ignore"), progress_bar(problem.work if progress else 0.0, "solve_ivp", progress) as bar:
-        run = run_all(problem, selection, compiled, memory, explain, bar.update if progress else None)
+    run = _run(problem, selection, compiled, memory, explain, progress)
     return _solution(problem, run, selection, by_start, by_parameter)
+
+
+def _run(
+    problem: Problem, selection: Selection, compiled: bool | str, memory: float, explain: bool, progress: bool
+) -> Run:
+    """Return what the drivers made of the problem, telling the progress where it is asked for."""
+    # NOTE: overflow and NaN are found and reported by the drivers, with the place and the time.
+    with np.errstate(all="ignore"):
+        if not progress:
+            return run_all(problem, selection, compiled, memory, explain, None)
+        with progress_bar(problem.work, "solve_ivp", True) as bar:
+            return run_all(problem, selection, compiled, memory, explain, bar.update)
 
 
 def _explained(problem: Problem, run: Run) -> Run:
