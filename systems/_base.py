@@ -36,6 +36,8 @@ class System(abc.ABC):
         Indices of the state components that are angles in radians.
     positive, non_negative : frozenset of str
         Parameters that must be > 0, or >= 0.
+    default_time : float
+        Time in s from the start in which `default_state` shows what the system is known for: how long it is drawn.
     elementwise : bool
         Whether a batch ``(n, *batch)`` may be given at once; True for all that use no linear algebra.
     has_energy, drawable : bool
@@ -68,6 +70,7 @@ class System(abc.ABC):
     angles: ClassVar[tuple[int, ...]] = ()
     positive: ClassVar[frozenset[str]] = frozenset()
     non_negative: ClassVar[frozenset[str]] = frozenset()
+    default_time: ClassVar[float] = 10.0
     elementwise: ClassVar[bool] = True
     has_energy: ClassVar[bool] = False
     drawable: ClassVar[bool] = False

@@ -94,6 +94,7 @@ def test_declarations_are_complete(cls: type[Any]) -> None:
     assert all(0 <= i < system.dimension for i in cls.angles)
     assert all(cls.state_units[i] == "rad" for i in cls.angles)
     assert all(type(value) is float for value in system.parameters.values())
+    assert 0.0 < cls.default_time < math.inf
     assert protocols.is_system(system)
     assert protocols.is_elementwise(system) == cls.elementwise
 
