@@ -19,8 +19,8 @@ __all__ = ["find", "load", "names"]
 def names() -> list[str]:
     """Return the names of all systems, without importing their files.
 
-    Every file of this folder that does not begin with an underscore holds one system, which bears the file's name:
-    ``double_pendulum.py`` has ``DoublePendulum``.
+    What a file of this folder offers in its literal ``__all__`` is a system, or a family of them; files that begin with
+    an underscore hold what systems are made of.
 
     >>> "DoublePendulum" in names()
     True
@@ -103,13 +103,12 @@ def load(place: str) -> type[System]:
 def _files() -> dict[str, str]:
     """Return {class name: module name} of the systems, sorted."""
     offered = public_names(Path(__file__).parent)
-    return {name: module for name, module in offered.items() if _plain(name) == _plain(module)}
+    return {name: module for name, module in offered.items() if not module.startswith("_")}
 
 
 def _plain(name: str) -> str:
-    """Return a name without case, underscores, hyphens and blanks; private modules keep their first underscore."""
-    private = "_" if name.startswith("_") else ""
-    return private + name.replace("_", "").replace("-", "").replace(" ", "").casefold()
+    """Return a name without case, underscores, hyphens and blanks."""
+    return name.replace("_", "").replace("-", "").replace(" ", "").casefold()
 
 
 def _run(file: Path) -> ModuleType:

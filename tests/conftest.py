@@ -27,12 +27,24 @@ TWINS = {"ImplicitEuler", "ImplicitMidpoint", "GaussLegendre6", "Kvaerno3", "Ver
 """Methods that take long in the suites and have a relative that stands for them: their tests are slow ones."""
 
 
+QUICK_SYSTEMS = {"DoublePendulum", "HarmonicOscillator", "Kepler", "Lorenz63", "Pendulum"}
+"""Systems that stand for the others where each costs a compilation or a differentiated graph."""
+WALKS = {"test_compiled.py", "test_linearise.py", "test_vjp_graph.py"}
+"""Suites beside tests/test_systems that walk the zoo: the systems that others stand for are slow there."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of methods that others stand for."""
+    """Mark the tests of methods, and of systems, that others stand for."""
+    import systems
+
+    zoo = set(systems.names()) - QUICK_SYSTEMS
     for item in items:
         call = getattr(item, "callspec", None)
-        if call is not None and any(isinstance(x, str) and x in TWINS for x in call.params.values()):
+        drawn = {x for x in call.params.values() if isinstance(x, str)} if call is not None else set()
+        if item.path.name in WALKS and drawn & zoo:
+            item.add_marker(pytest.mark.slow)
+        if drawn & TWINS:
             item.add_marker(pytest.mark.slow)
             item.add_marker(pytest.mark.twin)
 

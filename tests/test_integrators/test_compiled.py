@@ -30,7 +30,9 @@ PAIRS = [(system, "RK4") for system in SYSTEMS] + [
     ("DoublePendulum", m) for m in METHODS if not method_class(m)().pays_from
 ]
 TRACEABLE = [m for m in METHODS if method_class(m)().traceable]
-PRODUCT = [pytest.param(s, m, marks=() if (s, m) in PAIRS else pytest.mark.slow) for s in SYSTEMS for m in TRACEABLE]
+FIRST = ("DoublePendulum", "HarmonicOscillator", "Kepler", "Lorenz63", "Pendulum")
+PRODUCT = [pytest.param(s, m, marks=() if (s, m) in PAIRS else pytest.mark.slow) for s in FIRST for m in TRACEABLE]
+PRODUCT += [pytest.param(s, "RK4") for s in SYSTEMS if s not in FIRST]
 
 
 def states(n: int, m: int) -> np.ndarray[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 import subprocess
 import sys
@@ -67,11 +68,21 @@ def test_find_refuses_what_is_no_text(name: object) -> None:
         systems.find(name)  # type: ignore[arg-type]  # the wrong kind is the point
 
 
-def test_names_are_the_public_files_of_the_folder() -> None:
+def test_names_are_what_the_public_files_offer_and_each_is_a_system() -> None:
     folder = Path(systems.__file__).parent
-    files = [file.stem.replace("_", "") for file in folder.glob("*.py") if not file.stem.startswith("_")]
-    assert sorted(name.lower() for name in systems.names()) == sorted(files)
-    assert set(systems.names()) < set(dir(systems))
+    public = {file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")}
+    found = {name: systems.find(name) for name in systems.names()}
+    assert {cls.__module__ for cls in found.values()} == {f"systems.{stem}" for stem in public}, "a file offers nothing"
+    for name, cls in found.items():
+        assert cls.__name__ == name
+        assert cls is getattr(systems, name)
+        assert issubclass(cls, systems.System)
+        assert not inspect.isabstract(cls)
+    assert set(found) < set(dir(systems))
+
+
+def test_names_differ_by_more_than_their_spelling() -> None:
+    assert len({name.casefold() for name in systems.names()}) == len(systems.names())
 
 
 def test_names_and_one_system_import_no_other_system() -> None:
