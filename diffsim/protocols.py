@@ -18,6 +18,7 @@ from diffsim.errors import KindError, must, unknown_name
 
 __all__ = [
     "SystemLike",
+    "event_functions",
     "invariants",
     "is_elementwise",
     "is_system",
@@ -93,6 +94,15 @@ def invariants(f: object) -> Mapping[str, Callable[[Any], Any]]:
     """
     found: Mapping[str, Callable[[Any], Any]] = getattr(f, "invariants", {}) if is_system(f) else {}
     return found
+
+
+def event_functions(f: object) -> tuple[Callable[..., Any], ...]:
+    """Return the events that a System has of its own, as `solve_ivp` takes them; none for a plain function.
+
+    >>> event_functions(lambda t, y: -y)
+    ()
+    """
+    return tuple(getattr(f, "events", ())) if is_system(f) else ()
 
 
 def says_separable(f: object) -> bool:

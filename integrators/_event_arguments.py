@@ -1,4 +1,4 @@
-"""Events as the caller of `solve_ivp` gives them: checked, and what each of them does."""
+"""Events as the caller of `solve_ivp` gives them, and those of a System: checked, and what each of them does."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from diffsim.capture import capture
 from diffsim.errors import ArgumentError, KindError, must
 from diffsim.number import Number, raw
+from diffsim.protocols import event_functions, is_system, parameter_names, parameter_values, with_parameters
 from integrators.drivers.right_hand_side import label
 
 __all__: list[str] = []
@@ -63,10 +64,13 @@ class EventSet:
     events : tuple of Event
     args : tuple
         Their further arguments: those of the right-hand side.
+    n_own : int
+        How many of them, the last ones, the System has of its own.
     """
 
     events: tuple[Event, ...]
     args: tuple[Any, ...] = ()
+    n_own: int = 0
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.events)
@@ -82,7 +86,19 @@ class EventSet:
         ArgumentError
             An event knows a parameter in another way than by `args`: its derivative would be missing.
         """
-        return EventSet(tuple(self._with(event, changes) for event in self))
+        given = len(self) - self.n_own
+        made = [self._with(event, changes) for event in self.events[:given]]
+        return replace(self, events=(*made, *self.events[given:]), args=())
+
+    def of(self, fun: Any) -> EventSet:
+        """Return the same events where `fun` is the right-hand side: a System's own see the parameters it has."""
+        if not self.n_own:
+            return self
+        own = _own_events(fun)
+        if len(own) != self.n_own:
+            rule = "must have as many events whatever its parameters are"
+            raise must(label(fun), "events", rule, f"{self.n_own}, then {len(own)}")
+        return replace(self, events=(*self.events[: -self.n_own], *own))
 
     def _with(self, event: Event, changes: Mapping[str, Any]) -> Event:
         made: dict[str, Any] = {}
@@ -103,7 +119,7 @@ class EventSet:
             values = [changes.get(name, x) for name, x in zip(captured.names, captured.values, strict=True)]
             made[kind] = functools.partial(captured, values)
             if kind == "fun":
-                plain = [raw(x) if isinstance(x, Number) else x for x in values]
+                plain = [_bare(x) for x in values]
                 made["plain"] = functools.partial(captured, plain)
         return replace(event, **made)
 
@@ -118,13 +134,16 @@ class EventSet:
         return any(event.interrupts for event in self)
 
 
-def check_events(events: Any, reset: Any, args: tuple[Any, ...]) -> EventSet | None:
-    """Return the events, or None where nobody asked for any.
+def check_events(fun: Any, events: Any, reset: Any, args: tuple[Any, ...]) -> EventSet | None:
+    """Return the events, those of a System behind the caller's, or None where there are none.
 
     Parameters
     ----------
+    fun : callable
+        The right-hand side.
     events : callable or sequence of callable
-        With the attributes `terminal`, `direction` and `reset`, where they have them.
+        With the attributes `terminal`, `direction` and `reset`, where they have them.  An empty sequence switches
+        those of a System off.
     reset : callable, or sequence of callable or None
         In place of the attributes.
     args : tuple
@@ -132,14 +151,15 @@ def check_events(events: Any, reset: Any, args: tuple[Any, ...]) -> EventSet | N
     Raises
     ------
     KindError
-        An event or a reset is no function.
+        An event or a reset is no function; the events of a System are no sequence.
     ArgumentError
         There are more resets than events, or a `terminal` that is no count.
     """
     if events is None:
         if reset is not None:
             raise ArgumentError(f"{_WHO}: reset must belong to events; got reset without events. Pass events= too.")
-        return None
+        own = _own_events(fun)
+        return EventSet(own, args, len(own)) if own else None
     functions = (events,) if callable(events) else _listed("events", events)
     resets: tuple[Any, ...]
     if reset is None:
@@ -149,12 +169,38 @@ def check_events(events: Any, reset: Any, args: tuple[Any, ...]) -> EventSet | N
         if len(resets) != len(functions):
             mend = "Give a list with one entry an event, None for those that leave the state as it is."
             raise must(_WHO, "reset", f"must have one entry for each of the {len(functions)} events", len(resets), mend)
-    return EventSet(tuple(_event(i, *pair) for i, pair in enumerate(zip(functions, resets, strict=True))), args)
+    given = tuple(_event(f"events[{i}]", *pair) for i, pair in enumerate(zip(functions, resets, strict=True)))
+    own = _own_events(fun) if given else ()
+    return EventSet((*given, *own), args, len(own))
 
 
 def may_end(events: EventSet | None) -> bool:
     """Return whether an event may end a solve."""
     return events is not None and events.ends
+
+
+def _own_events(fun: Any) -> tuple[Event, ...]:
+    """Return the events that a System has of its own, checked."""
+    if not is_system(fun):
+        return ()
+    who = label(fun)
+    try:
+        functions = event_functions(fun)
+    except TypeError:
+        got = type(getattr(fun, "events", None)).__name__
+        raise KindError(f"{who}: events must be a tuple of functions event(t, state); got {got}.") from None
+    if not functions:
+        return ()
+    own = tuple(_event(f"{who}.events[{i}]", x, getattr(x, "reset", None)) for i, x in enumerate(functions))
+    if not any(isinstance(x, Number) for x in parameter_values(fun)):
+        return own
+    numbers = {name: _bare(getattr(fun, name)) for name in parameter_names(fun)}
+    plain = event_functions(with_parameters(fun, numbers))
+    return tuple(replace(event, plain=bare) for event, bare in zip(own, plain, strict=True))
+
+
+def _bare(x: Any) -> Any:
+    return raw(x) if isinstance(x, Number) else x
 
 
 def _listed(name: str, given: Any) -> tuple[Any, ...]:
@@ -164,13 +210,14 @@ def _listed(name: str, given: Any) -> tuple[Any, ...]:
         raise KindError(f"{_WHO}: {name} must be a function or a list of them; got {type(given).__name__}.") from None
 
 
-def _event(i: int, fun: Any, reset: Any) -> Event:
+def _event(place: str, fun: Any, reset: Any) -> Event:
     """Return one event, checked."""
     if not callable(fun):
-        raise KindError(f"{_WHO}: events[{i}] must be a function event(t, y); got {type(fun).__name__}.")
+        raise KindError(f"{_WHO}: {place} must be a function event(t, y); got {type(fun).__name__}.")
     if reset is not None and not callable(reset):
-        raise KindError(f"{_WHO}: reset[{i}] must be a function reset(t, y) or None; got {type(reset).__name__}.")
-    name = f"events[{i}] ({label(fun)})"
+        where = place.replace("events", "reset") if place.startswith("events") else f"the reset of {place}"
+        raise KindError(f"{_WHO}: {where} must be a function reset(t, y) or None; got {type(reset).__name__}.")
+    name = f"{place} ({label(fun)})"
     terminal, direction = getattr(fun, "terminal", None), getattr(fun, "direction", 0.0)
     if terminal is None:
         terminal = 0

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from diffsim.errors import ArgumentError, KindError, RunError, must
 from diffsim.number import Number
-from diffsim.protocols import state_names
+from diffsim.protocols import event_functions, state_names
 from integrators._multiprecision_steps import EXTRA, at_time, walk
 from integrators._solution import Solution
 from integrators.drivers.control import DEFAULT_MAX_STEPS
@@ -241,6 +241,11 @@ def solve_in_context(
         raise ArgumentError(
             f"{who}so {given[0]} must be left out: the result has the digits of the context (mpmath.mp.dps), now "
             f"{mpmath.mp.dps}."
+        )
+    if event_functions(fun):
+        raise ArgumentError(
+            f"{who}so {type(fun).__name__} must have no events of its own, which are not looked for then. Pass "
+            "fun=lambda t, y: system(t, y), which has none, and find their times on its dense_output."
         )
     if np.ndim(np.asarray(y0, dtype=object)) > 1:
         raise must("solve_ivp", "y0", "must have one axis where it holds multiprecision numbers", np.shape(y0))

@@ -87,7 +87,8 @@ def solve_ivp(
     events : callable or list of callable, optional
         ``event(t, y, *args)``, as in SciPy: occurs where its sign changes, all of them within a step are found.  Its
         attributes: `terminal` (True, or the occurrence that ends the solve), `direction` (> 0 upwards, < 0 downwards),
-        `reset`.  The point of a terminal event is the last one of ``t`` and ``y``, whatever `t_eval` says.
+        `reset`.  The point of a terminal event is the last one of ``t`` and ``y``, whatever `t_eval` says.  The events
+        that a System has of its own stand behind these; ``events=()`` switches them off.
     reset : callable or list of callable or None, optional
         ``reset(t, y, *args)`` for each event: returns the state with which the solve goes on from there.
     jac : callable, array or sparse matrix, optional
@@ -174,7 +175,7 @@ def solve_ivp(
     first = check.check_real(check.check_y0(fun, y0), sensitivities)
     limits = (rtol, atol, first_step, max_step, max_steps, min_step, controller)
     t_eval, moving = split_times(t_eval)
-    watched = (check_events(events, reset, further), check.check_flag("dense_output", dense_output), moving)
+    watched = (check_events(fun, events, reset, further), check.check_flag("dense_output", dense_output), moving)
     endless = callback is not None or may_end(watched[0])
     way = setting(method, step, t_span, t_eval, first.shape[0], limits, first.shape[1:], endless)
     selection, by_start, by_parameter = select(sensitivities, fun, further, first.shape[0])

@@ -190,6 +190,11 @@ class System(abc.ABC):
         return {}
 
     @property
+    def events(self) -> tuple[Callable[..., Any], ...]:
+        """Events that belong to the physics, such as impacts: `Event`, or functions as `solve_ivp` takes them."""
+        return ()
+
+    @property
     def default_state(self) -> tuple[Any, ...]:
         """An initial state that shows what the system is known for."""
         self._lacks("default_state", "Give an initial state.")

@@ -158,10 +158,11 @@ def run(arguments: argparse.Namespace) -> int:
         **options,
     )
     rows = _rows(solution, arguments.samples)
-    about = {"y0": y0, "t_span": [0.0, arguments.t_end], **options, "events": [event.text for event in events]}
+    titles = [event.text for event in events] + [str(getattr(event, "__name__", event)) for event in system.events]
+    about = {"y0": y0, "t_span": [0.0, arguments.t_end], **options, "events": titles}
     for output in outputs:
         write(output, system, solution, rows, about)
-    print(_summary(system, solution, events))
+    print(_summary(system, solution, titles))
     for output in outputs:
         print(f"wrote {output}")
     return 0 if int(solution.status) >= 0 else 1
@@ -235,7 +236,7 @@ def _rows(solution: Any, samples: int | None) -> tuple[Any, Any]:
     return times, solution.sol(times)
 
 
-def _summary(system: Any, solution: Any, events: Sequence[_Event]) -> str:
+def _summary(system: Any, solution: Any, titles: Sequence[str]) -> str:
     """End state, drift of the invariants, events, cost and status as lines of text."""
     from diffsim.cli.tables import definition_list, short
 
@@ -247,11 +248,11 @@ def _summary(system: Any, solution: Any, events: Sequence[_Event]) -> str:
         for name, invariant in system.invariants.items():
             first, last = float(invariant(solution.y[:, 0])), float(invariant(solution.y[:, -1]))
             lines.append((f"{name}", f"{short(first, 10)} at the start, {last - first:+.2e} at the end"))
-    for event, times in zip(events, solution.t_events or (), strict=True):
+    for title, times in zip(titles, solution.t_events or (), strict=True):
         shown = ", ".join(short(t, 10) for t in times[:5]) + (", ..." if len(times) > 5 else "")
         lines.append(
             (
-                f"event {event.text}",
+                f"event {title}",
                 f"{len(times)} time{'s'[: len(times) != 1]}" + (f": t={shown}" if len(times) else ""),
             )
         )

@@ -171,16 +171,15 @@ class EventWatch:
                 break
             self._counts[hit.index] += 1
             group.append(hit)
+        resets = [hit for hit in group if self._events.events[hit.index].reset is not None]
         told = [self._tell(hit, segment, course) for hit in group]
-        t, y = told[0]
+        t, y = told[0] if not resets else told[group.index(resets[0])]
         over = [e for e in self._of(group) if e.terminal and self._counts[self._events.events.index(e)] >= e.terminal]
         if over:
             self.ended = (here, y)
             return Interruption(segment.cut(t, y, here), terminated())
         before = raw(y)
-        for event in self._of(group):
-            if event.reset is not None:
-                y = self._reset(event, t, y)
+        t, y = self._behind(resets, segment, t, y)
         self._resets.update((hit.index, (here, hit.sign)) for hit in group)
         part = segment.cut(t, y, here, jumped=True)
         after = np.array(raw(y))
@@ -190,6 +189,25 @@ class EventWatch:
             noise = 64 * _EPS * ends[i].size + 4 * abs(self._value(event, here, before)) if i in mine else 0.0
             self._starts[i] = Start(value, _sign(value), noise)
         return Interruption(part, self._crowded(group, here), y)
+
+    def _behind(self, resets: Sequence[_Hit], segment: Segment, t: Any, y: Any) -> tuple[Any, Any]:
+        """Return the time and the state behind the resets of a group, the first of which is at (t, y)."""
+        events = self._of(resets)
+        behind = [y]
+        for event in events:
+            behind.append(self._reset(event, t, behind[-1]))
+        told = [self._times[hit.index][-1] for hit in resets]
+        if len(events) < 2 or not any(isinstance(x, Number) for x in (*told, *behind)):
+            return t, behind[-1]
+        from integrators.drivers.coincidence import passed  # few solves need it
+
+        def value(event: Event, t: Any, y: Any) -> Any:
+            return self._called(event, event.fun, t, y, self._events.args)
+
+        later, t, y = passed(events, t, y, segment.f, value, self._reset)
+        for hit, (when, where) in zip(resets[1:], later, strict=True):
+            self._times[hit.index][-1], self._states[hit.index][-1] = when, where
+        return t, y
 
     def _of(self, group: Sequence[_Hit]) -> list[Event]:
         return [self._events.events[hit.index] for hit in group]

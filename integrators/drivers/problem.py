@@ -168,6 +168,7 @@ class Problem:
             arrays = self.lane_parameters()
             lane = int(np.ravel_multi_index(spot, self.batch))
             fun = with_parameters(fun, {name: x[lane] for name, x in arrays.items()}) if arrays else fun
+        events = self.events if self.events is None or fun is self.fun else self.events.of(fun)
         grid = self.grid
         if self.ragged and not self.method.adaptive and self.method.h is not None:
             grid = make_grid(own[0], own[1], self.method.h, times)
@@ -180,6 +181,7 @@ class Problem:
             moving=moving,
             grid=grid,
             guard=self.guard.of(spot),
+            events=events,
             turned=self.batch[-1],
             strict=False,
         )
@@ -284,7 +286,7 @@ class Problem:
                 self.grid,
                 self.control,
                 self.names,
-                self.events.replaced(changes) if self.events is not None and changes else self.events,
+                self._events(f, changes),
                 dense=self.dense,
                 moving=self.moving,
                 strict=strict,
@@ -314,6 +316,12 @@ class Problem:
             )
         more: dict[str, Any] = {"strict": strict, "tick": tick, "guard": self.guard}
         return run_adaptive(self.method, f, y0, self.ends, self.t_eval, self.control, self.names, **more)
+
+    def _events(self, f: RightHandSide, changes: Mapping[Any, Any]) -> EventSet | None:
+        """Return the events, with the parameters that `f` has."""
+        if self.events is None or not changes:
+            return self.events
+        return self.events.replaced(changes).of(f.fun)
 
     def lane_parameters(self) -> dict[str, Any]:
         """Return the System's parameters that are arrays, one entry a trajectory, each of shape (n_lanes,).

@@ -257,3 +257,17 @@ def test_a_terminal_event_ends_the_solve_with_exit_code_0(
     assert main([*OSCILLATOR, "--t-end", "10", "--event", "x", *options, "--samples", "3", "--out", "a.csv"]) == 0
     assert re.search(r"status +1: A termination event occurred", capsys.readouterr().out)
     assert np.allclose([float(row["t"]) for row in _rows("a.csv")], [0.0, end * np.pi / 2, end * np.pi], atol=1e-8)
+
+
+def test_the_events_of_a_system_are_printed_behind_those_asked_for(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["simulate", "BouncingBall", "--t-end", "1", "--event", "velocity", "--direction", "-1"]
+    assert main([*options, "--out", "a.npz", "--out", "a.csv"]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"event velocity +2 times: t=0, 0\.8583325", text)
+    assert re.search(r"event ground +1 time: t=0\.45175395", text)
+    told = json.loads(Path("a.csv-metadata.json").read_text())
+    assert told["run"]["events"] == ["velocity", "ground"]
+    with np.load("a.npz") as arrays:
+        assert arrays["t_events_1"] == pytest.approx(np.sqrt(2.0 / 9.8))

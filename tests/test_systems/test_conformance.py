@@ -230,10 +230,17 @@ def test_no_parameter_is_without_effect(cls: type[Any]) -> None:
         values = list(system.parameters.values())
         direction = [1.0 if j == i else 0.0 for j in range(len(values))]
 
-        def field(p: Any, system: Any = system) -> Any:
-            return protocols.with_parameters(system, list(p))(T, state)
+        def motion(p: Any, system: Any = system) -> Any:
+            """Rates, and where the system has events the numbers that tell them and the states behind them."""
+            twin = protocols.with_parameters(system, list(p))
+            parts = [twin(T, state)]
+            for event in twin.events:
+                parts.append(array_ops.array([event(T, state)]))
+                if getattr(event, "reset", None) is not None:
+                    parts.append(array_ops.array(event.reset(T, state)))
+            return array_ops.concatenate(parts)
 
-        _, tangent = jvp(field, (np.array(values),), (np.array(direction),))
+        _, tangent = jvp(motion, (np.array(values),), (np.array(direction),))
         assert np.max(np.abs(tangent)) > 1e-3, name
 
 

@@ -1,0 +1,238 @@
+"""Hybrid systems: what happens to them of their own accord, and derivatives through it.
+
+Oracles: formulas of free fall by hand, at 30 digits where it matters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import diffsim as ds
+from diffsim.errors import ArgumentError, KindError, RunError
+from integrators import solve_ivp
+from systems import BouncingBall, Event, Lorenz63
+from systems._base import System
+
+
+def impacts(p: Any, n: int) -> list[Any]:
+    """Times of the first n impacts of a ball dropped from p[0] with gravity p[1] and restitution p[2], by hand."""
+    height, gravity, restitution = p
+    first = mpmath.sqrt(2 * height / gravity)
+    times = [first]
+    for k in range(1, n):
+        times.append(times[-1] + 2 * first * restitution**k)
+    return times
+
+
+P = (1.0, 9.8, 0.9)
+
+
+@pytest.mark.parametrize("way", [{}, {"method": "RK4", "step": 0.05}, {"method": "DOP853"}, {"method": "Radau"}])
+def test_impacts_of_the_ball_come_when_they_must_without_being_asked_for(way: dict[str, Any]) -> None:
+    flight = solve_ivp(BouncingBall(*P[1:]), (0.0, 3.0), [P[0], 0.0], **way)
+    assert flight.status == 0
+    np.testing.assert_allclose(flight.t_events[0], [float(t) for t in impacts(P, 4)], rtol=1e-13)
+    assert np.all(flight.y[0] > -1e-12), "never below ground"
+
+
+def test_times_of_impacts_have_exact_derivatives_by_start_gravity_and_restitution() -> None:
+    def third(p: Any) -> Any:
+        return solve_ivp(BouncingBall(p[1], p[2]), (0.0, 2.2), [p[0], 0.0]).t_events[0][2]
+
+    with mpmath.workdps(30):
+        exact = [mpmath.diff(lambda x, i=i: impacts([*P[:i], x, *P[i + 1 :]], 3)[2], P[i]) for i in range(3)]
+        second = mpmath.diff(lambda x: impacts([P[0], P[1], x], 3)[2], P[2], 2)
+    np.testing.assert_allclose(ds.grad(third)(np.array(P)), [float(x) for x in exact], rtol=1e-12)
+    assert ds.hessian(third)(np.array(P))[2, 2] == pytest.approx(float(second), rel=1e-10)
+    assert ds.certify(third, np.array(P))
+
+
+def test_sensitivities_by_all_parameters_are_those_of_the_gradient() -> None:
+    flight = solve_ivp(BouncingBall(), (0.0, 2.2), [1.0, 0.0], sensitivities=("y0", "params"))
+    assert flight.param_names == ("gravity", "restitution")
+
+    def end(p: Any) -> Any:
+        return solve_ivp(BouncingBall(p[2], p[3]), (0.0, 2.2), [p[0], p[1]]).y[:, -1]
+
+    expected = ds.jacobian(end)(np.array([1.0, 0.0, 9.8, 0.9]))
+    found = np.concatenate([flight.dy_dy0[:, :, -1], flight.dy_dparams[:, :, -1]], axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert np.all(found[:, 3] != 0.0)
+
+
+def test_each_trajectory_of_a_batch_bounces_by_itself_with_its_own_restitution() -> None:
+    restitution = np.array([0.9, 0.5, 1.0])
+    heights = np.array([1.0, 0.7, 0.3])
+    together = solve_ivp(
+        BouncingBall(restitution=restitution), (0.0, 0.85), np.stack([heights, 0.0 * heights]), t_eval=[0.4, 0.85]
+    )
+    for lane in range(3):
+        alone = solve_ivp(
+            BouncingBall(restitution=restitution[lane]), (0.0, 0.85), [heights[lane], 0.0], t_eval=[0.4, 0.85]
+        )
+        assert np.array_equal(together.y[:, lane], alone.y)
+        times = together.t_events[0][lane]
+        assert np.array_equal(times[~np.isnan(times)], alone.t_events[0])
+
+
+def test_sensitivities_of_a_batch_reach_the_resets_of_each_trajectory() -> None:
+    system = BouncingBall(restitution=np.array([0.9, 0.5]))
+    start = np.array([[1.0, 1.0], [0.0, 0.0]])
+    together = solve_ivp(system, (0.0, 0.8), start, t_eval=[0.8], sensitivities="restitution")
+    for lane, restitution in enumerate((0.9, 0.5)):
+        alone = solve_ivp(
+            BouncingBall(restitution=restitution), (0.0, 0.8), [1.0, 0.0], t_eval=[0.8], sensitivities="restitution"
+        )
+        assert np.array_equal(together.dy_dparams[:, :, lane], alone.dy_dparams)
+        assert alone.dy_dparams[0, 0, 0] > 1.0
+
+
+def test_events_of_the_caller_stand_before_those_of_the_system() -> None:
+    apex = Event(lambda t, state: state[1], direction=-1.0)
+    flight = solve_ivp(BouncingBall(), (0.0, 2.0), [1.0, 0.0], events=apex)
+    assert len(flight.t_events) == 2
+    first, second = (float(t) for t in impacts(P, 2))
+    np.testing.assert_allclose(flight.t_events[0][-2:], [0.5 * (first + second), second + P[2] ** 2 * first], rtol=1e-9)
+    np.testing.assert_allclose(flight.t_events[1][:2], [first, second], rtol=1e-12)
+
+
+def test_no_events_switch_the_systems_own_off() -> None:
+    flight = solve_ivp(BouncingBall(), (0.0, 2.0), [1.0, 0.0], events=())
+    assert flight.t_events == []
+    assert flight.y[0, -1] == pytest.approx(1.0 - 0.5 * 9.8 * 4.0)
+
+
+def test_a_terminal_event_of_the_callers_ends_the_flight() -> None:
+    apex = Event(lambda t, state: state[1], direction=-1.0, terminal=2)
+    flight = solve_ivp(BouncingBall(), (0.0, 9.0), [1.0, 1.0], events=[apex])
+    assert flight.status == 1
+    assert flight.y[0, -1] == pytest.approx(0.81 * (1.0 + 0.5 / 9.8))
+
+
+@settings(max_examples=10, deadline=None, derandomize=True)
+@given(restitution=st.floats(0.2, 0.8), height=st.floats(0.1, 3.0), speed=st.floats(-2.0, 2.0))
+def test_bounces_that_accumulate_end_the_solve_at_the_time_that_the_formula_tells(
+    restitution: float, height: float, speed: float
+) -> None:
+    ball = BouncingBall(restitution=restitution)
+    flight = solve_ivp(ball, (0.0, 30.0), [height, speed])
+    assert flight.status == -1
+    assert "accumulate" in flight.message
+    assert flight.t[-1] == pytest.approx(ball.rest_time([height, speed]), abs=1e-6)
+
+
+def test_the_rest_time_has_derivatives_and_is_infinite_without_losses() -> None:
+    assert BouncingBall(restitution=1.0).rest_time([1.0, 0.0]) == np.inf
+    many = BouncingBall(restitution=np.array([0.5, 1.0])).rest_time(np.ones((2, 2)))
+    assert np.isfinite(many).tolist() == [True, False]
+
+    def ends(e: Any) -> Any:
+        return BouncingBall(restitution=e).rest_time([1.0, 0.0])
+
+    fall = np.sqrt(2.0 / 9.8)
+    assert ends(0.5) == pytest.approx(3.0 * fall)
+    assert ds.grad(ends)(0.5) == pytest.approx(8.0 * fall)  # (1 + e) / (1 - e) has the slope 2 / (1 - e)^2
+
+
+def test_a_ball_without_losses_keeps_its_energy() -> None:
+    ball = BouncingBall(restitution=1.0)
+    flight = solve_ivp(ball, (0.0, 5.0), [1.0, 0.3])
+    assert len(flight.t_events[0]) == 5
+    assert np.max(np.abs(flight.invariants["energy"])) < 1e-12
+    assert BouncingBall().invariants == {}
+
+
+# --- how a system declares its events --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pair(System):
+    """Two balls that know nothing of each other."""
+
+    restitution: float = 0.9
+    swap: float = 0.0
+    state_names = ("h_1", "h_2", "v_1", "v_2")
+
+    def rates(self, t: Any, state: Any) -> tuple[Any, ...]:
+        return state[2], state[3], 0.0 * state[2] - 9.8, 0.0 * state[3] - 9.8
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        e, s = self.restitution, self.swap
+        return (
+            Event(lambda t, y: y[0], lambda t, y: [y[0], y[1], -e * y[2], y[3] + s * y[2]], direction=-1.0),
+            Event(lambda t, y: y[1], lambda t, y: [y[0], y[1], y[2], -e * y[3]], direction=-1.0),
+        )
+
+
+def test_resets_at_one_time_have_the_derivatives_of_their_own_times() -> None:
+    def end(p: Any) -> Any:
+        flight = solve_ivp(Pair(p[2]), (0.0, 1.9), [p[0], p[1], 0.0, 0.0])
+        return ds.stack([*flight.y[:, -1], *(times[-1] for times in flight.t_events)])
+
+    together = ds.jacobian(end)(np.array([1.0, 1.0, 0.9]))
+    apart = ds.jacobian(end)(np.array([1.0, 1.0 + 1e-7, 0.9]))
+    np.testing.assert_allclose(together, apart, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(together[[0, 2, 4]], together[[1, 3, 5]][:, [1, 0, 2]], rtol=1e-12, atol=1e-12)
+    second = ds.hessian(lambda p: end(p)[1])(np.array([1.0, 1.0, 0.9]))
+    nearby = ds.hessian(lambda p: end(p)[1])(np.array([1.0, 1.0 + 1e-7, 0.9]))
+    np.testing.assert_allclose(second, nearby, rtol=1e-4, atol=1e-4)
+    forward = solve_ivp(Pair(), (0.0, 1.9), [1.0, 1.0, 0.0, 0.0], sensitivities=("h_1", "h_2", "restitution"))
+    np.testing.assert_allclose(forward.dy_dy0[:, :, -1], together[:4, :2], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(forward.dy_dparams[:, :1, -1], together[:4, 2:], rtol=1e-12, atol=1e-12)
+
+
+def test_resets_at_one_time_whose_order_matters_have_no_derivative() -> None:
+    coupled = Pair(swap=0.5)
+    assert solve_ivp(coupled, (0.0, 0.5), [1.0, 1.0, 0.0, 0.0]).status == 0
+    with pytest.raises(RunError, match=r"must give the same in any order.*Pair\.events\[0\].*Pair\.events\[1\]"):
+        ds.grad(lambda h: solve_ivp(coupled, (0.0, 0.5), [h, 1.0, 0.0, 0.0]).y[0, -1])(1.0)
+    ds.grad(lambda h: solve_ivp(coupled, (0.0, 0.5), [h, 1.0, 0.0, 0.0]).y[0, -1])(1.01)
+
+
+@dataclass(frozen=True)
+class Odd(System):
+    """A clock with whatever events."""
+
+    rate: float = 1.0
+    state_names = ("phase",)
+    events = 3
+
+    def rates(self, t: Any, state: Any) -> tuple[Any, ...]:
+        return (0.0 * state[0] + self.rate,)
+
+
+@dataclass(frozen=True)
+class Odder(System):
+    """A clock whose second event is no function."""
+
+    rate: float = 1.0
+    state_names = ("phase",)
+    events = (np.sin, "phase")
+
+    def rates(self, t: Any, state: Any) -> tuple[Any, ...]:
+        return (0.0 * state[0] + self.rate,)
+
+
+def test_what_is_no_event_is_told_with_the_name_of_the_system() -> None:
+    with pytest.raises(KindError, match=r"Odd: events must be a tuple of functions event\(t, state\); got int"):
+        solve_ivp(Odd(), (0.0, 1.0), [0.0])
+    with pytest.raises(KindError, match=r"Odder\.events\[1\] must be a function event\(t, y\); got str"):
+        solve_ivp(Odder(), (0.0, 1.0), [0.0])
+
+
+def test_systems_without_events_have_none() -> None:
+    assert Lorenz63().events == ()
+    assert solve_ivp(Lorenz63(), (0.0, 0.1), [1.0, 1.0, 1.0]).t_events is None
+
+
+def test_multiprecision_refuses_what_it_would_overlook() -> None:
+    with pytest.raises(ArgumentError, match="BouncingBall must have no events of its own"):
+        solve_ivp(BouncingBall(), (0.0, 1.0), [mpmath.mpf(1), mpmath.mpf(0)], method="Taylor")
