@@ -40,9 +40,15 @@ class SystemLike(Protocol):
     """
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
-    state_names: ClassVar[tuple[str, ...]]
-    angles: ClassVar[tuple[int, ...]]
     elementwise: ClassVar[bool]
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Names of the state components; a class attribute, unless an option decides how many there are."""
+
+    @property
+    def angles(self) -> tuple[int, ...]:
+        """Indices of the components that are angles."""
 
     def __call__(self, t: Any, state: Any) -> Any:
         """Return the time derivative of ``state``, of the same shape."""

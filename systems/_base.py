@@ -29,7 +29,8 @@ class System(abc.ABC):
     Attributes
     ----------
     state_names, state_units : tuple of str
-        One entry a state component, in order.
+        One entry a state component, in order.  Class attributes, like `angles`; a system whose size is an option (the
+        sites of a ring, the links of a chain) makes properties of them, see `systems._sizes`.
     parameter_units : mapping of str to str
         Unit of each parameter.
     angles : tuple of int
@@ -38,6 +39,8 @@ class System(abc.ABC):
         Parameters that must be > 0, or >= 0.
     default_time : float
         Time in s from the start in which `default_state` shows what the system is known for: how long it is drawn.
+    stiff : bool
+        Whether an explicit method needs many thousand steps for `default_time`: take an implicit one.
     elementwise : bool
         Whether a batch ``(n, *batch)`` may be given at once; True for all that use no linear algebra.
     has_energy, drawable : bool
@@ -64,13 +67,11 @@ class System(abc.ABC):
     array([-6.])
     """
 
-    state_names: ClassVar[tuple[str, ...]]
-    state_units: ClassVar[tuple[str, ...]] = ()
     parameter_units: ClassVar[Mapping[str, str]] = {}
-    angles: ClassVar[tuple[int, ...]] = ()
     positive: ClassVar[frozenset[str]] = frozenset()
     non_negative: ClassVar[frozenset[str]] = frozenset()
     default_time: ClassVar[float] = 10.0
+    stiff: ClassVar[bool] = False
     elementwise: ClassVar[bool] = True
     has_energy: ClassVar[bool] = False
     drawable: ClassVar[bool] = False
@@ -84,7 +85,7 @@ class System(abc.ABC):
         """Check the names of the arguments, so that a misspelt one is answered with the nearest name."""
         if args or kwargs:
             check_arguments(cls, args, kwargs)
-        check_declaration(cls)
+        check_declaration(cls, cls.state_names is not System.state_names)
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
@@ -141,6 +142,22 @@ class System(abc.ABC):
         return array_ops.stack(rates)
 
     # -- names and parameters ------------------------------------------------------------------------------------
+
+    @property
+    @abc.abstractmethod
+    def state_names(self) -> tuple[str, ...]:
+        """Names of the state components, in order."""
+        self._lacks("state_names", 'Declare its state, for example state_names = ("x", "v").')
+
+    @property
+    def state_units(self) -> tuple[str, ...]:
+        """Units of the state components, in order."""
+        return ()
+
+    @property
+    def angles(self) -> tuple[int, ...]:
+        """Indices of the state components that are angles in radians."""
+        return ()
 
     @property
     def dimension(self) -> int:

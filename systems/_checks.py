@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import numbers
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,6 +62,17 @@ def _as_array(who: str, name: str, value: Any) -> np.ndarray[Any, np.dtype[np.fl
     return array
 
 
+def checked_count(who: str, name: str, value: Any, least: int) -> int:
+    """Return an option that counts something (sites, links, bodies) as an int, or raise."""
+    try:
+        count = operator.index(value)
+    except TypeError:
+        raise KindError(f"{who}: {name} must be an integer; got {name}={value!r}.") from None
+    if isinstance(value, bool) or count < least:
+        raise must(who, name, f"must be an integer >= {least}", value)
+    return count
+
+
 def check_arguments(cls: type[Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     """Raise for a name that is no field, and for more values than there are parameters."""
     fields = dataclasses.fields(cls)
@@ -77,9 +89,9 @@ def check_arguments(cls: type[Any], args: tuple[Any, ...], kwargs: Mapping[str, 
             raise ArgumentError(f"{cls.__name__}: {name} is given twice, by place and by name.")
 
 
-def check_declaration(cls: type[Any]) -> None:
-    """Raise for a subclass that forgot its state names or its decorator."""
-    if not getattr(cls, "state_names", ()):
+def check_declaration(cls: type[Any], named: bool) -> None:
+    """Raise for a subclass that forgot its state names (`named` is False, or there are none) or its decorator."""
+    if not (named and cls.state_names):
         raise KindError(f'{cls.__name__}: must declare its state, for example state_names = ("x", "v").')
     fields = {field.name for field in dataclasses.fields(cls)}
     own = inspect.get_annotations(cls)
