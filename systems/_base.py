@@ -187,7 +187,7 @@ class System(abc.ABC):
     # -- physics: what a system declares where it has it ---------------------------------------------------------
 
     @property
-    def hamiltonian(self) -> bool:
+    def canonical(self) -> bool:
         """Whether these are Hamilton's equations of `energy`, positions first, momenta second."""
         return False
 

@@ -102,7 +102,7 @@ class DoublePendulum(AngularSystem):
     length_2: float = 1.0
 
     @property
-    def hamiltonian(self) -> bool:
+    def canonical(self) -> bool:
         return True
 
     def rates(self, t: Any, state: Any) -> tuple[Any, Any, Any, Any]:

@@ -73,14 +73,14 @@ class HarmonicOscillator(System):
     damping: float = 0.0
 
     @property
-    def hamiltonian(self) -> bool:
+    def canonical(self) -> bool:
         """True without damping."""
         return not np.any(raw(self.damping))
 
     @property
     def separable(self) -> bool:
         """True without damping."""
-        return self.hamiltonian
+        return self.canonical
 
     def rates(self, t: Any, state: Any) -> tuple[Any, Any]:
         x, p = state
@@ -94,7 +94,7 @@ class HarmonicOscillator(System):
 
     @property
     def invariants(self) -> Mapping[str, Callable[[Any], Any]]:
-        return {"energy": self.energy} if self.hamiltonian else {}
+        return {"energy": self.energy} if self.canonical else {}
 
     @property
     def equilibria(self) -> Mapping[str, tuple[Any, ...]]:

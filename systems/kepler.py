@@ -70,7 +70,7 @@ class Kepler(System):
     mu: float = 1.0
 
     @property
-    def hamiltonian(self) -> bool:
+    def canonical(self) -> bool:
         """True: the velocity is the momentum of a unit mass."""
         return True
 

@@ -90,7 +90,7 @@ class Pendulum(AngularSystem):
     drive_frequency: float = 1.0
 
     @property
-    def hamiltonian(self) -> bool:
+    def canonical(self) -> bool:
         """True without damping and drive."""
         return not (np.any(raw(self.damping)) or np.any(raw(self.drive_amplitude)))
 
@@ -113,7 +113,7 @@ class Pendulum(AngularSystem):
 
     @property
     def invariants(self) -> Mapping[str, Callable[[Any], Any]]:
-        return {"energy": self.energy} if self.hamiltonian else {}
+        return {"energy": self.energy} if self.canonical else {}
 
     @property
     def equilibria(self) -> Mapping[str, tuple[Any, ...]]:

@@ -175,7 +175,7 @@ def test_the_shortest_system_of_ones_own_works() -> None:
     assert system(0.0, [2.0]).tolist() == [-6.0]
     assert system.parameters == {"rate": 3.0}
     assert (system.dimension, system.drawable, system.has_energy) == (1, False, False)
-    assert (system.hamiltonian, system.separable, system.invariants, system.equilibria) == (False, False, {}, {})
+    assert (system.canonical, system.separable, system.invariants, system.equilibria) == (False, False, {}, {})
 
 
 def test_a_system_may_write_call_itself() -> None:

@@ -359,7 +359,7 @@ def test_invariants_stand_still_along_the_field_in_multiprecision(cls: type[Any]
 @drawn
 def test_hamiltonian_systems_are_the_symplectic_gradient_of_their_energy(cls: type[Any], data: st.DataObject) -> None:
     system = draw_system(data, cls, keep_zeros=True)
-    if not system.hamiltonian:
+    if not system.canonical:
         return
     state = np.array(draw_state(data, system))
     n = system.dimension // 2

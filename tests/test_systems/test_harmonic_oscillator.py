@@ -37,7 +37,7 @@ def test_damped_motion_is_the_matrix_exponential(mass: float, stiffness: float, 
 def test_damping_ends_conservation() -> None:
     system = HarmonicOscillator(damping=0.1)
     assert not system.invariants
-    assert not system.hamiltonian
+    assert not system.canonical
     assert not system.separable
     assert set(HarmonicOscillator().invariants) == {"energy"}
 

@@ -65,4 +65,4 @@ def test_nothing_mechanical_is_offered() -> None:
     assert not Lorenz63.drawable
     assert not Lorenz63.has_energy
     assert not Lorenz63().invariants
-    assert not Lorenz63().hamiltonian
+    assert not Lorenz63().canonical

@@ -28,7 +28,7 @@ def test_angle_of_a_swing_does_not_depend_on_the_mass() -> None:
 
 def test_damping_takes_energy_and_drive_brings_it() -> None:
     system = Pendulum(length=2.0, mass=1.5, damping=0.3, drive_amplitude=0.7, drive_frequency=1.3)
-    assert not system.hamiltonian
+    assert not system.canonical
     assert not system.invariants
     assert not system.equilibria
     t, theta, p = 0.9, 0.8, -1.7
