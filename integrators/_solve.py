@@ -258,6 +258,7 @@ def _solution(problem: Problem, run: Run, selection: Selection, by_start: bool, 
     """Return what the caller sees."""
     run = _explained(problem, run)
     n_starts = len(selection.components)
+    unwatched = problem.events is not None and not problem.events  # machine code knows of no events, not even of none
     if by_start:
         from integrators.drivers.horizon import warn_beyond_horizon  # not needed by a solve without tangents
 
@@ -282,7 +283,7 @@ def _solution(problem: Problem, run: Run, selection: Selection, by_start: bool, 
         njev=run.njev,
         nlu=run.nlu,
         sol=None if run.sol is None else _continuous(problem, run),
-        t_events=run.t_events,
-        y_events=run.y_events,
+        t_events=[] if unwatched else run.t_events,
+        y_events=[] if unwatched else run.y_events,
         invariants=Drift(problem.fun, problem.y0, run.y),
     )

@@ -1,14 +1,17 @@
-"""List the systems that diffsim brings, with their states and parameters; with a name, describe that one.
+"""List the systems that diffsim brings, a line each; with a name, describe that one wholly.
 
 Examples:
   diffsim systems
   diffsim systems DoublePendulum
+  diffsim systems my_systems.py:Swing
 """
 
 from __future__ import annotations
 
 import argparse
 import inspect
+import re
+import textwrap
 from itertools import zip_longest
 from typing import Any
 
@@ -17,7 +20,9 @@ from diffsim.errors import DiffsimError
 
 __all__ = ["HELP", "add_arguments", "run"]
 
-HELP = "list the systems with their states and parameters"
+_WIDTH = 100
+
+HELP = "list the systems, or describe one"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table, or the description of one system."""
+    """Print the list, or the description of one system."""
     from diffsim.cli.options import load_class, load_system
 
     if arguments.system is not None:
@@ -41,17 +46,38 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     import systems
 
-    entries = [(name, systems.find(name)()) for name in systems.names()]
-    for name, system in entries:
-        print(f"{name}: {_first_line(system)}\n{definition_list(_facts(system)[:2])}\n")
-    print("The whole description of one: diffsim systems NAME")
+    names = systems.names()
+    room = _WIDTH - max(map(len, names)) - 4
+    entries = [(name, _clipped(summary(systems.find(name)), room)) for name in names]
+    print(f"{definition_list(entries, width=_WIDTH)}\n")
+    print(f"{len(entries)} systems. Equations, parameters and units of one: diffsim systems NAME")
     return 0
 
 
-def _first_line(system: Any) -> str:
-    """The first line of a system's docstring."""
-    text = inspect.getdoc(type(system)) or ""
+def summary(cls: type[Any]) -> str:
+    """Return the first sentence of a system's docstring.
+
+    >>> from systems import Lorenz63
+    >>> summary(Lorenz63)
+    'Three amplitudes of a fluid layer heated from below: the first strange attractor.'
+    """
+    text = inspect.getdoc(cls) or ""
     return text.partition("\n\n")[0].replace("\n", " ")
+
+
+def _clipped(sentence: str, width: int) -> str:
+    """Return the clauses of a sentence that fit into a line.
+
+    >>> _clipped("Two uniform rods, the second hinged to the first, swinging without friction.", 60)
+    'Two uniform rods, the second hinged to the first'
+    """
+    if len(sentence) <= width:
+        return sentence.removesuffix(".")
+    for mark in ("[:;] ", ", "):
+        ends = [match.start() for match in re.finditer(mark, sentence) if width // 4 < match.start() <= width]
+        if ends:
+            return sentence[: ends[-1]]
+    return textwrap.shorten(sentence, width, placeholder=" ...")
 
 
 def _facts(system: Any) -> list[tuple[str, str]]:
@@ -65,6 +91,7 @@ def _facts(system: Any) -> list[tuple[str, str]]:
         ("default start", _default_start(system)),
         ("invariants", ", ".join(system.invariants) or "none"),
         ("equilibria", ", ".join(system.equilibria) or "none"),
+        ("events", ", ".join(getattr(event, "__name__", "one") for event in system.events) or "none"),
     ]
 
 

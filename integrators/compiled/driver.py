@@ -102,9 +102,9 @@ def _one_point(problem: Problem) -> tuple[float, Any] | None:
 
 def _not_for_machines(problem: Problem) -> str | None:
     """Return why a solve cannot be compiled whatever the right-hand side is, or None."""
-    if problem.events is not None or problem.moving is not None:
+    if problem.events or problem.moving is not None:
         return "does not look for events, nor take save times that carry derivatives; got " + (
-            "events." if problem.events is not None else "such a time."
+            "events." if problem.events else "such a time."
         )
     if not problem.method.traceable:
         return f"is for methods whose step can be traced; got {problem.method!r}."
