@@ -62,6 +62,16 @@ def run_all(
         return run_interpreted(problem, selection, tick)
     if problem.grid is None and 0 in problem.batch:  # no trajectory to choose steps for
         return run_interpreted(problem, selection, tick)
+    return run_along(problem, route, selection, memory, explain, tick)
+
+
+def run_along(
+    problem: Problem, route: Route, selection: Selection, memory: float, explain: bool, tick: Tick | None
+) -> Run:
+    """Integrate all trajectories of a problem by machine code that was found.
+
+    Parameters and what is returned: see `run_all`.
+    """
     run = run_compiled(problem, route, selection, memory, explain, tick)
     if selection and not isinstance(run.y, Number):
         run = checked_derivatives(run)

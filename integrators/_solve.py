@@ -15,6 +15,7 @@ from diffsim.number import Number
 from diffsim.progress import progress_bar
 from diffsim.protocols import state_names
 from integrators import _arguments as check
+from integrators._again import Ready, recall, remember, request, resume
 from integrators._drift import Drift
 from integrators._drive import run_all
 from integrators._event_arguments import check_events, may_end
@@ -25,7 +26,7 @@ from integrators.drivers.endings import INTERRUPTED
 from integrators.drivers.guard import Guard
 from integrators.drivers.problem import Problem
 from integrators.drivers.run import Run
-from integrators.drivers.sensitivity import Selection, select
+from integrators.drivers.sensitivity import select
 
 __all__ = ["solve_ivp"]
 
@@ -169,16 +170,21 @@ def solve_ivp(
     """
     if check.holds_multiprecision(y0):
         return _in_context(**locals())  # all arguments: most of them must be left out
+    limits = (rtol, atol, first_step, max_step, max_steps, min_step, controller)
+    guard = (callback, max_seconds)
+    unusual = (dense_output, events, vectorized, jac, progress, reset, *guard)
+    asked = request(method, t_span, t_eval, sensitivities, (*limits, compiled, threads), options, unusual)
+    ready = None if asked is None else recall(asked, fun, args, y0)
+    if ready is not None:
+        return _solution(ready, _run(ready, compiled, progress))
     shape_of_slope = [options.pop(name, None) for name in ("jac_sparsity", "lband", "uband")]
     step, memory, explain = check.check_options(options, compiled, threads)
     further = check.check_fun(fun, args)
     first = check.check_real(check.check_y0(fun, y0), sensitivities)
-    limits = (rtol, atol, first_step, max_step, max_steps, min_step, controller)
     t_eval, moving = split_times(t_eval)
     watched = (check_events(fun, events, reset, further), check.check_flag("dense_output", dense_output), moving)
     endless = callback is not None or may_end(watched[0])
     way = setting(method, step, t_span, t_eval, first.shape[0], limits, first.shape[1:], endless)
-    selection, by_start, by_parameter = select(sensitivities, fun, further, first.shape[0])
     problem = Problem(
         fun,
         further,
@@ -196,16 +202,20 @@ def solve_ivp(
         jac=check.check_jac(way.method, jac, shape_of_slope, first.shape[0], further, compiled),
         machine=compiled is not False,
     )
-    run = _run(problem, selection, compiled, memory, explain, progress)
-    return _solution(problem, run, selection, by_start, by_parameter)
+    ready = Ready(problem, *select(sensitivities, fun, further, first.shape[0]), memory, explain)
+    run = _run(ready, compiled, progress)
+    if asked is not None and not explain:
+        remember(asked, ready, run)
+    return _solution(ready, run)
 
 
-def _run(
-    problem: Problem, selection: Selection, compiled: bool | str, memory: float, explain: bool, progress: bool
-) -> Run:
+def _run(ready: Ready, compiled: bool | str, progress: bool) -> Run:
     """Return what the drivers made of the problem, telling the progress where it is asked for."""
+    problem, selection, memory, explain = ready.problem, ready.selection, ready.memory, ready.explain
     # NOTE: overflow and NaN are found and reported by the drivers, with the place and the time.
     with np.errstate(all="ignore"):
+        if ready.route is not None:
+            return resume(ready)
         if not progress:
             return run_all(problem, selection, compiled, memory, explain, None)
         with progress_bar(problem.work, "solve_ivp", True) as bar:
@@ -254,8 +264,9 @@ def _continuous(problem: Problem, run: Run) -> Any:
     return OdeSolution(run.sol, problem.batch)
 
 
-def _solution(problem: Problem, run: Run, selection: Selection, by_start: bool, by_parameter: bool) -> Solution:
+def _solution(ready: Ready, run: Run) -> Solution:
     """Return what the caller sees."""
+    problem, selection, by_start, by_parameter = ready[:4]
     run = _explained(problem, run)
     n_starts = len(selection.components)
     unwatched = problem.events is not None and not problem.events  # machine code knows of no events, not even of none
@@ -268,7 +279,7 @@ def _solution(problem: Problem, run: Run, selection: Selection, by_start: bool, 
         empty = np.zeros((run.y.shape[0], 0, *run.y.shape[1:]))
         dy_dparams = array_ops.array(run.dy)[:, n_starts:] if selection.parameters else empty
     return Solution(
-        run.t,
+        run.t if problem.grid is None else run.t.copy(),  # the grid is kept for the next solve
         run.y,
         run.nfev,
         run.status,

@@ -73,15 +73,15 @@ def find_route(
     TraceError
         The right-hand side, or the step, cannot be compiled; the message says why, and where.
     """
-    captured, values, by_lane = _captured(fun, args)
-    kept = _kept_program(captured.key, n, _method_key(method), column) if captured.key is not None else None
-    if kept is not None and kept.program is not None:
-        return Route(kept.program, captured.names, values, by_lane)
+    captured, values, by_lane = captured_of(fun, args)
+    found = kept_program(captured.key, n, method, column) if captured.key is not None else None
+    if found is not None:
+        return Route(found, captured.names, values, by_lane)
     settled = settle(
         fun if not by_lane else with_parameters(fun, [1.0] * len(parameter_names(fun))), args, n, column=column
     )
     if settled.names != captured.names:
-        captured, values, by_lane = _captured(fun, args)
+        captured, values, by_lane = captured_of(fun, args)
     while True:
         try:
             graph = trace_flow(captured, n, column=column, at=at())
@@ -96,7 +96,7 @@ def find_route(
     return Route(program, captured.names, values, by_lane)
 
 
-def _captured(fun: Any, args: tuple[Any, ...]) -> tuple[Captured, tuple[Any, ...], bool]:
+def captured_of(fun: Any, args: tuple[Any, ...]) -> tuple[Captured, tuple[Any, ...], bool]:
     """Return the right-hand side with what it brings along, those numbers, and whether lanes have their own."""
     if not is_system(fun):
         captured = capture(fun, args)
@@ -122,6 +122,11 @@ class _Kept:
 @functools.lru_cache(maxsize=1024)
 def _kept_program(key: Hashable, n: int, method: Hashable, column: bool) -> _Kept:
     return _Kept()
+
+
+def kept_program(key: Hashable, n: int, method: Integrator, column: bool) -> Program | None:
+    """Return the program that was made for a right-hand side with that key; None where none was."""
+    return _kept_program(key, n, _method_key(method), column).program
 
 
 def _method_key(method: Integrator) -> Hashable:

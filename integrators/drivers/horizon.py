@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -36,7 +37,7 @@ def warn_beyond_horizon(run: Run, y0: Any, components: tuple[int, ...]) -> None:
     -----
     HorizonWarning
     """
-    if not components or run.dy.shape[-1] == 0 or np.prod(run.dy.shape) > _MOST:
+    if not components or run.dy.shape[-1] == 0 or math.prod(run.dy.shape) > _MOST:
         return
     # PERF: 5 us instead of 70 for most solves.  NaN compares false.
     if _EPS * len(components) * float(np.abs(raw(run.dy)).max(initial=0.0)) < 1.0:

@@ -155,6 +155,15 @@ class Problem:
         total = float(np.broadcast_to(spans, self.batch).sum()) if self.ragged else float(spans) * n_lanes
         return total if self.method.h is None else total / self.method.h
 
+    def like(self, fun: Any, args: tuple[Any, ...], y0: Any, names: tuple[str, ...]) -> Problem:
+        """Return the same for another right-hand side and another start of the same shape, with a clock of its own.
+
+        PERF: 1 us; `dataclasses.replace` takes 10.
+        """
+        twin = object.__new__(Problem)
+        twin.__dict__.update(self.__dict__, fun=fun, args=args, y0=y0, names=names, guard=Guard())
+        return twin
+
     def at(self, spot: tuple[int, ...]) -> Problem:
         """Return the problem of one trajectory of the batch."""
         own = tuple(end[spot] if shape_of(end) != () else end for end in self.ends)
