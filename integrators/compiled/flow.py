@@ -76,7 +76,8 @@ class Journey:
         """Return states (n, n_lanes, n_times), or (n, n_times) for a single start, of plain numbers."""
         lanes = _lanes(y0)
         store = self._room(lanes)
-        given = list(np.asarray(parameters))
+        given: Any = np.asarray(parameters)
+        given = given[:, None] if lanes.shape[1] == 1 and given.ndim == 1 else list(given)
         target = None if store is None else store[1:]
         self.flown = fly(
             self.program, lanes, given, self.plan, store=target, narrow=True, threads=self.threads, tick=self.tick
@@ -117,6 +118,8 @@ class Journey:
     def _pull_lanes(self, plan: Plan, lanes: Any, given: list[Any], weights: Any, store: Any) -> NDArray[np.float64]:
         active = self._active
         back = Pullback(self.program, lanes, given, plan, active, self.memory, self.threads)(weights, store)
+        if len(active) == self.program.n_parameters:
+            return np.concatenate([back.start, back.parameters])
         out = np.zeros((len(lanes) + self.program.n_parameters, lanes.shape[1]))
         out[: len(lanes)] = back.start
         if active:
