@@ -117,6 +117,7 @@ def _precision() -> list[Group]:
     methods = [
         ("scipy", "SciPy DOP853, stacked", "DOP853"),
         ("scipy", "SciPy RK45, stacked", "RK45"),
+        ("scipy", "SciPy-loop DOP853", "loop DOP853"),
         ("diffrax", "diffrax Tsit5", "Tsit5"),
         ("diffrax", "diffrax Dopri8", "Dopri8"),
         ("numba", "numba DP5 by hand", "DP5"),
