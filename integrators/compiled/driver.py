@@ -160,7 +160,7 @@ def tell(error: TraceError) -> None:
     warnings.warn(
         f"This solve runs interpreted, which is slower. {error} compiled=False silences this.",
         InterpretedWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
 
 
@@ -170,7 +170,7 @@ def _tell_once() -> None:
     warnings.warn(
         "llvmlite is not installed, so all solves run interpreted, which is slower. Install it: pip install llvmlite.",
         InterpretedWarning,
-        stacklevel=6,
+        stacklevel=7,
     )
 
 
