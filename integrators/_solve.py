@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -171,12 +171,11 @@ def solve_ivp(
     if check.holds_multiprecision(y0):
         return _in_context(**locals())  # all arguments: most of them must be left out
     limits = (rtol, atol, first_step, max_step, max_steps, min_step, controller)
-    guard = (callback, max_seconds)
-    unusual = (dense_output, events, vectorized, jac, progress, reset, *guard)
+    unusual = (dense_output, events, vectorized, jac, progress, reset, callback, max_seconds)
     asked = request(method, t_span, t_eval, sensitivities, (*limits, compiled, threads), options, unusual)
     ready = None if asked is None else recall(asked, fun, args, y0)
     if ready is not None:
-        return _solution(ready, _run(ready, compiled, progress))
+        return _solution(ready, _run(ready, compiled, progress, asked))
     shape_of_slope = [options.pop(name, None) for name in ("jac_sparsity", "lband", "uband")]
     step, memory, explain = check.check_options(options, compiled, threads)
     further = check.check_fun(fun, args)
@@ -185,31 +184,17 @@ def solve_ivp(
     watched = (check_events(fun, events, reset, further), check.check_flag("dense_output", dense_output), moving)
     endless = callback is not None or may_end(watched[0])
     way = setting(method, step, t_span, t_eval, first.shape[0], limits, first.shape[1:], endless)
+    slope = check.check_jac(way.method, jac, shape_of_slope, first.shape[0], further, compiled)
+    told = (state_names(fun), bool(vectorized), threads, Guard(callback, check.check_seconds(max_seconds)))
+    laid_out = (way.times, way.method, way.grid, way.control)
     problem = Problem(
-        fun,
-        further,
-        way.ends,
-        first,
-        way.times,
-        way.method,
-        way.grid,
-        way.control,
-        state_names(fun),
-        bool(vectorized),
-        threads,
-        Guard(callback, check.check_seconds(max_seconds)),
-        *watched,
-        jac=check.check_jac(way.method, jac, shape_of_slope, first.shape[0], further, compiled),
-        machine=compiled is not False,
+        fun, further, way.ends, first, *laid_out, *told, *watched, jac=slope, machine=compiled is not False
     )
     ready = Ready(problem, *select(sensitivities, fun, further, first.shape[0]), memory, explain)
-    run = _run(ready, compiled, progress)
-    if asked is not None and not explain:
-        remember(asked, ready, run)
-    return _solution(ready, run)
+    return _solution(ready, _run(ready, compiled, progress, asked))
 
 
-def _run(ready: Ready, compiled: bool | str, progress: bool) -> Run:
+def _run(ready: Ready, compiled: bool | str, progress: bool, asked: Hashable | None) -> Run:
     """Return what the drivers made of the problem, telling the progress where it is asked for."""
     problem, selection, memory, explain = ready.problem, ready.selection, ready.memory, ready.explain
     # NOTE: overflow and NaN are found and reported by the drivers, with the place and the time.
@@ -217,7 +202,10 @@ def _run(ready: Ready, compiled: bool | str, progress: bool) -> Run:
         if ready.route is not None:
             return resume(ready)
         if not progress:
-            return run_all(problem, selection, compiled, memory, explain, None)
+            run = run_all(problem, selection, compiled, memory, explain, None)
+            if asked is not None and not explain:
+                remember(asked, ready, run)
+            return run
         with progress_bar(problem.work, "solve_ivp", True) as bar:
             return run_all(problem, selection, compiled, memory, explain, bar.update)
 
