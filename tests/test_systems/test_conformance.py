@@ -298,7 +298,7 @@ def test_no_parameter_is_without_effect(cls: type[Any]) -> None:
             return array_ops.concatenate(parts)
 
         _, tangent = jvp(motion, (np.array(values),), (np.array(direction),))
-        assert np.max(np.abs(tangent)) * size_of(defaults[name]) > 1e-3 * max(1e-3, rate), name
+        assert np.max(np.abs(tangent)) * max(1.0, size_of(defaults[name])) > 1e-3 * max(1e-3, rate), name
 
 
 @every_system
@@ -430,8 +430,8 @@ def test_scipy_conserves_the_invariants_along_the_default_orbit(cls: type[Any]) 
     span = (0.0, system.default_time if system.stiff else min(10.0, system.default_time))
     start = np.array(system.default_state, dtype=float)
     if system.stiff:
-        slopes = trace(lambda t, y: system(t, y), 0.0, start).jacobian()
-        more: dict[str, Any] = {"method": "Radau", "rtol": 1e-8, "atol": 1e-14, "jac": lambda t, y: slopes(t, y)[:, 1:]}
+        more: dict[str, Any] = {"method": "Radau", "rtol": 1e-6, "atol": 1e-12}
+        more["jac"] = lambda t, y: jacobian(lambda z: system(t, z))(y)
     else:
         more = {"method": "DOP853", "rtol": 1e-12, "atol": 1e-12}
     orbit = solve_ivp(system, span, start, **more)
