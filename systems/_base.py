@@ -216,12 +216,17 @@ class System(abc.ABC):
         """An initial state that shows what the system is known for."""
         self._lacks("default_state", "Give an initial state.")
 
+    @property
+    def rods(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of points of `positions`, by index, whose distance stays the same."""
+        return ()
+
     def energy(self, state: Any) -> Any:
         """Return the energy in J of ``state`` (n, *batch), of shape (*batch)."""
         self._lacks("energy", "Ask `has_energy` first.")
 
     def positions(self, state: Any) -> Any:
-        """Return the Cartesian points to draw, in m, of shape (n_points, 2, *batch); the first is the pivot."""
+        """Return the Cartesian points to draw, in m, of shape (n_points, 2, *batch); the first is the pivot, if any."""
         self._lacks("positions", "It has no points in the plane; plot its state against time instead.")
 
     # -- checks --------------------------------------------------------------------------------------------------

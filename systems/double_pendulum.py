@@ -88,6 +88,7 @@ class DoublePendulum(AngularSystem):
     }
     angles: ClassVar[tuple[int, ...]] = (0, 1)
     positive: ClassVar[frozenset[str]] = frozenset({"mass_1", "mass_2", "length_1", "length_2"})
+    rods: ClassVar[tuple[tuple[int, int], ...]] = ((0, 1), (1, 2))
     resting: ClassVar[Mapping[str, tuple[int, ...]]] = {
         "hanging": (0, 0),
         "inverted": (1, 1),

@@ -80,6 +80,7 @@ class Pendulum(AngularSystem):
     angles: ClassVar[tuple[int, ...]] = (0,)
     positive: ClassVar[frozenset[str]] = frozenset({"length", "mass"})
     non_negative: ClassVar[frozenset[str]] = frozenset({"damping"})
+    rods: ClassVar[tuple[tuple[int, int], ...]] = ((0, 1),)
     resting: ClassVar[Mapping[str, tuple[int, ...]]] = {"hanging": (0,), "inverted": (1,)}
 
     gravity: float = 9.8

@@ -257,7 +257,7 @@ def test_jacobian_by_the_core_equals_multiprecision_differences(cls: type[Any], 
     state = draw_state(data, system)
     ours = jacobian(lambda y: system(T, y))(np.array(state))
     exact = exact_jacobian(lambda y: system(T, y), state)
-    np.testing.assert_allclose(ours, exact, rtol=1e-9, atol=1e-9 * np.max(np.abs(exact)))
+    np.testing.assert_allclose(ours, exact, rtol=1e-9, atol=1e-9 * np.max(np.abs(exact)) + 1e-25)
 
 
 @drawn
@@ -273,7 +273,7 @@ def test_every_parameter_has_its_derivative(cls: type[Any], data: st.DataObject)
 
     ours = jacobian(field)(np.array(values))
     exact = exact_jacobian(field, values)
-    np.testing.assert_allclose(ours, exact, rtol=1e-9, atol=1e-9 * np.max(np.abs(exact)))
+    np.testing.assert_allclose(ours, exact, rtol=1e-9, atol=1e-9 * np.max(np.abs(exact)) + 1e-25)
 
 
 @every_system
@@ -402,12 +402,12 @@ def test_positions_are_points_in_the_plane_whose_rods_keep_their_lengths(cls: ty
     points = system.positions(states)
     assert points.shape[1:] == (2, 50)
     assert np.all(np.isfinite(points))
-    assert np.all(points[0] == 0.0), "the pivot is the origin"
+    assert np.all(points[0] == 0.0) or 0 not in np.ravel(system.rods), "the pivot is the origin"
     np.testing.assert_array_equal(system.positions(states[:, 7]), points[..., 7])
     np.testing.assert_array_equal(system.positions(states[:, 7].tolist()), points[..., 7])
-    if system.angles:
-        rods = np.linalg.norm(np.diff(points, axis=0), axis=1)
-        np.testing.assert_allclose(rods, np.broadcast_to(rods[:, :1], rods.shape), rtol=1e-13)
+    for first, second in system.rods:
+        rod = np.linalg.norm(points[first] - points[second], axis=0)
+        np.testing.assert_allclose(rod, rod[0], rtol=1e-13)
 
 
 @every_system
