@@ -177,6 +177,7 @@ def _flow_map(place: Place, t_end: float) -> Floats:
             atol=1e-11 * _scale(place),
             t_eval=[place.t + horizon],
             sensitivities=("y0",),
+            max_step=0.2 / fastest if fastest else np.inf,  # slow modes alone say nothing of the others
             max_steps=_STEPS,
             compiled=False,
             **_smooth(place.system),
