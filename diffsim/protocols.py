@@ -20,6 +20,7 @@ __all__ = [
     "SystemLike",
     "event_functions",
     "invariants",
+    "is_discrete",
     "is_elementwise",
     "is_system",
     "parameter_names",
@@ -76,6 +77,15 @@ def _makes_systems(cls: Any) -> bool:
     PERF: asking a Protocol takes 20 us, and a solve asks a dozen times.
     """
     return not issubclass(cls, type) and all(hasattr(cls, name) for name in _ATTRIBUTES)
+
+
+def is_discrete(f: object) -> bool:
+    """Say whether ``f`` is a System that gives the next state, a map; False for every plain function.
+
+    >>> is_discrete(lambda t, y: -y)
+    False
+    """
+    return is_system(f) and bool(getattr(f, "discrete", False))
 
 
 def is_elementwise(f: object) -> bool:

@@ -18,7 +18,7 @@ import numpy as np
 from diffsim import array_ops
 from diffsim.errors import RunError, TraceError
 from diffsim.number import Number, raw
-from diffsim.protocols import state_names
+from diffsim.protocols import event_functions, state_names
 from integrators._drive import run_along
 from integrators._integrator import Integrator
 from integrators.compiled.plan import plan_of
@@ -90,7 +90,7 @@ def request(
     for x in unusual:
         if x is not None and x is not False:
             return None
-    if t_span.__class__ not in (tuple, list) or not (method.__class__ is str or isinstance(method, Integrator)):
+    if t_span.__class__ not in (tuple, list) or not isinstance(method, str | Integrator):
         return None
     times: Any = ()
     if t_eval.__class__ is np.ndarray:
@@ -106,12 +106,12 @@ def request(
     names: Any = (sensitivities,) if isinstance(sensitivities, str) else sensitivities
     if names.__class__ is not tuple:
         return None
-    # NOTE: True == 1 and hash(True) == hash(1), but one of them may be an error
+    # NOTE: True == 1 and hash(True) == hash(1), but one of them may be an error; so with a method that nobody has named
     plain = (*t_span, *numbers, *options.values(), *times, *names)
     kinds = tuple([x.__class__ for x in plain])
     if not _PLAIN.issuperset(kinds):
         return None
-    return method, t_eval, sensitivities, tuple(options), plain, kinds
+    return method, method.__class__, t_eval, sensitivities, tuple(options), plain, kinds
 
 
 @final
@@ -148,7 +148,7 @@ def recall(asked: Hashable, fun: Any, args: Any, y0: Any) -> Ready | None:
     if by_lane or captured.key is None or (names and len(names) != n):
         return None
     kept = _room(asked, captured.key, n).kept
-    if kept is None or kept.route is None:
+    if kept is None or kept.route is None or event_functions(fun):
         return None
     problem = kept.problem.like(fun, args or (), start, names)
     return kept._replace(problem=problem, route=Route(kept.route.program, captured.names, values, False))

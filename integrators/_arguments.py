@@ -181,6 +181,8 @@ def check_control(
         )
         for name, value, default in given:
             if value is not default and not np.array_equal(value, default):
+                if method.discrete:
+                    raise must(_WHO, name, "must be left out: a map is iterated and has no steps to choose", value)
                 raise must(
                     _WHO,
                     name,

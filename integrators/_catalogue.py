@@ -20,7 +20,7 @@ class MethodFacts:
     name : str
         What ``solve_ivp(..., method=name)`` knows it by.
     order : int
-        The global error falls like ``step**order``.
+        The global error falls like ``step**order``; 0 for the iteration of maps.
     error_order : int or None
         Order of the error estimate; None where there is none.
     dense_order : int
@@ -91,4 +91,5 @@ def methods() -> Methods:
 def _row(facts: MethodFacts) -> tuple[str, ...]:
     error = "-" if facts.error_order is None else str(facts.error_order)
     steps = "chosen" if facts.adaptive else "fixed"
-    return facts.name, str(facts.order), error, str(facts.dense_order), steps
+    order, dense = ("-", "-") if facts.order == 0 else (str(facts.order), str(facts.dense_order))
+    return facts.name, order, error, dense, steps

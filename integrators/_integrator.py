@@ -6,7 +6,7 @@ import abc
 import math
 import numbers
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias, final
+from typing import Any, ClassVar, NamedTuple, TypeAlias, final
 
 from diffsim.errors import KindError, RunError, must
 from diffsim.number import Number
@@ -70,6 +70,9 @@ class Integrator(abc.ABC):
     >>> RK4().step(lambda t, y: -y, 0.0, 1.0, 0.1)
     0.9048375
     """
+
+    discrete: ClassVar[bool] = False
+    """Whether the method iterates maps instead of integrating flows."""
 
     def __init__(self, step: float | None = None) -> None:
         self._h = None if step is None else checked_step(type(self).__name__, step)

@@ -48,6 +48,11 @@ def method_names() -> tuple[str, ...]:
     return tuple(name for name, module in found.items() if not module.startswith("_"))
 
 
+def flow_methods() -> tuple[str, ...]:
+    """Return the names of the methods that integrate flows: all but those that iterate maps."""
+    return tuple(name for name in method_names() if not method_class(name).discrete)
+
+
 def method_class(name: str) -> type[Integrator]:
     """Return the class of a method by its name, or raise the error that lists the names."""
     names = method_names()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from diffsim.errors import ArgumentError, KindError, RunError, must
 from diffsim.number import Number
-from diffsim.protocols import event_functions, state_names
+from diffsim.protocols import event_functions, is_discrete, state_names
 from integrators._multiprecision_steps import EXTRA, at_time, walk
 from integrators._solution import Solution
 from integrators.drivers.control import DEFAULT_MAX_STEPS
@@ -241,6 +241,11 @@ def solve_in_context(
         raise ArgumentError(
             f"{who}so {given[0]} must be left out: the result has the digits of the context (mpmath.mp.dps), now "
             f"{mpmath.mp.dps}."
+        )
+    if is_discrete(fun):
+        raise ArgumentError(
+            f"{who}so {type(fun).__name__} must be a flow, not a map. Iterate it in a loop: y = system(n, y) keeps all "
+            "digits."
         )
     if event_functions(fun):
         raise ArgumentError(

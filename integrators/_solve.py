@@ -13,12 +13,13 @@ from diffsim import array_ops
 from diffsim.errors import RunError
 from diffsim.number import Number
 from diffsim.progress import progress_bar
-from diffsim.protocols import state_names
+from diffsim.protocols import is_discrete, state_names
 from integrators import _arguments as check
 from integrators._again import Ready, recall, remember, request, resume
 from integrators._drift import Drift
 from integrators._drive import run_all
 from integrators._event_arguments import check_events, may_end
+from integrators._maps import DEFAULT, check_map, iterates
 from integrators._setting import setting
 from integrators._solution import Solution
 from integrators._times import split_times
@@ -35,7 +36,7 @@ def solve_ivp(
     fun: Callable[..., Any],
     t_span: Sequence[Any],
     y0: Any,
-    method: Any = "RK45",
+    method: Any = DEFAULT,
     t_eval: Any = None,
     dense_output: bool = False,
     events: Any = None,
@@ -77,7 +78,7 @@ def solve_ivp(
         the digits of mpmath's context; see `solve_multiprecision`.
     method : str, Integrator or class
         ``"RK45"`` and ``"RK23"`` choose their steps (unless they are given one); ``"RK4"``, ``"Euler"``, ... take fixed
-        steps.
+        steps.  A discrete map is iterated, by `Iteration`.
     t_eval : array_like, shape (n_times,) or (*batch, n_times), optional
         Times at which to store the solution; all steps by default.  Those of each trajectory of a batch are nested
         lists, or an array padded with NaN.  With fixed steps a time between two nodes is
@@ -182,6 +183,7 @@ def solve_ivp(
     first = check.check_real(check.check_y0(fun, y0), sensitivities)
     t_eval, moving = split_times(t_eval)
     watched = (check_events(fun, events, reset, further), check.check_flag("dense_output", dense_output), moving)
+    method = _method_for(fun, method, t_span, t_eval, watched)
     endless = callback is not None or may_end(watched[0])
     way = setting(method, step, t_span, t_eval, first.shape[0], limits, first.shape[1:], endless)
     slope = check.check_jac(way.method, jac, shape_of_slope, first.shape[0], further, compiled)
@@ -192,6 +194,13 @@ def solve_ivp(
     )
     ready = Ready(problem, *select(sensitivities, fun, further, first.shape[0]), memory, explain)
     return _solution(ready, _run(ready, compiled, progress, asked))
+
+
+def _method_for(fun: Any, method: Any, t_span: Any, t_eval: Any, watched: tuple[Any, bool, Any]) -> Any:
+    """Return the method: the caller's, or that for maps, with all else checked that maps ask for."""
+    if is_discrete(fun) or iterates(method):
+        return check_map(fun, method, t_span, t_eval, watched)
+    return method
 
 
 def _run(ready: Ready, compiled: bool | str, progress: bool, asked: Hashable | None) -> Run:

@@ -75,6 +75,11 @@ def _plain(who: str, system: Any) -> Any:
     """Return the system with plain numbers as parameters; a picture needs no derivatives."""
     if isinstance(system, type) or not callable(system):
         raise KindError(f"{who}: system must be a System or a function f(t, y); got {system!r}.")
+    if protocols.is_discrete(system):
+        raise KindError(
+            f"{who}: system must be a flow; {type(system).__name__} is a map, which jumps from state to state and has "
+            "no motion to film. Plot the states of solve_ivp(system, (0, n), y0)."
+        )
     if not protocols.is_system(system):
         return system
     values = [raw(value) for value in protocols.parameter_values(system)]

@@ -60,7 +60,7 @@ def _default_complaints(system: Any) -> list[str]:
             )
         elif not all(math.isfinite(float(x)) for x in numbers):
             found.append(f"default_state must be finite; got {start!r}")
-    if getattr(system, "canonical", False) and not system.has_energy:
+    if getattr(system, "canonical", False) and not (system.has_energy or getattr(system, "discrete", False)):
         found.append("a canonical system needs its energy: write energy(self, state)")
     return found
 

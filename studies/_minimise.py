@@ -9,6 +9,7 @@ import numpy as np
 
 from diffsim.errors import must
 from diffsim.progress import Progress, progress_bar
+from diffsim.protocols import is_discrete
 from studies import _checks
 from studies._loss import Loss, wants_time
 from studies._minimise_result import Minimum
@@ -38,7 +39,7 @@ def minimise(
     tolerance: float | None = None,
     max_iterations: int = 200,
     mode: str = "auto",
-    method: Any = "RK45",
+    method: Any = None,
     rtol: float | None = None,
     atol: float | None = None,
     progress: bool = False,
@@ -74,7 +75,8 @@ def minimise(
         How the gradient is made: forward sensitivities (cheaper for few free quantities; up to 12 by default), or the
         reverse mode through the whole solve.
     method, rtol, atol, **options
-        The solver, as for `solve_ivp`; ``step`` for fixed-step methods, else tolerances of 1e-9 by default.
+        The solver, as for `solve_ivp`: RK45 with tolerances of 1e-9 by default, ``step`` for fixed-step methods.  A map
+        is iterated.
     progress : bool
         Show a progress bar.
 
@@ -117,6 +119,8 @@ def minimise(
     _checks.count(_WHO, "max_iterations", max_iterations)
     tolerance = None if tolerance is None else _checks.positive(_WHO, "tolerance", tolerance)
     forward = mode == "forward" or (mode == "auto" and len(names) <= _FORWARD_UP_TO)
+    if method is None:
+        method = "Iteration" if is_discrete(system) else "RK45"
     solver = solver_arguments(method, rtol, atol, options, _TOLERANCES)
     problem = Loss(_WHO, system, loss, wants_time(_WHO, loss), start, names, t_span, t_eval, forward, solver)
     x0 = problem.x0

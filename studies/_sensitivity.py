@@ -10,6 +10,7 @@ import numpy as np
 from diffsim.derivatives import pushforward
 from diffsim.errors import ArgumentError, KindError, must
 from diffsim.progress import progress_bar
+from diffsim.protocols import is_discrete
 from integrators._solve import solve_ivp
 from studies import _checks
 from studies._checks import Floats
@@ -34,7 +35,7 @@ def sensitivity_map(
     measure: str = "gradient",
     observable: str | Callable[[Any], Any] | None = None,
     wrt: Any = None,
-    method: Any = "RK4",
+    method: Any = None,
     step: float | None = None,
     progress: bool = False,
     **options: Any,
@@ -65,7 +66,7 @@ def sensitivity_map(
         Components of the start that may change; all by default.  (They may have different units; then so has the
         norm.)
     method, **options
-        As for `solve_ivp`.
+        As for `solve_ivp`; ``"RK4"`` by default.  A map is iterated, and `t_end` counts its iterations.
     step : float, optional
         Step of a fixed-step method, in s; 0.01 for the default RK4.
     progress : bool
@@ -111,6 +112,8 @@ def sensitivity_map(
         raise must(_WHO, "observable", "is for measure='gradient' only", observable)
     observable = _observable(system, observable)
     columns = _checks.components(_WHO, "wrt", system, system.state_names if wrt is None else wrt)
+    if method is None:
+        method = "Iteration" if is_discrete(system) else "RK4"
     if step is None and method == "RK4":
         step = _STEP
     solver = {"method": method, **options} | ({} if step is None else {"step": step})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from diffsim.protocols import is_discrete
 from studies import _checks, _output
 from studies._checks import Floats
 
@@ -81,7 +82,7 @@ class SensitivityMap:
     def unit(self) -> str:
         """Unit of `values`; ``""`` where components of different units are mixed in it."""
         if self.measure == "ftle":
-            return "1/s"
+            return "1" if is_discrete(self.system) else "1/s"
         below = {_checks.unit_of(self.system, name) for name in self.wrt}
         if self.measure == "gradient":
             above = (
@@ -142,8 +143,12 @@ class SensitivityMap:
             if name in [self.system.state_names[k] for k in self.system.angles]:
                 _output.in_units_of_pi(axis, float(values.min()), float(values.max()))
         failures = f", {self.n_failed} cells failed (grey)" if self.n_failed else ""
-        panel.set_title(f"{type(self.system).__name__}, T = {self.t_end:g} s ({self.method}){failures}", fontsize=11)
+        panel.set_title(f"{type(self.system).__name__}, T = {self._time()} ({self.method}){failures}", fontsize=11)
         return figure
+
+    def _time(self) -> str:
+        """Return when the end is."""
+        return f"{self.t_end:g} {'iterations' if is_discrete(self.system) else 's'}"
 
     def _meaning(self) -> str:
         """What the colours mean, in mathematics."""
@@ -196,7 +201,7 @@ class SensitivityMap:
         failures = f", {self.n_failed} cells failed" if self.n_failed else ""
         return (
             f"SensitivityMap({type(self.system).__name__}: {self.measure} over {first} ({len(a)}) x {second} ({len(b)})"
-            f" at T = {self.t_end:g} s, {spread}{failures})"
+            f" at T = {self._time()}, {spread}{failures})"
         )
 
 

@@ -29,12 +29,3 @@ def solver_arguments(
         if given[name] is None and adaptive:
             given[name] = default
     return {"method": method, **{name: value for name, value in given.items() if value is not None}, **options}
-
-
-def solver_text(solver: Mapping[str, Any]) -> str:
-    """``GaussLegendre4, h = 0.01 s`` or ``DOP853, rtol = 1e-10``; ``iteration`` where no method is named."""
-    if "method" not in solver:
-        return "iteration"
-    method = resolve_method(solver["method"], solver.get("step"))
-    name = type(method).__name__
-    return f"{name}, h = {method.h:g} s" if method.h is not None else f"{name}, rtol = {solver.get('rtol', 1e-3):g}"

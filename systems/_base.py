@@ -41,6 +41,8 @@ class System(abc.ABC):
         Time in s from the start in which `default_state` shows what the system is known for: how long it is drawn.
     stiff : bool
         Whether an explicit method needs many thousand steps for `default_time`: take an implicit one.
+    discrete : bool
+        Whether a call gives the next state instead of the time derivative: set by `DiscreteMap`.
     elementwise : bool
         Whether a batch ``(n, *batch)`` may be given at once; True for all that use no linear algebra.
     has_energy, drawable : bool
@@ -72,6 +74,7 @@ class System(abc.ABC):
     non_negative: ClassVar[frozenset[str]] = frozenset()
     default_time: ClassVar[float] = 10.0
     stiff: ClassVar[bool] = False
+    discrete: ClassVar[bool] = False
     elementwise: ClassVar[bool] = True
     has_energy: ClassVar[bool] = False
     drawable: ClassVar[bool] = False
@@ -188,7 +191,7 @@ class System(abc.ABC):
 
     @property
     def canonical(self) -> bool:
-        """Whether these are Hamilton's equations of `energy`, positions first, momenta second."""
+        """Whether these are Hamilton's equations of `energy`, positions first, momenta second; of a map: symplectic."""
         return False
 
     @property
@@ -243,8 +246,9 @@ class System(abc.ABC):
         else:
             if len(rates) == self.dimension:
                 return
+        written, numbers = ("image", "numbers") if self.discrete else ("rates", "derivatives")
         raise KindError(
-            f"{type(self).__name__}: rates must return {self.dimension} derivatives, one for each of "
+            f"{type(self).__name__}: {written} must return {self.dimension} {numbers}, one for each of "
             f"{', '.join(self.state_names)}; got {got}."
         )
 

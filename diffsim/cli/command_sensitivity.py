@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_start(parser)
     parser.add_argument("--measure", default="gradient", help="gradient, singular_value or ftle; default gradient")
     parser.add_argument("--observable", metavar="NAME", help="state component whose gradient is taken")
-    parser.add_argument("--method", help="name of a method; default RK4")
+    parser.add_argument("--method", help="name of a method; default RK4 (a map is iterated)")
     parser.add_argument("--step", type=number, help="step of a fixed-step method, in seconds; default 0.01")
     add_machine(parser)
     parser.add_argument("--rank", type=integer, default=5, help="how many extreme starts to list; default 5")
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         t_end=arguments.t_end,
         measure=arguments.measure,
         observable=arguments.observable,
-        method=arguments.method or "RK4",
+        method=arguments.method,
         step=arguments.step,
         progress=True,
         **machine_options(arguments),

@@ -57,7 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``diffsim simulate``."""
     add_system(parser)
     add_start(parser)
-    parser.add_argument("--method", help="name of a method; default RK45, or RK4 when --step is given")
+    parser.add_argument(
+        "--method", help="name of a method; default RK45, or RK4 when --step is given; a map is iterated"
+    )
     parser.add_argument("--step", type=number, help="step of a fixed-step method, in seconds")
     parser.add_argument("--rtol", type=number, help="relative tolerance of an adaptive method; default 1e-9")
     parser.add_argument("--atol", type=number, help="absolute tolerance of an adaptive method; default 1e-9")
@@ -136,8 +138,8 @@ def run(arguments: argparse.Namespace) -> int:
                 )
     system = load_system(arguments.system, arguments.parameters)
     y0 = start_state(arguments.y0, system)
-    options = _solver_options(arguments)
-    times = _report_times(arguments)
+    options = _solver_options(arguments, system.discrete)
+    times = _report_times(arguments, system.discrete)
     events = _read_events(arguments.events, system)
     sensitivities = tuple(arguments.sensitivities.split(",")) if arguments.sensitivities else ()
 
@@ -183,8 +185,8 @@ def _times(text: str) -> list[float]:
     return [low + (high - low) * k / max(n - 1, 1) for k in range(n - 1)] + [high]
 
 
-def _report_times(arguments: argparse.Namespace) -> Any:
-    """Return the save times; None for every step."""
+def _report_times(arguments: argparse.Namespace, discrete: bool) -> Any:
+    """Return the save times; None for every step, and for every iteration of a map."""
     given = [name for name in ("points", "t_eval", "samples") if getattr(arguments, name) is not None]
     if len(given) > 1:
         options = " and ".join(f"--{name.replace('_', '-')}" for name in given)
@@ -192,7 +194,7 @@ def _report_times(arguments: argparse.Namespace) -> Any:
     if arguments.t_eval is not None:
         return arguments.t_eval
     # NOTE: a time that is asked for is hit by shortening a step, so 1001 of them would change a longer fixed step.
-    points = 1001 if not given and arguments.step is None else arguments.points
+    points = 1001 if not given and arguments.step is None and not discrete else arguments.points
     if points is None:
         return None
     import numpy as np
@@ -200,7 +202,7 @@ def _report_times(arguments: argparse.Namespace) -> Any:
     return np.linspace(0.0, arguments.t_end, points) if points > 1 else [arguments.t_end]
 
 
-def _solver_options(arguments: argparse.Namespace) -> dict[str, Any]:
+def _solver_options(arguments: argparse.Namespace, discrete: bool) -> dict[str, Any]:
     """The method and its step, or its tolerances, as `solve_ivp` takes them."""
     given = {name: getattr(arguments, name) for name in ("step", "rtol", "atol", "max_step")}
     given = {name: value for name, value in given.items() if value is not None}
@@ -210,6 +212,8 @@ def _solver_options(arguments: argparse.Namespace) -> dict[str, Any]:
         raise ArgumentError(
             "simulate: --rtol and --atol are for adaptive steps, and so is --max-step; leave them or --step out."
         )
+    if discrete:
+        return given if arguments.method is None else {"method": arguments.method, **given}
     if arguments.method is not None:
         return {"method": arguments.method, **({} if "step" in given else _TOLERANCES), **given}
     return {"method": "RK4", **given} if "step" in given else {"method": "RK45", **_TOLERANCES, **given}

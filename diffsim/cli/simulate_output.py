@@ -144,10 +144,11 @@ def _figure(system: Any, rows: tuple[Any, Any]) -> Any:
     for panel, unit in zip(panels, units, strict=True):
         for name, component_unit, values in zip(system.state_names, own, y, strict=True):
             if component_unit == unit:
-                panel.plot(t, values, label=symbol(name), linewidth=1.2)
+                look = {"linestyle": "", "marker": "."} if system.discrete else {"linewidth": 1.2}
+                panel.plot(t, values, label=symbol(name), **look)
         panel.set_ylabel(f"[{pretty_unit(unit)}]" if unit else "state")
         panel.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
         quiet(panel)
-    panels[-1].set_xlabel("t [s]")
+    panels[-1].set_xlabel("iterations" if system.discrete else "t [s]")
     figure.suptitle(describe(system), fontsize=10)
     return figure

@@ -135,6 +135,8 @@ class _Case:
     def history(self) -> list[str]:
         """Return the steps that led there."""
         fall = self._fall
+        if self._problem.method.discrete:
+            return []
         if not fall.steps:
             return [f"It failed in its first step, of size {abs(fall.h):.3g}."] if fall.h == fall.h else []
         steps = ", ".join(f"{abs(h):.3g}" for h in fall.steps)
@@ -143,6 +145,8 @@ class _Case:
     def causes(self) -> list[str]:
         """Return causes and remedies."""
         kind = self._ending.kind
+        if self._problem.method.discrete:
+            return self._escape() if kind == "not finite" else ["Give a larger max_steps."]
         if np.iscomplexobj(self._fall.y):  # rates and growth are those of real numbers
             return []
         if kind == "not finite":
@@ -178,6 +182,12 @@ class _Case:
             "No step is short enough to avoid it: the solution leaves the domain of the right-hand side there, or "
             "its formula needs a form that stays finite (where, maximum, expm1). An event can end the solve before.",
         ]
+
+    def _escape(self) -> list[str]:
+        """Return what to say of a map whose state left the finite numbers."""
+        fault = self._fault()
+        found = [f"First not finite: {fault}."] if fault else []
+        return [*found, "The orbit escapes: start it where the map keeps it, change the parameters, or iterate less."]
 
     def _long_step(self) -> str:
         """Return what to say of fixed steps that led beyond all bounds."""

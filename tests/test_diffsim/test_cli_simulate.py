@@ -17,7 +17,7 @@ import pytest
 from diffsim.cli import main
 from diffsim.cli.expression import FUNCTIONS, parse
 from diffsim.errors import ArgumentError
-from integrators._methods import method_class, method_names
+from integrators._methods import flow_methods, method_class
 
 NAMES, PARAMETERS = ("theta", "p"), {"gravity": 9.8}
 OSCILLATOR = ["simulate", "HarmonicOscillator", "--y0", "1,0"]
@@ -101,7 +101,7 @@ def test_everything_else_is_refused(text: str, words: str) -> None:
 # -- times and methods -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", flow_methods())
 def test_every_method_is_reached_by_its_name(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     adaptive = method_class(name)().adaptive
     how = ["--rtol", "1e-4", "--atol", "1e-4"] if adaptive else ["--step", "0.05"]

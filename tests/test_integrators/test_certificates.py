@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import diffsim as ds
-from integrators._methods import method_class, method_names
+from integrators._methods import flow_methods, method_class
 
-METHODS = tuple(name for name in method_names() if not method_class(name)().borrowed)
+METHODS = tuple(name for name in flow_methods() if not method_class(name)().borrowed)
 EVERYWHERE = tuple(name for name in METHODS if not method_class(name)().separable)
 """Methods that take systems of any kind."""
 ADAPTIVE = tuple(name for name in METHODS if method_class(name)().adaptive)

@@ -18,14 +18,14 @@ from diffsim.testing import check_gradients
 from diffsim.value import Value
 from integrators import Integrator, RungeKutta, solve_ivp
 from integrators._integrator import Step
-from integrators._methods import method_class, method_names
+from integrators._methods import flow_methods, method_class
 from systems import DoublePendulum
 
 pytestmark = pytest.mark.skipif(not engine.available(), reason="needs llvmlite")
 
 METHODS = [
     pytest.param(name, marks=pytest.mark.slow if method_class(name)().pays_from else ())
-    for name in method_names()
+    for name in flow_methods()
     if (m := method_class(name)()).traceable and not m.separable
 ]
 SYSTEM = DoublePendulum(mass_1=1.2, length_2=0.8)

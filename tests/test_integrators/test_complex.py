@@ -11,7 +11,7 @@ import scipy.integrate
 from diffsim.errors import KindError
 from diffsim.value import Value
 from integrators import solve_ivp
-from integrators._methods import method_class, method_names
+from integrators._methods import flow_methods, method_class, method_names
 from systems import HarmonicOscillator
 
 SHARED = [name for name in ("RK23", "RK45", "DOP853", "BDF") if name in method_names()]
@@ -46,7 +46,7 @@ def test_batch_is_its_single_trajectories(fun: Any, more: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in method_names() if (m := method_class(name)()).order > 1 and not m.separable]
+    "name", [name for name in flow_methods() if (m := method_class(name)()).order > 1 and not m.separable]
 )
 def test_every_method_takes_complex_numbers_or_says_that_it_does_not(name: str) -> None:
     method = method_class(name)()

@@ -21,11 +21,11 @@ from diffsim.graph import trace
 from diffsim.value import Value
 from integrators import Integrator, RungeKutta, Taylor, solve_ivp
 from integrators._interpolant import evaluate
-from integrators._methods import method_class, method_names
+from integrators._methods import flow_methods, method_class
 from systems import DoublePendulum, Kepler, Pendulum
 
 ROOT = Path(__file__).parents[2]
-METHODS = tuple(name for name in method_names() if not method_class(name)().borrowed)  # see test_lsoda.py
+METHODS = tuple(name for name in flow_methods() if not method_class(name)().borrowed)  # see test_lsoda.py
 ADAPTIVE = tuple(name for name in METHODS if method_class(name)().adaptive)
 FIXED = tuple(name for name in METHODS if name not in ADAPTIVE)
 STEPPING = tuple(name for name in METHODS if method_class(name)().one_step)

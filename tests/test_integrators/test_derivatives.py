@@ -14,10 +14,10 @@ from diffsim.errors import ArgumentError, KindError, RunError
 from diffsim.protocols import with_parameters
 from diffsim.value import Value
 from integrators import RK45, Solution, solve_ivp
-from integrators._methods import method_class, method_names
+from integrators._methods import flow_methods, method_class
 from systems import DoublePendulum, HarmonicOscillator, Pendulum
 
-METHODS = tuple(name for name in method_names() if (m := method_class(name)()).one_step and not m.separable)
+METHODS = tuple(name for name in flow_methods() if (m := method_class(name)()).one_step and not m.separable)
 SYSTEM = DoublePendulum(mass_1=1.2, length_2=0.8)
 START = np.array([0.9, -0.4, 0.3, 0.6])
 RNG = np.random.default_rng(7)

@@ -16,9 +16,9 @@ from diffsim.errors import ArgumentError, InterpretedWarning, KindError, RunErro
 from diffsim.value import Value
 from integrators import solve_ivp
 from integrators._field import Field, Origin, Slope
-from integrators._methods import method_class, method_names
+from integrators._methods import flow_methods, method_class
 
-STIFF = tuple(name for name in method_names() if method_class(name)().implicit)
+STIFF = tuple(name for name in flow_methods() if method_class(name)().implicit)
 LIKE_SCIPY = ("Radau", "BDF")
 DAMPING = tuple(name for name in STIFF if name in ("ImplicitEuler", "Radau", "BDF", "Rodas5P", "Kvaerno3", "Kvaerno5"))
 

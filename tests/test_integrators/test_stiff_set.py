@@ -11,12 +11,12 @@ from scipy.integrate import solve_ivp as scipy_solve
 
 from benchmarks.stiff import PROBLEMS
 from integrators import solve_ivp
-from integrators._methods import method_class, method_names
+from integrators._methods import flow_methods, method_class
 
 LOW_ORDER = ("ImplicitEuler", "Trapezoid")
 METHODS = tuple(
     name
-    for name in method_names()
+    for name in flow_methods()
     if name not in LOW_ORDER and method_class(name)().adaptive and (method_class(name)().implicit or name == "LSODA")
 )
 BOUND = 500.0
