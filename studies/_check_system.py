@@ -58,7 +58,7 @@ def check_system(
         Start to follow and to draw states around; the system's ``default_state``, or ones where it has none.
     t_end : float, optional
         How long the start is followed, in s; the system's ``default_time`` by default.  The tight solve (DOP853 at
-        rtol 1e-12) ends earlier after 600 steps.
+        rtol 1e-12; Radau at 1e-9 where the system says that it is stiff) ends earlier after 600 steps.
     spread : float
         Size of the random deviations, relative to each component's range on the trajectory.  Components that are
         positive on all of it are drawn positive; angles are drawn from (-pi, pi).

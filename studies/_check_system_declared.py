@@ -111,8 +111,10 @@ def docstring_row(system: Any, strict: bool) -> CheckRow:
 
 
 def _told(text: str, name: str, units: Mapping[str, str]) -> bool:
-    """Whether a line of the docstring has a name and its unit."""
-    line = rf"^.*(?<!\w){re.escape(name)}(?!\w).*(?<!\S)[\[(]?{re.escape(units.get(name, ''))}[\])]?[,;.:]?(?!\S).*$"
+    """Whether a line of the docstring has a name and its unit; x_7 may stand in the row of all the x_i."""
+    either = f"(?:{re.escape(name)}|{re.escape(name.rstrip('0123456789'))}[ijkn])"
+    unit = re.escape(units.get(name, ""))
+    line = rf"^.*(?<!\w){either}(?!\w).*(?<!\S)[\[(]?{unit}[\])]?[,;.:]?(?!\S).*$"
     return name in units and re.search(line, text, re.MULTILINE) is not None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 import pickle
@@ -291,26 +292,28 @@ FAULTS: list[tuple[type[System], str, str]] = [
 ]
 
 
+@functools.cache
+def caught(cls: type[System]) -> SystemCheckError:
+    with pytest.raises(SystemCheckError) as found:
+        check_system(cls(), states=4, compiled=cls is BranchesAlone)
+    return found.value
+
+
 @pytest.mark.parametrize(("cls", "check", "words"), FAULTS, ids=lambda x: getattr(x, "__name__", None))
 def test_a_planted_fault_is_found_and_placed(cls: type[System], check: str, words: str) -> None:
-    with pytest.raises(SystemCheckError) as caught:
-        check_system(cls(), states=6, compiled=cls is BranchesAlone)
-    row = caught.value.report.row(check)
+    error = caught(cls)
+    row = error.report.row(check)
     assert row.result == "FAILED"
     assert words in row.reason
     assert row.mend
-    assert f"check_system: {cls.__name__} fails " in str(caught.value)
-    assert row.check in str(caught.value)
-    assert row.reason in str(caught.value)
+    assert f"check_system: {cls.__name__} fails " in str(error)
+    assert row.story() in str(error)
 
 
 def test_what_is_right_beside_a_fault_passes() -> None:
-    report = check_system(WrongEquilibrium(), states=3, compiled=False, raises=False)
-    assert [row.check for row in report.failures] == ["nothing moves at level"]
-    report = check_system(StretchedRod(), states=3, compiled=False, raises=False)
-    assert [row.check for row in report.failures] == ["rods keep their lengths"]
-    report = check_system(LacksUnits(), states=3, compiled=False, raises=False)
-    assert [row.check for row in report.failures] == ["units are present"]
+    for cls, check in ((WrongEquilibrium, "nothing moves at level"), (StretchedRod, "rods keep their lengths")):
+        assert [row.check for row in caught(cls).report.failures] == [check]
+    assert [row.check for row in caught(LacksUnits).report.failures] == ["units are present"]
 
 
 @dataclass(frozen=True)
@@ -366,7 +369,7 @@ def test_the_missing_half_of_a_cross_term_is_found() -> None:
 
 
 def test_the_failing_state_is_a_simple_one() -> None:
-    report = check_system(TurnedSign(), compiled=False, raises=False)
+    report = caught(TurnedSign).report
     place = report.row("energy is constant along the field").place
     assert place is not None
     assert place.state == {"theta": 1.0, "p": 1.0}
@@ -376,7 +379,7 @@ def test_the_failing_state_is_a_simple_one() -> None:
 
 
 def test_a_fault_at_other_parameters_is_shown_with_them() -> None:
-    report = check_system(WrongAtOtherLengths(), compiled=False, raises=False)
+    report = caught(WrongAtOtherLengths).report
     place = report.row("nothing moves at inverted").place
     assert place is not None
     assert place.parameters["length"] != 1.0
@@ -398,9 +401,7 @@ def test_without_hypothesis_the_state_stays_as_it_was_drawn(monkeypatch: pytest.
 
 
 def test_the_same_seed_gives_the_same_report() -> None:
-    one, two = (str(check_system(Impure(), seed=5, compiled=False, raises=False)) for _ in range(2))
-    assert one.splitlines()[0] == two.splitlines()[0]
-    one, two = (str(check_system(TurnedSign(), seed=5, compiled=False, raises=False)) for _ in range(2))
+    one, two = (str(check_system(StretchedRod(), states=2, seed=5, compiled=False, raises=False)) for _ in range(2))
     assert one == two
 
 
@@ -452,10 +453,9 @@ def test_the_report_prints_as_a_table_and_is_frozen() -> None:
 
 
 def test_the_error_is_an_assertion_error_that_carries_the_report_through_pickle() -> None:
-    with pytest.raises(AssertionError) as caught:
-        check_system(WrongEquilibrium(), states=1, compiled=False)
-    again = pickle.loads(pickle.dumps(caught.value))
-    assert str(again) == str(caught.value)
+    assert isinstance(caught(WrongEquilibrium), AssertionError)
+    again = pickle.loads(pickle.dumps(caught(WrongEquilibrium)))
+    assert str(again) == str(caught(WrongEquilibrium))
     assert [row.check for row in again.report.failures] == ["nothing moves at level"]
 
 
@@ -481,9 +481,9 @@ def test_testing_hands_it_on_at_first_use() -> None:
 )
 def test_arguments_are_checked(arguments: tuple[Any, ...], kind: type[Exception], words: str) -> None:
     system, options = (*arguments, {})[:2]
-    with pytest.raises(kind) as caught:
+    with pytest.raises(kind) as found:
         check_system(system, **options)
-    assert words in str(caught.value)
+    assert words in str(found.value)
 
 
 def test_import_of_testing_does_not_load_the_studies() -> None:
