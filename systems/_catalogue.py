@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -58,7 +60,16 @@ def find(name: str) -> type[System]:
         if _plain(known) == _plain(name):
             found: type[System] = getattr(importlib.import_module(f"{__package__}.{module}"), known)
             return found
-    raise unknown_name("systems", "system", name, files)
+    raise _unknown(name, files)
+
+
+def _unknown(name: str, known: Iterable[str]) -> ArgumentError:
+    """Return the error for a name that no system has: the nearest ones, and not all of them."""
+    lower = {other.casefold(): other for other in known}
+    near = difflib.get_close_matches(name.casefold(), list(lower), n=1, cutoff=0.5)
+    meant = f"{name}.py:ClassName" if Path(f"{name}.py").is_file() else lower[near[0]] if near else ""
+    hint = f" Did you mean {meant!r}?" if meant else ""
+    return ArgumentError(f"systems: unknown system {name!r}; `diffsim systems` and systems.names() list them.{hint}")
 
 
 def load(place: str) -> type[System]:
@@ -69,7 +80,7 @@ def load(place: str) -> type[System]:
     Parameters
     ----------
     place : str
-        ``"path/to/file.py:ClassName"``.
+        ``"path/to/file.py:ClassName"``; ``"path/to/file.py"`` where that file defines one System and no more.
 
     Raises
     ------
@@ -80,14 +91,15 @@ def load(place: str) -> type[System]:
     Exception
         Whatever the file itself raises.
     """
-    path, colon, name = place.rpartition(":")
-    if not colon or not path.endswith(".py") or not name.isidentifier():
+    path, colon, name = (place, "", "") if place.endswith(".py") else place.rpartition(":")
+    if not path.endswith(".py") or (colon and not name.isidentifier()):
         raise ArgumentError(f"load: place must be 'file.py:ClassName'; got place={place!r}.")
     file = Path(path).expanduser()
     if not file.is_file():
         what = "is a folder" if file.is_dir() else "does not exist"
         raise ArgumentError(f"load: the file must exist; {path!r} {what} (working folder {str(Path.cwd())!r}).")
     module = _run(file.resolve())
+    name = name or _only_system(path, module)
     if name not in vars(module):
         raise unknown_name(f"load: {path}", "name", name, _systems_of(module))
     found = vars(module)[name]
@@ -126,6 +138,16 @@ def _run(file: Path) -> ModuleType:
         del sys.modules[title]
         raise
     return module
+
+
+def _only_system(path: str, module: ModuleType) -> str:
+    """Return the name of the one System that a user's file defines."""
+    own = _systems_of(module)
+    if len(own) == 1:
+        return own[0]
+    if not own:
+        raise ArgumentError(f"load: {path} defines no System. Write a frozen dataclass below systems.System in it.")
+    raise ArgumentError(f"load: {path} defines {', '.join(own)}; say which: {path}:{own[0]}.")
 
 
 def _systems_of(module: ModuleType) -> list[str]:

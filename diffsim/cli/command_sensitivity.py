@@ -12,6 +12,7 @@ of the start can grow; `ftle`, the finite-time Lyapunov exponent.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from diffsim.cli.options import add_machine, add_start, add_system, axis, integer, number
@@ -40,8 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_start(parser)
     parser.add_argument("--measure", default="gradient", help="gradient, singular_value or ftle; default gradient")
     parser.add_argument("--observable", metavar="NAME", help="state component whose gradient is taken")
-    parser.add_argument("--method", help="name of a method; default RK4 (a map is iterated)")
-    parser.add_argument("--step", type=number, help="step of a fixed-step method, in seconds; default 0.01")
+    parser.add_argument(
+        "--method", help="name of a method; default RK4, Radau if the system is stiff; a map is iterated"
+    )
+    parser.add_argument(
+        "--step", type=number, help="step of a fixed-step method, in seconds; default 0.01, beyond 10 s a 1000th"
+    )
     add_machine(parser)
     parser.add_argument("--rank", type=integer, default=5, help="how many extreme starts to list; default 5")
     parser.add_argument(
@@ -55,14 +60,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compute the map, write what was asked for, list the most and the least sensitive starts."""
-    from diffsim.cli.options import load_system, machine_options, start_state
+    from diffsim.cli.options import end_time, load_system, machine_options, start_state
     from diffsim.errors import ArgumentError
     from diffsim.files import check_output
 
     outputs = [check_output("sensitivity", path, _SUFFIXES) for path in arguments.out or ["sensitivity.png"]]
     system = load_system(arguments.system, arguments.parameters)
     y0 = start_state(arguments.y0, system)
-    axes = dict(arguments.axes) or default_axes(system, 64)
+    axes = dict(arguments.axes) or default_axes(system, y0, 64)
     if len(axes) != 2:
         raise ArgumentError(
             "sensitivity: --axis must be given twice, with two names; got " + (", ".join(axes) or "none")
@@ -74,11 +79,10 @@ def run(arguments: argparse.Namespace) -> int:
         system,
         axes,
         y0=y0,
-        t_end=arguments.t_end,
+        t_end=end_time(arguments, system),
         measure=arguments.measure,
         observable=arguments.observable,
-        method=arguments.method,
-        step=arguments.step,
+        **_solver(arguments, system),
         progress=True,
         **machine_options(arguments),
     )
@@ -90,13 +94,25 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def default_axes(system: Any, count: int) -> dict[str, Any]:
-    """The first two state components: the whole circle for an angle, two units around the default start otherwise."""
+def _solver(arguments: argparse.Namespace, system: Any) -> dict[str, Any]:
+    """Return method and step: 1000 steps of RK4, or of 0.01 s up to 10 s; what a system says it needs."""
+    if system.discrete or arguments.method is not None or arguments.step is not None:
+        return {"method": arguments.method, "step": arguments.step}
+    if system.stiff:
+        return {"method": "Radau"}
+    from diffsim.cli.options import end_time
+
+    t_end = abs(end_time(arguments, system))
+    return {"method": "RK4", "step": 0.01 if 1.0 <= t_end <= 10.0 else t_end / 1000.0}
+
+
+def default_axes(system: Any, y0: Sequence[float], count: int) -> dict[str, Any]:
+    """The first two state components: the whole circle for an angle, two units around the start otherwise."""
     import numpy as np
 
     axes = {}
     for index, name in enumerate(system.state_names[:2]):
-        middle, reach = (0.0, np.pi) if index in system.angles else (float(system.default_state[index]), 2.0)
+        middle, reach = (0.0, np.pi) if index in system.angles else (float(y0[index]), 2.0)
         axes[name] = np.linspace(middle - reach, middle + reach, count)
     return axes
 

@@ -58,7 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_system(parser)
     add_start(parser)
     parser.add_argument(
-        "--method", help="name of a method; default RK45, or RK4 when --step is given; a map is iterated"
+        "--method",
+        help="name of a method; default RK45, Radau if the system is stiff, RK4 with --step; a map is iterated",
     )
     parser.add_argument("--step", type=number, help="step of a fixed-step method, in seconds")
     parser.add_argument("--rtol", type=number, help="relative tolerance of an adaptive method; default 1e-9")
@@ -124,7 +125,7 @@ def _add_events(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Integrate, write what was asked for, print a summary; 1 if the solve did not reach its end."""
-    from diffsim.cli.options import load_system, machine_options, start_state
+    from diffsim.cli.options import end_time, load_system, machine_options, start_state
     from diffsim.cli.simulate_output import SUFFIXES, beside, write
     from diffsim.files import check_output
 
@@ -138,8 +139,9 @@ def run(arguments: argparse.Namespace) -> int:
                 )
     system = load_system(arguments.system, arguments.parameters)
     y0 = start_state(arguments.y0, system)
-    options = _solver_options(arguments, system.discrete)
-    times = _report_times(arguments, system.discrete)
+    t_end = end_time(arguments, system)
+    options = _solver_options(arguments, system)
+    times = _report_times(arguments, system, t_end)
     events = _read_events(arguments.events, system)
     sensitivities = tuple(arguments.sensitivities.split(",")) if arguments.sensitivities else ()
 
@@ -149,7 +151,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     solution = solve_ivp(
         system,
-        (0.0, arguments.t_end),
+        (0.0, t_end),
         np.array(y0),
         t_eval=times,
         dense_output=arguments.samples is not None,
@@ -161,7 +163,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     rows = _rows(solution, arguments.samples)
     titles = [event.text for event in events] + [str(getattr(event, "__name__", event)) for event in system.events]
-    about = {"y0": y0, "t_span": [0.0, arguments.t_end], **options, "events": titles}
+    about = {"y0": y0, "t_span": [0.0, t_end], **options, "events": titles}
     for output in outputs:
         write(output, system, solution, rows, about)
     print(_summary(system, solution, titles))
@@ -185,8 +187,8 @@ def _times(text: str) -> list[float]:
     return [low + (high - low) * k / max(n - 1, 1) for k in range(n - 1)] + [high]
 
 
-def _report_times(arguments: argparse.Namespace, discrete: bool) -> Any:
-    """Return the save times; None for every step, and for every iteration of a map."""
+def _report_times(arguments: argparse.Namespace, system: Any, t_end: float) -> Any:
+    """Return the save times; None for every step, or every iterate."""
     given = [name for name in ("points", "t_eval", "samples") if getattr(arguments, name) is not None]
     if len(given) > 1:
         options = " and ".join(f"--{name.replace('_', '-')}" for name in given)
@@ -194,15 +196,16 @@ def _report_times(arguments: argparse.Namespace, discrete: bool) -> Any:
     if arguments.t_eval is not None:
         return arguments.t_eval
     # NOTE: a time that is asked for is hit by shortening a step, so 1001 of them would change a longer fixed step.
-    points = 1001 if not given and arguments.step is None and not discrete else arguments.points
+    spaced = not given and arguments.step is None and not system.discrete
+    points = 1001 if spaced else arguments.points
     if points is None:
         return None
     import numpy as np
 
-    return np.linspace(0.0, arguments.t_end, points) if points > 1 else [arguments.t_end]
+    return np.linspace(0.0, t_end, points) if points > 1 else [t_end]
 
 
-def _solver_options(arguments: argparse.Namespace, discrete: bool) -> dict[str, Any]:
+def _solver_options(arguments: argparse.Namespace, system: Any) -> dict[str, Any]:
     """The method and its step, or its tolerances, as `solve_ivp` takes them."""
     given = {name: getattr(arguments, name) for name in ("step", "rtol", "atol", "max_step")}
     given = {name: value for name, value in given.items() if value is not None}
@@ -212,11 +215,13 @@ def _solver_options(arguments: argparse.Namespace, discrete: bool) -> dict[str, 
         raise ArgumentError(
             "simulate: --rtol and --atol are for adaptive steps, and so is --max-step; leave them or --step out."
         )
-    if discrete:
+    if system.discrete:
         return given if arguments.method is None else {"method": arguments.method, **given}
     if arguments.method is not None:
         return {"method": arguments.method, **({} if "step" in given else _TOLERANCES), **given}
-    return {"method": "RK4", **given} if "step" in given else {"method": "RK45", **_TOLERANCES, **given}
+    if "step" in given:
+        return {"method": "RK4", **given}
+    return {"method": "Radau" if system.stiff else "RK45", **_TOLERANCES, **given}
 
 
 def _read_events(events: Sequence[_Event], system: Any) -> list[_Event]:

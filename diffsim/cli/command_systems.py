@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.system is not None:
         system = load_system(arguments.system)
-        print(inspect.getdoc(load_class(arguments.system)) or f"{type(system).__name__} has no description.")
+        print(_description(load_class(arguments.system)))
         print(f"\n{definition_list(_facts(system), indent=0)}")
         return 0
     import systems
@@ -52,6 +52,13 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{definition_list(entries, width=_WIDTH)}\n")
     print(f"{len(entries)} systems. Equations, parameters and units of one: diffsim systems NAME")
     return 0
+
+
+def _description(cls: type[Any]) -> str:
+    """Return a system's docstring; a sentence where it has none but that which the decorator writes."""
+    text = inspect.getdoc(cls) or ""
+    bare = not text or text.startswith(f"{cls.__name__}(")
+    return f"{cls.__name__} has no description: write a docstring below its first line." if bare else text
 
 
 def summary(cls: type[Any]) -> str:

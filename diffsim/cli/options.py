@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from diffsim.errors import ArgumentError, DiffsimError, must, unknown_name
+from diffsim.errors import ArgumentError, DiffsimError, KindError, must, unknown_name
 
 __all__ = [
     "RUNS_FILE",
@@ -21,6 +21,7 @@ __all__ = [
     "add_start",
     "add_system",
     "axis",
+    "end_time",
     "integer",
     "join_negative_numbers",
     "load_class",
@@ -44,7 +45,7 @@ def add_system(parser: argparse.ArgumentParser, default: str | None = None) -> N
         metavar="SYSTEM",
         nargs="?" if default else None,
         default=default,
-        help="a name that `diffsim systems` lists, or file.py:ClassName (runs that file)"
+        help="a name that `diffsim systems` lists, or file.py:ClassName, or file.py if it has one (runs that file)"
         + (f"; default {default}" if default else ""),
     )
     parser.add_argument(
@@ -57,8 +58,8 @@ def add_system(parser: argparse.ArgumentParser, default: str | None = None) -> N
     )
 
 
-def add_start(parser: argparse.ArgumentParser, t_end: float = 10.0, several: bool = False) -> None:
-    """Add ``--y0``, which may be repeated where `several` starts make sense, and ``--t-end``."""
+def add_start(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """Add ``--y0``, which may be repeated where `several` starts make sense, and ``--t-end`` (see `end_time`)."""
     parser.add_argument(
         "--y0",
         metavar="STATE",
@@ -67,7 +68,10 @@ def add_start(parser: argparse.ArgumentParser, t_end: float = 10.0, several: boo
         f" default: the system's own{'; may be repeated' if several else ''}",
     )
     parser.add_argument(
-        "--t-end", metavar="T", type=number, default=t_end, help=f"end time in seconds; default {t_end:g}"
+        "--t-end",
+        metavar="T",
+        type=number,
+        help="end time in seconds, or iterates of a map; default: the system's own, 10 for most",
     )
 
 
@@ -206,23 +210,40 @@ def load_class(spec: str) -> Any:
         sys.path.remove(folder)
 
 
+def end_time(arguments: argparse.Namespace, system: Any) -> float:
+    """Return the end time that ``--t-end`` gives; the system's own where it says nothing."""
+    return float(system.default_time if arguments.t_end is None else arguments.t_end)
+
+
 def start_state(text: str | None, system: Any) -> list[float]:
     """Return the start that ``--y0`` writes, by position or by name; the system's own start where it says nothing."""
     names: Sequence[str] = system.state_names
-    if text is None:
-        return [float(value) for value in system.default_state]
     who = type(system).__name__
+    if text is None:
+        return _own_start(system, f"Give --y0 {','.join(f'{name}=...' for name in names)}")
     if "=" in text:
         given = _named(text, "--y0", f"{names[0]}=0.4")
         for name in given:
             if name not in names:
                 raise unknown_name(who, "state component", name, names)
-        rest = {} if set(given) == set(names) else dict(zip(names, map(float, system.default_state), strict=True))
+        missing = [name for name in names if name not in given]
+        rest = dict(zip(names, _own_start(system, f"Give {', '.join(missing)} too"), strict=True)) if missing else {}
         return [given[name] if name in given else rest[name] for name in names]
     state: list[float] = _argument(numbers, text, "--y0")
     if len(state) != len(names):
         raise must("--y0", "state", f"must have {len(names)} numbers ({', '.join(names)})", text)
     return state
+
+
+def _own_start(system: Any, mend: str) -> list[float]:
+    """Return the start that the system declares; the error where it has none says what to do at the shell."""
+    try:
+        return [float(value) for value in system.default_state]
+    except KindError:
+        who = type(system).__name__
+        raise ArgumentError(
+            f"--y0: {who} has no start of its own. {mend}, or write default_state in its class."
+        ) from None
 
 
 def _named(text: str, option: str, example: str) -> Mapping[str, float]:

@@ -115,7 +115,7 @@ def test_help_imports_no_numpy() -> None:
         (["sensitivity", "DoublePendulum", "--measure", "slope"], "unknown measure 'slope'"),
         (["tour", "--out", "/proc/tour"], "tour: folder must be a folder that can be made"),
         (["check", "nothing.py:Name"], "nothing.py"),
-        (["check", "nothing.py"], "file.py:ClassName"),
+        (["check", "nothing.txt:Name"], "unknown system 'nothing.txt:Name'"),
     ],
 )
 def test_a_bad_argument_is_one_line_with_exit_code_2(

@@ -143,7 +143,7 @@ def test_simulate_runs_a_system_of_ones_own(place: Path, capsys: pytest.CaptureF
     assert main(["simulate", "swing.py:Swing", "--y0", "pi/2,0", "--t-end", "1", "--out", "a.png"]) == 0
     assert "energy" in capsys.readouterr().out
     assert main(["simulate", "swing.py:Swing"]) == 2
-    assert "no default_state" in capsys.readouterr().err
+    assert "Swing has no start of its own" in capsys.readouterr().err
 
 
 def test_simulate_says_with_exit_code_1_that_a_solve_failed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,7 +51,7 @@ def test_find_takes_a_name_in_any_spelling(name: str) -> None:
 
 def test_find_answers_an_unknown_name_with_the_nearest() -> None:
     with pytest.raises(
-        ArgumentError, match=r"^systems: unknown system 'DoublePendulm'; it has .*Did you mean 'DoublePendulum'"
+        ArgumentError, match=r"^systems: unknown system 'DoublePendulm'; `diffsim sys.*Did you mean 'DoublePendulum'\?$"
     ):
         systems.find("DoublePendulm")
 
@@ -120,11 +120,20 @@ def test_loaded_instances_can_be_pickled(mine: Path) -> None:
 
 
 def test_load_needs_a_file_and_a_name(mine: Path) -> None:
-    for place in (str(mine), "mine.txt:Decay", f"{mine}:", f"{mine}:two words", "Decay"):
+    for place in ("mine.txt:Decay", f"{mine}:", f"{mine}:two words", "Decay"):
         with pytest.raises(ArgumentError, match=r"^load: place must be 'file.py:ClassName'; got place="):
             systems.load(place)
-    with pytest.raises(ArgumentError, match="place must be"):
-        systems.find(str(mine))
+
+
+def test_load_takes_a_file_alone_for_its_only_system(mine: Path, tmp_path: Path) -> None:
+    assert systems.load(str(mine)).__name__ == systems.find(str(mine)).__name__ == "Decay"
+    two, none = tmp_path / "two.py", tmp_path / "none.py"
+    two.write_text(f"{MINE}\nclass Other(Decay):\n    pass\n", encoding="utf-8")
+    none.write_text("x = 1\n", encoding="utf-8")
+    with pytest.raises(ArgumentError, match=r"two.py defines Decay, Other; say which: .*two.py:Decay\.$"):
+        systems.find(str(two))
+    with pytest.raises(ArgumentError, match=r"none.py defines no System\. Write a frozen dataclass"):
+        systems.find(str(none))
 
 
 def test_load_says_that_the_file_is_missing(tmp_path: Path) -> None:
