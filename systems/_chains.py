@@ -21,11 +21,12 @@ def neighbours(state: Any, n: int) -> list[tuple[Any, Any]]:
 
 
 def chain_points(state: Any, n: int, across: bool, pitch: float = 1.0) -> Any:
-    """Return the walls and between them the masses, `pitch` apart at rest, of shape (n + 2, 2, *batch).
+    """Return the left wall and the masses, `pitch` apart at rest, of shape (n + 1, 2, *batch).
 
-    With `across` a displacement is drawn upwards, as that of a string, else along the chain.
+    With `across` a displacement is drawn upwards, as that of a string, else along the chain; and the right wall is the
+    last point, of n + 2.
     """
     still = 0.0 * state[0]
-    places = [still, *[state[i] for i in range(n)], still]
+    places = [still, *[state[i] for i in range(n)], *([still] if across else [])]
     points = [(still + i * pitch, q) if across else (i * pitch + q, still) for i, q in enumerate(places)]
     return array_ops.stack([array_ops.stack(list(point)) for point in points])

@@ -126,7 +126,7 @@ class CoupledOscillators(System):
         return (1.0, *[0.0] * (self.dimension - 1))
 
     def positions(self, state: Any) -> Any:
-        """Return the walls and between them the masses, 1 m apart at rest, in m, of shape (n + 2, 2, *batch)."""
+        """Return the left wall and the masses, 1 m apart at rest, in m, of shape (n + 1, 2, *batch)."""
         return chain_points(state, self.bodies, across=False)
 
     @property
