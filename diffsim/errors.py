@@ -18,6 +18,7 @@ from collections.abc import Iterable
 __all__ = [
     "ArgumentError",
     "DiffsimError",
+    "DriftWarning",
     "HorizonWarning",
     "InterpretedWarning",
     "KindError",
@@ -55,6 +56,10 @@ class TraceError(KindError):
 
 class InterpretedWarning(UserWarning):
     """A function runs interpreted, and the message says why; the answer is the same, the time is not."""
+
+
+class DriftWarning(UserWarning):
+    """A solve did not keep what its method is chosen for: the step is too long, or copies came apart."""
 
 
 class HorizonWarning(UserWarning):

@@ -25,6 +25,7 @@ __all__ = [
     "is_system",
     "parameter_names",
     "parameter_values",
+    "says_canonical",
     "says_separable",
     "state_names",
     "with_parameters",
@@ -119,6 +120,15 @@ def event_functions(f: object) -> tuple[Callable[..., Any], ...]:
     ()
     """
     return tuple(getattr(f, "events", ())) if is_system(f) else ()
+
+
+def says_canonical(f: object) -> bool:
+    """Say whether ``f`` is a System that declares itself Hamilton's equations; False for every plain function.
+
+    >>> says_canonical(lambda t, y: -y)
+    False
+    """
+    return is_system(f) and bool(getattr(f, "canonical", False))
 
 
 def says_separable(f: object) -> bool:

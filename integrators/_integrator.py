@@ -162,9 +162,24 @@ class Integrator(abc.ABC):
         return False
 
     @property
+    def canonical(self) -> bool:
+        """Whether the method asks for Hamilton's equations of a state ``[q, p]``."""
+        return False
+
+    @property
+    def paired(self) -> bool:
+        """Whether a state must be positions and momenta, one half of it each."""
+        return self.separable or self.canonical
+
+    @property
     def symplectic(self) -> bool:
         """Whether the flow map of a step keeps the symplectic form of a Hamiltonian system."""
         return False
+
+    @property
+    def n_copies(self) -> int:
+        """Number of copies of the state that a step moves: the further ones are its `carry`, from step to step."""
+        return 1
 
     @property
     def most_derivatives(self) -> int | None:

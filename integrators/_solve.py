@@ -267,6 +267,10 @@ def _solution(ready: Ready, run: Run) -> Solution:
     run = _explained(problem, run)
     n_starts = len(selection.components)
     unwatched = problem.events is not None and not problem.events  # machine code knows of no events, not even of none
+    if run.apart:
+        from integrators.drivers.copies import warn_apart  # few methods move copies
+
+        warn_apart(run.apart, problem.method)
     if by_start:
         from integrators.drivers.horizon import warn_beyond_horizon  # not needed by a solve without tangents
 

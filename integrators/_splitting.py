@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, ClassVar
 
-from diffsim import array_ops
-from diffsim.errors import ArgumentError, TraceError
-from diffsim.number import raw, shape_of
+from diffsim.errors import ArgumentError
 from integrators._combination import Combination, State, needs_exact
+from integrators._halves import check_even, half_of, joined, like, mixed_entry
 from integrators._integrator import Integrator, RightHandSide, Step
 
 __all__: list[str] = []
@@ -54,30 +53,26 @@ class SplittingMethod(Integrator):
         return True
 
     def advance(self, f: RightHandSide, t: Any, y: State, h: Any, carry: State | None = None) -> Step:
-        exact, m = needs_exact(h, y), _half(type(self).__name__, y)
+        exact, m = needs_exact(h, y), half_of(type(self).__name__, y, _INSTEAD)
         q, p = y[:m], y[m:]
         t_q = t_p = Fraction(0)
         for i, a in enumerate(self.DRIFTS):
             if a:
                 row = Combination.of((a,), t_p)
                 known = carry is not None and i == 0
-                slope: Any = carry if known else f(row.time(t, h, exact), _joined(q, p))
-                q = row.apply(q, h, [_like(slope[:m], q)], exact)
+                slope: Any = carry if known else f(row.time(t, h, exact), joined(q, p))
+                q = row.apply(q, h, [like(slope[:m], q)], exact)
                 t_q += a
             if i < len(self.KICKS):
                 row = Combination.of((self.KICKS[i],), t_q)
-                p = row.apply(p, h, [_like(f(row.time(t, h, exact), _joined(q, p))[m:], p)], exact)
+                p = row.apply(p, h, [like(f(row.time(t, h, exact), joined(q, p))[m:], p)], exact)
                 t_p += self.KICKS[i]
-        return Step(_joined(q, p))
+        return Step(joined(q, p))
 
     def admits(self, fun: Any, args: tuple[Any, ...], n: int, t: Any, y: Any, column: bool) -> None:
         """Raise unless a right-hand side is separable; see `Integrator.admits`."""
         who = type(self).__name__
-        if n % 2:
-            raise ArgumentError(
-                f"solve_ivp: {who} takes a state [q, p], so y0 must have an even number of components; got {n}. "
-                f"{_INSTEAD}"
-            )
+        check_even(who, n, _INSTEAD)
         found = mixed_entry(fun, args, n, t, y, column)
         if found is not None:
             i, j = found
@@ -88,67 +83,6 @@ class SplittingMethod(Integrator):
 
 
 _INSTEAD = "Use method='GaussLegendre4' or 'ImplicitMidpoint', which keep the structure of any Hamiltonian system."
-
-
-def mixed_entry(fun: Any, args: tuple[Any, ...], n: int, t: Any, y: Any, column: bool) -> tuple[int, int] | None:
-    """Return a derivative and a component of its own half on which it depends, None where there is none.
-
-    A System is believed.  Of a plain function the traced graph tells; where it cannot be traced, the Jacobian at the
-    start, which sees less.
-    """
-    from diffsim.protocols import says_separable
-    from integrators._machine_field import machine_field
-
-    if says_separable(fun):
-        return None
-    try:
-        field, _ = machine_field(fun, args, n, column)
-    except TraceError:
-        pairs = _seen_at(fun, args, n, t, y, column)
-    else:
-        pairs = list(zip(field.rows.tolist(), field.columns.tolist(), strict=True))
-    for i, j in sorted(pairs):
-        if (i < n // 2) == (j < n // 2):
-            return i, j
-    return None
-
-
-def _seen_at(fun: Any, args: tuple[Any, ...], n: int, t: Any, y: Any, column: bool) -> list[tuple[int, int]]:
-    """Return the entries of the Jacobian that are not zero at the start of the first trajectory."""
-    import numpy as np
-
-    from integrators._field import Field
-    from integrators.drivers.right_hand_side import RightHandSide as Counted
-
-    start = np.asarray(raw(y)).reshape(n, -1)
-    if not start.shape[1]:
-        return []
-    plain = tuple(raw(x) for x in args)
-    jacobian = Field(Counted(fun, plain, column=column)).jacobian(float(np.ravel(raw(t))[0]), start[:, 0].copy())
-    return [(int(i), int(j)) for i, j in zip(*np.nonzero(jacobian), strict=True)]
-
-
-def _half(who: str, y: State) -> int:
-    """Return the number of positions of a state [q, p]."""
-    listed = y.__class__ is list or y.__class__ is tuple
-    n = len(y) if listed else (shape_of(y) or (1,))[0]
-    if n % 2:
-        raise ArgumentError(f"step: {who} takes a state [q, p] with an even number of components; got {n}. {_INSTEAD}")
-    return int(n) // 2
-
-
-def _joined(q: State, p: State) -> State:
-    if q.__class__ is list or q.__class__ is tuple:
-        return [*q, *p]
-    return array_ops.concatenate([q, p], axis=0)
-
-
-def _like(k: Any, y: State) -> State:
-    """Return half of what a right-hand side gave in the kind of the state."""
-    listed = y.__class__ is list or y.__class__ is tuple
-    if (k.__class__ is list or k.__class__ is tuple) and not listed:
-        return array_ops.array(k)
-    return k if not listed or isinstance(k, list | tuple) else [k[i] for i in range(len(y))]
 
 
 def composed(weights: Sequence[str]) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:

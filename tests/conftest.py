@@ -23,7 +23,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", "ignore:llvmlite is not installed")
 
 
-TWINS = {"ImplicitEuler", "ImplicitMidpoint", "GaussLegendre6", "Kvaerno3", "Vern6", "Vern8", "Yoshida8", "BlanesMoan6"}
+TWINS = {
+    *("ImplicitEuler", "ImplicitMidpoint", "GaussLegendre6", "Kvaerno3", "Vern6", "Vern8", "Yoshida8", "BlanesMoan6"),
+    *("Tao2", "Tao6"),
+}
 """Methods that take long in the suites and have a relative that stands for them: their tests are slow ones."""
 
 

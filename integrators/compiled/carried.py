@@ -66,14 +66,19 @@ def with_tangents(
     return y, array_ops.transpose(tangents, (1, 0, *range(2, len(shape_of(tangents)))))
 
 
+def copied(y0: Any, n_copies: int) -> Any:
+    """Return what a program starts from: the start, or copies of it one after the other."""
+    return y0 if n_copies == 1 else array_ops.concatenate([y0] * n_copies, axis=0)
+
+
 def tangents_of(route: Route, selection: Selection, start: NDArray[np.float64]) -> tuple[Tangents, NDArray[np.float64]]:
-    """Return what the kernel carries beside the state, and the tangents at the start."""
+    """Return what the kernel carries beside the state, and the tangents at the start of shape (n, n_lanes)."""
     chosen = tuple(route.names.index(parameter.name) for parameter in selection.parameters)
     n_starts, k = len(selection.components), selection.n_directions
     seeds = np.zeros((start.shape[0], k, start.shape[1]))
     for d, i in enumerate(selection.components):
         seeds[i, d] = 1.0
-    return linearised(route.program, chosen, n_starts), seeds
+    return linearised(route.program, chosen, n_starts), copied(seeds, route.program.n // len(start))
 
 
 @functools.lru_cache(maxsize=256)

@@ -141,7 +141,7 @@ def evaluations(method: Integrator, n: int) -> tuple[int, int, int]:
 def fixed_evaluations(method: Integrator, n: int) -> tuple[int, int]:
     """Return how often a method with fixed steps calls a right-hand side of n components: once, and in a step."""
     f, y = _Counter(), np.ones(n)
-    carry = f(0.0, y)
+    carry = method.begin(f, 0.0, y, f(0.0, y))
     method.propagate(f, 0.0, y, 0.125, carry)
     with_first = f.since()
     method.propagate(f, 0.125, y, 0.125)

@@ -47,6 +47,7 @@ def fly_directions(
     ----------
     program : Program
     start : array, shape (n, n_lanes)
+        Where the program moves copies of the state, one of them.
     values : sequence of float or array of shape (n_lanes,)
         Parameters.
     plan : Plan
@@ -59,21 +60,23 @@ def fly_directions(
     array, shape (n_saves, n, n_directions, n_lanes)
     """
     n, m = start.shape
+    n_all = program.n  # with further copies of the state, which set out with it
     directions = [*((True, i) for i in components), *((False, j) for j in parameters)]
     out = np.empty((plan.n_saves, n, len(directions), m))
     together = max(1, _LANES // max(m, 1))
     for first in range(0, len(directions), together):
         chosen = directions[first : first + together]
-        rows = np.zeros((2 * n, len(chosen), m))
-        rows[:n] = start[:, None]
+        rows = np.zeros((2 * n_all, len(chosen), m))
+        rows[:n_all] = np.tile(start, (n_all // n, 1))[:, None]
         moved: list[Any] = [0.0] * len(values)
         for d, (of_start, i) in enumerate(chosen):
             if of_start:
-                rows[n + i, d] = 1.0
+                rows[n_all + i :: n, d] = 1.0
             else:
                 moved[i] = np.repeat(np.arange(len(chosen)) == d, m).astype(np.float64)
         primals = [np.tile(x, len(chosen)) if np.ndim(x) else x for x in values]
-        flown = fly(program.tangent, rows.reshape(2 * n, -1), [*primals, *moved], plan, threads=threads)
+        flown = fly(program.tangent, rows.reshape(2 * n_all, -1), [*primals, *moved], plan, threads=threads)
         width = len(chosen) * m
-        out[:, :, first : first + len(chosen)] = flown.out[:, n:, :width].reshape(len(flown.out), n, len(chosen), m)
+        moving = flown.out[:, n_all : n_all + n, :width]
+        out[:, :, first : first + len(chosen)] = moving.reshape(len(flown.out), n, len(chosen), m)
     return out

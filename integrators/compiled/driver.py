@@ -16,7 +16,7 @@ from diffsim import array_ops
 from diffsim.compiler import engine
 from diffsim.errors import ArgumentError, InterpretedWarning, RunError, TraceError
 from diffsim.number import Number, depth_of, raw, shape_of
-from integrators.compiled.carried import tangents_of, together, with_tangents
+from integrators.compiled.carried import copied, tangents_of, together, with_tangents
 from integrators.compiled.dense import fixed_evaluations, has_polynomials, pair_of
 from integrators.compiled.directions import are_apart, fly_directions
 from integrators.compiled.flow import Journey, flow
@@ -25,6 +25,7 @@ from integrators.compiled.machine import Flown, finite, fly
 from integrators.compiled.plan import Plan, plan_of
 from integrators.compiled.route import Route, find_route
 from integrators.compiled.stats import Stats
+from integrators.drivers.copies import apart_of
 from integrators.drivers.endings import REACHED, not_finite, out_of_fixed_steps
 from integrators.drivers.problem import Problem
 from integrators.drivers.right_hand_side import first_value
@@ -227,10 +228,12 @@ def run_compiled(
     k = selection.n_directions
     apart = k > 0 and are_apart(route.program, k)
     tangents, seeds = tangents_of(route, selection, start) if selection and not apart else (None, None)
-    flown = fly(route.program, start, values, plan, tangents=tangents, seeds=seeds, threads=problem.threads, tick=tick)
+    rows = copied(start, problem.method.n_copies)
+    flown = fly(route.program, rows, values, plan, tangents=tangents, seeds=seeds, threads=problem.threads, tick=tick)
     run = _outcome(problem, plan, flown, (n, start.shape[1]))
+    distance = _apart(problem, flown, (n, start.shape[1]))
     if not selection:
-        return Run(run.t, run.y, run.status, run.message, run.nfev, run.n_times, None, way)
+        return Run(run.t, run.y, run.status, run.message, run.nfev, run.n_times, None, way, apart=distance)
     m = start.shape[1]
     chosen = [route.names.index(parameter.name) for parameter in selection.parameters]
 
@@ -242,13 +245,13 @@ def run_compiled(
     if apart:
         dy = guarded(np.arange(m))
     else:
-        dy = flown.out[:, n:, :m].reshape(len(flown.out), n, k, m)
+        dy = flown.out[:, len(rows) :, :m].reshape(len(flown.out), len(rows), k, m)[:, :n]
         lost = _careful(dy, flown.out[:, :n, :m])
         if len(lost):
             dy[..., lost] = guarded(lost)
     dy = dy.transpose(1, 2, 3, 0)  # (n, k, m, n_times)
     dy = _fitted(run, dy[:, :, 0] if y0.ndim == 1 else dy)
-    return Run(run.t, run.y, run.status, run.message, run.nfev, run.n_times, dy, way)
+    return Run(run.t, run.y, run.status, run.message, run.nfev, run.n_times, dy, way, apart=distance)
 
 
 def _careful(dy: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -290,14 +293,16 @@ def _recorded(
             numbers[i] = x
         wanted = tuple(isinstance(x, Number) for x in numbers)
         journey = Journey(route.program, plan, wanted, way.memory, problem.threads, tick)
-        y = flow(journey, start, together(numbers))
+        y = flow(journey, copied(start, problem.method.n_copies), together(numbers))
+        y = y if problem.method.n_copies == 1 else y[: shape_of(start)[0]]
         if journey.flown is None:
             raise RunError("solve_ivp: a compiled solve must have plain numbers underneath. Use compiled=False.")
         shape = shape_of(start)
         run = _outcome(problem, plan, journey.flown, (shape[0], math.prod(shape[1:])))
         kept = run.y.shape[-1]
         y = y if kept == shape_of(y)[-1] else y[..., :kept]
-        runs.append(Run(run.t, y, run.status, run.message, run.nfev, run.n_times, None, way))
+        apart = _apart(problem, journey.flown, (shape[0], math.prod(shape[1:])))
+        runs.append(Run(run.t, y, run.status, run.message, run.nfev, run.n_times, None, way, apart=apart))
         return y
 
     if not selection:
@@ -308,6 +313,12 @@ def _recorded(
 
 
 # --- what befell the lanes --------------------------------------------------------------------------------------------
+
+
+def _apart(problem: Problem, flown: Flown, shape: tuple[int, int]) -> float:
+    """Return how far the copies of the state came apart, of a method that moves several."""
+    n, m = shape
+    return 0.0 if problem.method.n_copies == 1 else apart_of(flown.out[:, : 2 * n, :m], n)
 
 
 def _outcome(problem: Problem, plan: Plan, flown: Flown, shape: tuple[int, int]) -> Run:
@@ -372,7 +383,7 @@ def _fall(problem: Problem, plan: Plan, flown: Flown, out: NDArray[np.float64], 
         state, when = flown.snapshot[:, j], plan.time(k + 1)
     if k == 0 and problem.batch == () and problem.strict:
         first_value(problem.right_hand_side(column=problem.vectorized), plan.t0, problem.y0, problem.names, True)
-    i = int(np.argmin(np.isfinite(state)))
+    i = int(np.argmin(np.isfinite(state))) % problem.y0.shape[0]
     lanes.message[j] = not_finite(i, problem.names, float(when))
     lanes.alive[j] = False
     lanes.all_alive = False

@@ -9,6 +9,7 @@ from typing import Any, final
 
 import numpy as np
 
+from diffsim import array_ops
 from diffsim.capture import Captured, WholeNumberNeeded, capture, explained, settle, trace_flow
 from diffsim.errors import TraceError
 from diffsim.graph import Graph, trace
@@ -166,7 +167,7 @@ def _program(content: _Content, method: Integrator) -> Program:
         )
         program = Program(content.graph, content.n, content.n_parameters, scheme)
     else:
-        program = Program(_whole_step(flow, method), content.n, content.n_parameters, None)
+        program = Program(_whole_step(flow, method), content.n * method.n_copies, content.n_parameters, None)
     size = as_loops(program).n_written if is_large(program) else 0
     if size > LARGEST:
         raise TraceError(
@@ -177,17 +178,24 @@ def _program(content: _Content, method: Integrator) -> Program:
 
 
 def _whole_step(flow: Program, method: Integrator) -> Graph:
-    """Trace one step of a method that is no Runge-Kutta method: whatever its arithmetic is."""
+    """Trace one step of a method that is no Runge-Kutta method: whatever its arithmetic is.
+
+    The state of a method that moves several copies is all of them, one after the other.
+    """
+    n = flow.n
 
     def step(leading: AnyNumber, y: AnyNumber, parameters: AnyNumber) -> AnyNumber:
         def f(t: AnyNumber, state: AnyNumber) -> AnyNumber:
-            out = np.empty(flow.n, dtype=object)
+            out = np.empty(n, dtype=object)
             out[:] = flow.evaluate([t], state, parameters)
             return out
 
-        return method.propagate(f, leading[0], y, leading[1])
+        if method.n_copies == 1:
+            return method.propagate(f, leading[0], y, leading[1])
+        made = method.advance(f, leading[0], y[:n], leading[1], y[n:])
+        return array_ops.concatenate([made.y, made.carry])
 
     try:
-        return trace(step, np.zeros(2), np.zeros(flow.n), np.zeros(flow.n_parameters))
+        return trace(step, np.zeros(2), np.zeros(n * method.n_copies), np.zeros(flow.n_parameters))
     except Exception as error:  # whatever the method's code raises on traced numbers
         raise explained(error, f"{type(method).__name__}: its step cannot be traced") from error

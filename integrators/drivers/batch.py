@@ -141,6 +141,7 @@ def _join(problem: Problem, selection: Selection, runs: Sequence[Run], bare: boo
         njev=np.concatenate([np.broadcast_to(run.njev, run.status.shape) for run in runs]),
         nlu=np.concatenate([np.broadcast_to(run.nlu, run.status.shape) for run in runs]),
         sol=joined([run.sol for run in runs], n) if problem.dense else None,
+        apart=max(run.apart for run in runs),
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from diffsim.number import raw
 from integrators._integrator import Integrator
+from integrators.drivers.copies import Copies
 from integrators.drivers.endings import KEPT, Fall, interrupted, out_of_fixed_steps, stopped
 from integrators.drivers.grid import Grid
 from integrators.drivers.guard import Guard
@@ -64,7 +65,7 @@ def run_fixed(
     before = f.nfev
     single = y0.ndim == 1
     record, lanes = Record(len(grid.t), y0.shape, out, np.result_type(raw(y0))), Lanes(y0.shape[1:], names)
-    walker = _Walker(method, f, grid, record, lanes, Guard() if guard is None else guard, tick)
+    walker = _Walker(method, f, grid, record, lanes, Guard() if guard is None else guard, tick, Copies(y0))
     try:
         walker.walk(y0, names, strict, max_steps)
     except KeyboardInterrupt:
@@ -83,6 +84,7 @@ def run_fixed(
         message,
         nfev if single else np.full(y0.shape[1:], nfev),
         n_times,
+        apart=walker.copies.apart if method.n_copies > 1 else 0.0,
     )
 
 
@@ -95,6 +97,8 @@ class _Walker:
     guard : Guard
     t : float
         Where it stands.
+    copies : Copies
+        What is known of them where the method moves several.
     """
 
     def __init__(
@@ -106,18 +110,21 @@ class _Walker:
         lanes: Lanes,
         guard: Guard,
         tick: Tick | None,
+        copies: Copies,
     ) -> None:
         self._method, self._f, self._grid = method, f, grid
         self._record, self._lanes, self._tick = record, lanes, tick
         self._steps: deque[float] = deque(maxlen=KEPT)
-        self.guard, self.t = guard, float(raw(grid.t0))
+        self.guard, self.t, self.copies = guard, float(raw(grid.t0)), copies
 
     def walk(self, y: Any, names: tuple[str, ...], strict: bool, max_steps: int | None) -> None:
         """Make all steps, or those up to where nothing is left to go on with."""
         grid, lanes, guard = self._grid, self._lanes, self.guard
         n_steps = grid.n_steps if max_steps is None else min(grid.n_steps, max_steps)
         over = guard.over(self.t)
-        carry = first_value(self._f, grid.t0, y, names, strict) if grid.n_steps and over is None else None
+        carry = None
+        if grid.n_steps and over is None:
+            carry = self._method.begin(self._f, grid.t0, y, first_value(self._f, grid.t0, y, names, strict))
         for k in range(n_steps + 1):
             if not self._save(k, y, carry):
                 return
@@ -131,8 +138,7 @@ class _Walker:
                 lanes.stop(over, self._record.count)
                 return
             t_new = float(raw(grid.time(k + 1)))
-            y_new = self._method.propagate(self._f, grid.time(k), y, grid.step(k), carry)
-            carry = None
+            y_new, carry = self._step(k, y, carry)
             if not lanes.check(y_new, t_new, self._record.count, functools.partial(self._fall, k, y)):
                 return
             self._steps.append(abs(t_new - self.t))
@@ -140,10 +146,19 @@ class _Walker:
             if self._tick is not None and not k % _TICK:
                 self._tick(min(_TICK, grid.n_steps - k) * lanes.alive.size)
             if guard.listens and guard.show(t_new, y):
-                self._save(k + 1, y, None)
+                self._save(k + 1, y, carry)
                 if k + 1 < grid.n_steps:
                     lanes.stop(stopped(t_new), self._record.count)
                 return
+
+    def _step(self, k: int, y: Any, carry: Any) -> tuple[Any, Any]:
+        """Return the state after step k, and what the next one starts with."""
+        t, h = self._grid.time(k), self._grid.step(k)
+        if self._method.n_copies == 1:
+            return self._method.propagate(self._f, t, y, h, carry), None
+        step = self._method.advance(self._f, t, y, h, carry)
+        self.copies.see(step.y, step.carry)
+        return step.y, step.carry
 
     def _save(self, k: int, y: Any, carry: Any) -> bool:
         """Save the times that are reached from node k; return whether there is anything left to go on with."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from diffsim.number import Number, raw
 from integrators._integrator import Integrator
+from integrators.drivers.copies import Copies
 from integrators.drivers.endings import KEPT, Ending, Fall, not_finite, out_of_fixed_steps, too_small
 from integrators.drivers.grid import Grid
 from integrators.drivers.guard import Guard
@@ -53,7 +54,9 @@ class FixedStepper:
         self._node, self._beside = 0, False
         self._t, self._y, self._t_raw = grid.t0, y0, float(raw(grid.t0))
         self._steps: deque[float] = deque(maxlen=KEPT)
-        self._carry = first_value(f, grid.t0, y0, names, strict) if grid.n_steps else None
+        self._carry, self._copies = None, Copies(y0)
+        if grid.n_steps:
+            self._carry = method.begin(f, grid.t0, y0, first_value(f, grid.t0, y0, names, strict))
 
     @property
     def finished(self) -> bool:
@@ -64,6 +67,11 @@ class FixedStepper:
     def t(self) -> float:
         """Where the solve stands."""
         return self._t_raw
+
+    @property
+    def apart(self) -> float:
+        """How far the copies of a method that moves several came apart."""
+        return self._copies.apart
 
     def restart(self, t: Any, y: Any, t_plain: float) -> None:
         """Go on from another state, at a time within the last step: first to the end of that step."""
@@ -84,16 +92,18 @@ class FixedStepper:
             over.fall = self._fall(h)
             return None, over
         step = self._method.advance(self._f, self._t, self._y, h, self._carry)
+        if self._method.n_copies > 1:
+            self._copies.see(step.y, step.carry)
         sound = np.isfinite(raw(step.y))
         if not step.ok:
             return None, too_small(0, self._names, self._t_raw, self._fall(h), newton=True)
         if not sound.all():
             return None, not_finite(int(np.argmin(sound)), self._names, float(raw(t_new)), self._fall(h))
-        old = (self._t, self._y, self._t_raw)
+        old, begun = (self._t, self._y, self._t_raw), self._carry if self._method.n_copies > 1 else None
         self._steps.append(abs(float(raw(h))))
         self._node, self._beside, self._made = self._node + 1, False, self._made + 1
         self._t, self._y, self._t_raw, self._carry = t_new, step.y, float(raw(t_new)), step.carry
-        return Segment(self._method, self._f, old, (t_new, step.y, self._t_raw), h, step), ""
+        return Segment(self._method, self._f, old, (t_new, step.y, self._t_raw), h, step, carry=begun), ""
 
     def _fall(self, h: Any) -> Fall:
         """Return where the trajectory stands."""

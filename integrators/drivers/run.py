@@ -38,6 +38,8 @@ class Run:
         Jacobians and LU decompositions.
     sol, t_events, y_events : object
         Dense output and events, as they are in a `Solution`; None where nobody asked for them.
+    apart : float
+        Of a method that moves copies of the state: how far they came apart, see `Copies`.
     """
 
     t: NDArray[np.float64]
@@ -53,6 +55,7 @@ class Run:
     sol: Any = None
     t_events: Any = None
     y_events: Any = None
+    apart: Any = 0.0
 
 
 class Record:

@@ -115,7 +115,7 @@ class Saver:
             near = plain == segment.raw if segment.is_part else abs(plain - segment.raw) <= self._slack
             if near and not isinstance(segment.t, Number):
                 return segment.y
-        return segment.method.propagate(segment.f, segment.t_old, segment.y_old, time - segment.t_old)
+        return segment.method.propagate(segment.f, segment.t_old, segment.y_old, time - segment.t_old, segment.carry)
 
     def close(self, end: tuple[float, Any]) -> None:
         """Save the point at which an event ended the solve, in place of what has been saved for this time."""

@@ -33,6 +33,8 @@ class Segment:
         The step that this is a part of: it has the polynomial.
     jumped : bool
         Whether the state at the end is the one behind a reset.
+    carry : object
+        What a step from the start to somewhere else must begin with, as this one did; None where the state is enough.
     """
 
     def __init__(
@@ -45,8 +47,9 @@ class Segment:
         step: Step,
         whole: Segment | None = None,
         jumped: bool = False,
+        carry: Any = None,
     ) -> None:
-        self.method, self.f, self.h, self.step = method, f, h, step
+        self.method, self.f, self.h, self.step, self.carry = method, f, h, step, carry
         self.t_old, self.y_old, self.raw_old = old
         self.t, self.y, self.raw = new
         self._whole = whole
@@ -80,4 +83,6 @@ class Segment:
     def cut(self, t: Any, y: Any, t_plain: float, *, jumped: bool = False) -> Segment:
         """Return the part that ends at an event, with the state there: behind the reset if it `jumped`."""
         old = (self.t_old, self.y_old, self.raw_old)
-        return Segment(self.method, self.f, old, (t, y, t_plain), self.h, self.step, self._whole or self, jumped)
+        return Segment(
+            self.method, self.f, old, (t, y, t_plain), self.h, self.step, self._whole or self, jumped, self.carry
+        )

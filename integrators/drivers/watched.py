@@ -87,5 +87,14 @@ def run_watched(
     t_events, y_events = (None, None) if watch is None else watch.result()
     sol = None if collector is None else collector.pieces()
     return Run(
-        t, y, status_of(message), message, f.nfev - before, len(t), sol=sol, t_events=t_events, y_events=y_events
+        t,
+        y,
+        status_of(message),
+        message,
+        f.nfev - before,
+        len(t),
+        sol=sol,
+        t_events=t_events,
+        y_events=y_events,
+        apart=stepper.apart if isinstance(stepper, FixedStepper) else 0.0,
     )

@@ -13,7 +13,7 @@ import diffsim as ds
 from integrators._methods import flow_methods, method_class
 
 METHODS = tuple(name for name in flow_methods() if not method_class(name)().borrowed)
-EVERYWHERE = tuple(name for name in METHODS if not method_class(name)().separable)
+EVERYWHERE = tuple(name for name in METHODS if not method_class(name)().paired)
 """Methods that take systems of any kind."""
 ADAPTIVE = tuple(name for name in METHODS if method_class(name)().adaptive)
 

@@ -46,7 +46,7 @@ def test_batch_is_its_single_trajectories(fun: Any, more: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in flow_methods() if (m := method_class(name)()).order > 1 and not m.separable]
+    "name", [name for name in flow_methods() if (m := method_class(name)()).order > 1 and not m.paired]
 )
 def test_every_method_takes_complex_numbers_or_says_that_it_does_not(name: str) -> None:
     method = method_class(name)()

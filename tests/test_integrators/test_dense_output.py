@@ -20,7 +20,7 @@ from integrators import solve_ivp
 from integrators._methods import flow_methods, method_class
 from systems import DoublePendulum, Pendulum
 
-METHODS = tuple(name for name in flow_methods() if not method_class(name)().separable)
+METHODS = tuple(name for name in flow_methods() if not method_class(name)().paired)
 """Methods for any system; the splitting methods, which refuse these, prove the same in test_conformance and
 test_symplectic."""
 START = [1.0, 0.3]

@@ -25,7 +25,8 @@ RNG = np.random.default_rng(7)
 
 def fixed(name: str) -> dict[str, Any]:
     """Fixed steps for every method, so that differences see a smooth function."""
-    return {"method": method_class(name)(0.025)}
+    method = method_class(name)()
+    return {"method": method.with_step(0.0125 if method.n_copies > 1 else 0.025)}
 
 
 def differences(f: Callable[[Any], Any], x: Any, step: float = 1e-4) -> Any:

@@ -21,7 +21,7 @@ from integrators import solve_ivp
 from integrators._methods import flow_methods, method_class
 from systems import DoublePendulum, Pendulum
 
-METHODS = tuple(name for name in flow_methods() if not ((m := method_class(name)()).separable or m.borrowed))
+METHODS = tuple(name for name in flow_methods() if not ((m := method_class(name)()).paired or m.borrowed))
 """Methods for any system; the splitting methods, which refuse these, prove the same in test_conformance and
 test_symplectic."""
 ADAPTIVE = tuple(name for name in METHODS if method_class(name)().adaptive)
