@@ -76,5 +76,5 @@ def warn_apart(apart: float, method: Integrator) -> None:
             "of their size, and the solution is as far off. Bind them more strongly (omega above half the curvature of "
             "H) with a shorter step (step * omega < 1/2), or use method='GaussLegendre4'.",
             DriftWarning,
-            stacklevel=5,
+            stacklevel=4,
         )

@@ -61,5 +61,5 @@ def warn_beyond_horizon(run: Run, y0: Any, components: tuple[int, ...]) -> None:
         "derivatives say nothing about averages. Ask for less time, for averages over many starts, or for more digits "
         "(method='Taylor' with numbers of mpmath).",
         HorizonWarning,
-        stacklevel=5,
+        stacklevel=4,
     )

@@ -45,7 +45,8 @@ def _by_hand(state: tuple[Any, ...], h: Any, omega: Any) -> tuple[Any, ...]:
         turned = (c * (q - x) + s * (p - y), -s * (q - x) + c * (p - y))
         return tuple(z / 2 for z in (q + x + turned[0], p + y + turned[1], q + x - turned[0], p + y - turned[1]))
 
-    for part, d in ((part_a, h / 2), (part_b, h / 2), (part_c, h), (part_b, h / 2), (part_a, h / 2)):
+    parts: list[Any] = [part_a, part_b, part_c, part_b, part_a]
+    for part, d in zip(parts, (h / 2, h / 2, h, h / 2, h / 2), strict=True):
         state = part(*state, d)
     return state
 
@@ -238,8 +239,9 @@ def test_binding_must_be_a_plain_number(bad: Any) -> None:
 
 @pytest.mark.parametrize("compiled", [True, False])
 def test_copies_that_come_apart_are_told(compiled: bool) -> None:
-    with pytest.warns(DriftWarning, match=r"Tao4\(step=0.01\) moves have come apart, by \d+ % of their size"):
+    with pytest.warns(DriftWarning, match=r"Tao4\(step=0.01\) moves have come apart, by \d+ % of their size") as caught:
         solve_ivp(DoublePendulum(), (0.0, 3.0), NOTEBOOK, "Tao4", step=0.01, compiled=compiled)
+    assert caught[0].filename == __file__
     batch = np.stack([REGULAR, NOTEBOOK], axis=1)
     with pytest.warns(DriftWarning, match="omega"):
         solve_ivp(DoublePendulum(), (0.0, 3.0), batch, "Tao4", step=0.01, compiled=compiled)
