@@ -29,7 +29,8 @@ def turned(q: Sequence[Any], v: Sequence[Any]) -> tuple[Any, Any, Any]:
     """Return ``q v q*``: where a vector of the body stands in space, times |q|^2."""
     rows = matrix(q)
     x, y, z = v
-    return tuple(row[0] * x + row[1] * y + row[2] * z for row in rows)  # type: ignore[return-value]  # three rows
+    i, j, k = [row[0] * x + row[1] * y + row[2] * z for row in rows]
+    return i, j, k
 
 
 def matrix(q: Sequence[Any]) -> tuple[tuple[Any, Any, Any], ...]:
