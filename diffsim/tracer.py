@@ -44,10 +44,19 @@ class Builder:
         self.refused: TraceError | None = None  # what a tracer has raised, even if the function went on
         self.masked: set[int] = set()  # nodes made from a cotangent that `where` sets to 0 on the branch not taken
         self.infinite: set[int] = set()  # nodes made with a singular row, or from an infinity
+        self.borrows = False  # whether numbers of enclosing traces become inputs of this one
+        self.borrowed: dict[tuple[int, int], tuple[Tracer, Tracer]] = {}  # such a number, and the input
 
     def input(self, name: str) -> Tracer:
         self.nodes.append(Node(None, name=name))
         return Tracer(self, len(self.nodes) - 1)
+
+    def borrow(self, x: Tracer) -> Tracer:
+        """The input that stands for a number of an enclosing trace."""
+        key = (x._level, x._index)
+        if key not in self.borrowed:
+            self.borrowed[key] = (x, self.input(f"outer v{x._index}"))
+        return self.borrowed[key][1]
 
     def constant(self, value: AnyNumber) -> Tracer:
         if isinstance(value, np.generic):
@@ -153,6 +162,8 @@ class Tracer(Operators):
             a = a.item()
         if isinstance(a, Tracer):
             if a._builder is not self._builder:
+                if self._builder.borrows and a._level < self._level:
+                    return self._builder.borrow(a)
                 raise TraceError(
                     "trace: a function that is traced must not use numbers of another trace; pass them as arguments."
                 )
