@@ -28,7 +28,9 @@ class _Silent:
 
 
 @contextlib.contextmanager
-def progress_bar(total: float | None, description: str, enabled: bool, unit: str = "") -> Iterator[Progress]:
+def progress_bar(
+    total: float | None, description: str, enabled: bool, unit: str = "", done: float = 0
+) -> Iterator[Progress]:
     """Yield an object whose ``.update(n)`` moves a progress bar on the standard error stream.
 
     The bar appears when the work has lasted longer than a second, so that short work stays quiet.
@@ -46,6 +48,8 @@ def progress_bar(total: float | None, description: str, enabled: bool, unit: str
         False: silent, at the cost of one no-op call an update.
     unit : str
         What is counted, such as ``"steps"``.
+    done : float
+        Units that were done before; the time left is told by the pace of the others.
 
     Examples
     --------
@@ -56,16 +60,17 @@ def progress_bar(total: float | None, description: str, enabled: bool, unit: str
     if not enabled or not _is_shown():
         yield _Silent()
         return
-    with _make_bar(total, description, unit) as bar:
+    with _make_bar(total, description, unit, done) as bar:
         yield bar
 
 
-def _make_bar(total: float | None, description: str, unit: str) -> Any:
+def _make_bar(total: float | None, description: str, unit: str, done: float) -> Any:
     """Return a tqdm bar (a context manager)."""
     from tqdm import tqdm  # tqdm.std: the notebook bar of tqdm.auto would need ipywidgets
 
     return tqdm(
         total=total,
+        initial=done,
         desc=description,
         unit=f" {unit}" if unit else "",
         unit_scale=True,

@@ -55,6 +55,16 @@ def write(
     return target
 
 
+def write_by(
+    who: str, path: str | os.PathLike[str], suffixes: tuple[str, ...], write_to: Callable[[Path], object]
+) -> Path:
+    """Write a file of another kind by a function of its path, whole or not at all."""
+    target = check_output(who, path, suffixes)
+    with atomic(target) as temporary:
+        write_to(temporary)
+    return target
+
+
 def made_with() -> str:
     """Versions of Python, NumPy and diffsim, and the processor with what it can, as one line."""
     told = provenance()
@@ -70,6 +80,16 @@ def describe(system: Any) -> str:
     for name, value in system.parameters.items():
         parts.append(f"{name}={value:g}" if np.ndim(value) == 0 else f"{name}=...")
     return f"{type(system).__name__}({', '.join(parts)})"
+
+
+def method_text(method: Any, step: float | None) -> str:
+    """``RK4, h = 0.01 s``.
+
+    >>> method_text("RK4", 0.01)
+    'RK4, h = 0.01 s'
+    """
+    name = method if isinstance(method, str) else getattr(method, "__name__", repr(method))
+    return name if step is None else f"{name}, h = {step:g} s"
 
 
 def symbol(name: str) -> str:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, final
 
 import numpy as np
 
 from diffsim.derivatives import pushforward
 from diffsim.errors import ArgumentError, KindError, must
-from diffsim.progress import progress_bar
 from diffsim.protocols import is_discrete
-from integrators._solve import solve_ivp
-from studies import _checks
+from studies import _checks, _tiles
 from studies._checks import Floats
-from studies._sensitivity_result import SensitivityMap
+from studies._grid import Grid, make_grid
+from studies._map_result import remembered
+from studies._sensitivity_result import SensitivityMap, default_observable, name_of
+from studies._solver import solved
+from studies._tile_stores import Tile
 
 __all__ = ["sensitivity_map"]
 
 _WHO = "sensitivity_map"
 _MEASURES = ("gradient", "singular_value", "ftle")
 _STEP = 0.01
-# PERF: a block's tangents (4 x 4 x 8192 doubles, 1 MB) are all that is kept of it; solve_ivp cuts it further, to what
-# fits the cache.  Larger blocks are not faster, smaller ones repeat the overhead of a call.
-_BLOCK = 8192
+# PERF: a tile's tangents (4 x 4 x 8192 doubles, 1 MB) are all that is kept of it; solve_ivp cuts it further, to what
+# fits the cache.  Larger tiles are not faster, smaller ones repeat the overhead of a call.
+_TILE = 8192
 
 
 def sensitivity_map(
@@ -31,12 +34,17 @@ def sensitivity_map(
     axes: Mapping[str, Any],
     *,
     y0: Any = None,
-    t_end: float = 10.0,
-    measure: str = "gradient",
+    t_end: Any = 10.0,
+    measure: Any = "gradient",
     observable: str | Callable[[Any], Any] | None = None,
     wrt: Any = None,
+    energy: float | None = None,
+    solve_for: str | None = None,
     method: Any = None,
     step: float | None = None,
+    tile: int = _TILE,
+    folder: Any = None,
+    client: Any = None,
     progress: bool = False,
     **options: Any,
 ) -> SensitivityMap:
@@ -52,12 +60,13 @@ def sensitivity_map(
     ----------
     system : System
     axes : mapping of str to array_like (n_1,), (n_2,)
-        Two names of state components or parameters, and the values of each.
+        Two names of state components or parameters, or ``"energy"``, and the values of each.
     y0 : array_like (n,), optional
         Start; what the axes name is replaced.  By default the System's own.
-    t_end : float
-        Time T of the end, in s; the start is at 0.
-    measure : {"gradient", "singular_value", "ftle"}
+    t_end : float or sequence of float
+        Time T of the end, in s; the start is at 0.  Several rising times are mapped in one sweep.
+    measure : {"gradient", "singular_value", "ftle"} or several of them
+        The first one is the map's `values`; `at` gives the others.
     observable : str or callable, optional
         For the gradient: the name of a component, or a function of the final states (n, cells) that acts cell by cell
         and returns (cells,), written with ``diffsim``'s functions or NumPy's.  By default the last angle, or the last
@@ -65,12 +74,23 @@ def sensitivity_map(
     wrt : sequence of str, optional
         Components of the start that may change; all by default.  (They may have different units; then so has the
         norm.)
+    energy : float, optional
+        Energy in J of all starts.
+    solve_for : str, optional
+        With an energy, given here or as an axis: the momentum or velocity that is chosen, the larger one of two, to
+        give each start its energy.  Cells that cannot have it are `impossible`.
     method, **options
         As for `solve_ivp`; ``"RK4"`` by default.  A map is iterated, and `t_end` counts its iterations.
     step : float, optional
         Step of a fixed-step method, in s; 0.01 for the default RK4.
+    tile : int
+        Cells that are computed at a time.
+    folder : path-like, optional
+        Where finished tiles are kept; the same call goes on from there.  A name that ends in ``.zarr`` is a zarr group.
+    client : distributed.Client, optional
+        Of a Dask cluster that computes the tiles.
     progress : bool
-        Show a progress bar.
+        Show a progress bar, with the time left.
 
     Returns
     -------
@@ -104,79 +124,104 @@ def sensitivity_map(
     (2, 3)
     """
     system = _checks.system_of(_WHO, system)
-    names, grid = _grid(system, axes)
-    t_end = _checks.positive(_WHO, "t_end", t_end)
-    measure = _checks.one_of(_WHO, "measure", measure, _MEASURES)
-    start = _checks.start(_WHO, system, y0)
-    if measure != "gradient" and observable is not None:
+    grid = make_grid(_WHO, system, axes, y0, solve_for=solve_for, energy=energy)
+    times = _times(t_end)
+    measures = _measures(measure)
+    if "gradient" not in measures and observable is not None:
         raise must(_WHO, "observable", "is for measure='gradient' only", observable)
-    observable = _observable(system, observable)
+    asked, observable = observable, _observable(system, observable)
     columns = _checks.components(_WHO, "wrt", system, system.state_names if wrt is None else wrt)
     if method is None:
         method = "Iteration" if is_discrete(system) else "RK4"
     if step is None and method == "RK4":
         step = _STEP
     solver = {"method": method, **options} | ({} if step is None else {"step": step})
-    solver |= {"t_eval": [t_end], "sensitivities": [system.state_names[i] for i in columns]}
-    cells = [axis.ravel() for axis in np.meshgrid(*grid, indexing="ij")]
-    values, failed = np.empty(len(cells[0])), np.empty(len(cells[0]), dtype=bool)
-    with progress_bar(len(values), _WHO, progress, unit="cells") as bar:
-        for low in range(0, len(values), _BLOCK):
-            block = slice(low, low + _BLOCK)
-            moved, starts = _placed(system, names, [axis[block] for axis in cells], start)
-            solution = solve_ivp(moved, (0.0, t_end), starts, **solver)
-            failed[block] = np.asarray(solution.status) < 0
+    work = Sensitivity(grid, times, measures, observable, columns, solver)
+    size = max(1, _checks.count(_WHO, "tile", tile) // len(times))
+    found = _tiles.run_tiles(_WHO, work, tile=size, folder=folder, client=client, progress=progress)
+    call = {
+        "axes": dict(zip(grid.names, grid.values, strict=True)),
+        "y0": grid.start,
+        "t_end": times if np.ndim(t_end) else times[0],
+        "measure": measures if not isinstance(measure, str) else measure,
+        "observable": asked,
+        "wrt": tuple(system.state_names[i] for i in columns),
+        "energy": grid.energy,
+        "solve_for": solve_for,
+        "method": method,
+        "step": step,
+        **options,
+    }
+    return SensitivityMap.restored(system, remembered(call), found)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Sensitivity:
+    """The work of a sensitivity map; see `studies._tiles.Work`."""
+
+    grid: Grid
+    times: tuple[float, ...]
+    measures: tuple[str, ...]
+    observable: str | Callable[[Any], Any]
+    columns: tuple[int, ...]
+    solver: Mapping[str, Any]
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells."""
+        return self.grid.n_cells
+
+    @property
+    def content(self) -> str:
+        """What the numbers depend on."""
+        told = {"times": self.times, "measures": self.measures, "columns": self.columns, **remembered(self.solver)}
+        observable = self.observable
+        if not isinstance(observable, str):
+            observable = _tiles.fingerprint(
+                name_of(observable), observable, lambda y: observable(y[:, None]), len(self.grid.start)
+            )
+        return f"{_WHO}\n{self.grid.content}\n{_tiles.text_of(told)}\n{observable}"
+
+    def __call__(self, low: int, high: int) -> Tile:
+        """Return the measures (cells, n_times) of a stretch of cells, and which cells have none, and why."""
+        system, starts, possible = self.grid.place(low, high)
+        by = [system.state_names[i] for i in self.columns]
+        solution = solved(
+            system, (0.0, self.times[-1]), starts, **{**self.solver, "t_eval": self.times, "sensitivities": by}
+        )
+        failed = (np.asarray(solution.status) < 0) & possible
+        found: Tile = {}
+        for measure in self.measures:
             with np.errstate(all="ignore"):
-                values[block] = _measured(measure, observable, solution, t_end)
-            bar.update(solution.y.shape[1])
-    values[failed] = np.nan
-    return SensitivityMap(
-        system=system,
-        axes=dict(zip(names, grid, strict=True)),
-        values=values.reshape([len(axis) for axis in grid]),
-        measure=measure,
-        observable=observable if isinstance(observable, str) else _name_of(observable),
-        wrt=tuple(system.state_names[i] for i in columns),
-        y0=start,
-        t_end=t_end,
-        method=_method_text(method, step),
-        failed=failed.reshape([len(axis) for axis in grid]),
-    )
+                layers = [_measured(measure, self.observable, solution, k, t) for k, t in enumerate(self.times)]
+            found[measure] = np.stack(layers, axis=1)
+            found[measure][~possible] = np.nan
+        return found | {"failed": failed, "impossible": ~possible}
 
 
-def _grid(system: Any, axes: Any) -> tuple[tuple[str, ...], list[Floats]]:
-    """Return the names and values of the two axes."""
-    if not isinstance(axes, Mapping):
-        raise KindError(f'{_WHO}: axes must be a mapping such as {{"theta_1": values, "p_1": values}}; got {axes!r}.')
-    if len(axes) != 2:
-        raise must(_WHO, "axes", "must name two state components or parameters", tuple(axes))
-    names = tuple(_checks.quantity(_WHO, system, name) for name in axes)
-    grid = [_checks.vector(_WHO, f"axes[{name!r}]", axes[name]) for name in names]
-    for name, values in zip(names, grid, strict=True):
-        if not len(values) or not (np.diff(values) > 0.0).all():
-            raise must(_WHO, f"axes[{name!r}]", "must have at least one value and rise", values.tolist())
-        if name not in system.state_names:
-            system.replace(**{name: values})  # the system's own check of its parameters
-        values.setflags(write=False)
-    return names, grid
+def _times(t_end: Any) -> tuple[float, ...]:
+    """Return the times that are mapped."""
+    if not np.ndim(t_end):
+        return (_checks.positive(_WHO, "t_end", t_end),)
+    times = _checks.vector(_WHO, "t_end", t_end)
+    if not len(times) or not times[0] > 0.0 or not (np.diff(times) > 0.0).all():
+        raise must(_WHO, "t_end", "must be > 0 and rise", times.tolist())
+    return tuple(times.tolist())
 
 
-def _placed(system: Any, names: Sequence[str], cells: Sequence[Floats], start: Floats) -> tuple[Any, Floats]:
-    """Return the System and the starts (n, cells) of a block of cells."""
-    starts, changes = np.repeat(start[:, None], len(cells[0]), axis=1), {}
-    for name, values in zip(names, cells, strict=True):
-        if name in system.state_names:
-            starts[system.state_names.index(name)] = values
-        else:
-            changes[name] = values
-    return (system.replace(**changes) if changes else system), starts
+def _measures(measure: Any) -> tuple[str, ...]:
+    """Return the names of the measures, each once."""
+    asked = (measure,) if isinstance(measure, str) else tuple(measure)
+    if not asked or len(set(asked)) != len(asked):
+        raise must(_WHO, "measure", "must name at least one measure, each once", measure)
+    return tuple(_checks.one_of(_WHO, "measure", name, _MEASURES) for name in asked)
 
 
 def _observable(system: Any, observable: Any) -> str | Callable[[Any], Any]:
     """Return the observable as a name or a function."""
     if observable is None:
-        name: str = system.state_names[system.angles[-1] if system.angles else -1]
-        return name
+        return default_observable(system)
     if isinstance(observable, str):
         return str(system.state_names[_checks.component(_WHO, system, observable)])
     if not callable(observable):
@@ -184,22 +229,24 @@ def _observable(system: Any, observable: Any) -> str | Callable[[Any], Any]:
     return observable  # type: ignore[no-any-return] # a caller's function
 
 
-def _measured(measure: str, observable: str | Callable[[Any], Any], solution: Any, t_end: float) -> Floats:
-    """Return the measure of each cell (cells,), NaN where it is not finite."""
-    tangents = solution.dy_dy0[..., -1]  # (n, n_wrt, cells)
+def _measured(measure: str, observable: str | Callable[[Any], Any], solution: Any, k: int, t_end: float) -> Floats:
+    """Return the measure of each cell (cells,) at the k-th time, NaN where it is not finite."""
+    tangents = solution.dy_dy0[..., k]  # (n, n_wrt, cells)
     if measure == "gradient":
-        return np.asarray(np.sqrt((_gradient(observable, solution, tangents) ** 2).sum(axis=0)))
+        slopes = _gradient(observable, solution, tangents, k)
+        norm = np.asarray(np.sqrt((slopes**2).sum(axis=0)))
+        return np.where(np.isfinite(norm), norm, np.nan)
     sound = np.isfinite(tangents).all(axis=(0, 1))
     sigma = np.full(tangents.shape[2], np.nan)
     sigma[sound] = np.linalg.svd(np.moveaxis(tangents[:, :, sound], 2, 0), compute_uv=False)[:, 0]
     return sigma if measure == "singular_value" else np.log(sigma) / t_end
 
 
-def _gradient(observable: str | Callable[[Any], Any], solution: Any, tangents: Floats) -> Floats:
-    """Return the gradient (n_wrt, cells) of the observable of the final states."""
+def _gradient(observable: str | Callable[[Any], Any], solution: Any, tangents: Floats, k: int) -> Floats:
+    """Return the gradient (n_wrt, cells) of the observable of the states at the k-th time."""
     if isinstance(observable, str):
         return np.asarray(tangents[solution.state_names.index(observable)])
-    final = solution.y[..., -1]
+    final = solution.y[..., k]
     value, gradient = pushforward(observable, (final,), (np.moveaxis(tangents, 1, 0),))
     if np.shape(value) != final.shape[1:]:
         raise ArgumentError(
@@ -207,15 +254,3 @@ def _gradient(observable: str | Callable[[Any], Any], solution: Any, tangents: F
             f"{final.shape}; got shape {np.shape(value)}. Take components by y[0], y[1], ..."
         )
     return np.asarray(gradient)
-
-
-def _name_of(function: Any) -> str:
-    """Return the name of a function; ``observable`` for one that has none."""
-    name = getattr(function, "__name__", "")
-    return name if name.isidentifier() else "observable"
-
-
-def _method_text(method: Any, step: float | None) -> str:
-    """``RK4, h = 0.01 s``."""
-    name = method if isinstance(method, str) else getattr(method, "__name__", repr(method))
-    return name if step is None else f"{name}, h = {step:g} s"

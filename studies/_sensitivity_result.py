@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diffsim.errors import must, unknown_name
 from diffsim.protocols import is_discrete
-from studies import _checks, _output
+from studies import _checks, _map_picture, _output
 from studies._checks import Floats
+from studies._grid import Grid, make_grid
+from studies._map_result import MapResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,44 +35,105 @@ class RankedStart(NamedTuple):
     cell: tuple[int, int]
 
 
+@final
 @dataclass(frozen=True, eq=False)
-class SensitivityMap:
+class SensitivityMap(MapResult):
     """A sensitivity over a grid of two quantities.
 
     Attributes
     ----------
     system : System
         With its parameters; those that are axes vary.
-    axes : mapping of str to ndarray (n_1,), (n_2,)
-        The two quantities, and their values.
-    values : ndarray (n_1, n_2)
-        The measure; NaN where the trajectory failed.
-    measure : str
-        ``"gradient"``, ``"singular_value"`` or ``"ftle"``.
-    observable : str
-        What the gradient is of (a component, or the name of a function).
-    wrt : tuple of str
-        Components of the start that may change.
-    y0 : ndarray (n,)
-        The start, where the axes do not say otherwise.
-    t_end : float
-        Time T of the end, in s.
-    method : str
-        Method and step.
+    call : mapping
+        The arguments that made it.
+    grid : Grid
+        The cells: `axes` and starts.
+    layers : mapping of str to ndarray (n_times, n_1, n_2)
+        Each measure that was asked for, at each time; NaN where the trajectory failed.
     failed : ndarray of bool (n_1, n_2)
         Cells whose trajectory did not reach the end.
+    impossible : ndarray of bool (n_1, n_2)
+        Cells that no start has the energy for.
+    measure : str
+        That of `values`: ``"gradient"``, ``"singular_value"`` or ``"ftle"``.
+    t_end : float
+        The time of `values`, in s.
     """
 
-    system: Any
-    axes: Mapping[str, Floats]
-    values: Floats
-    measure: str
-    observable: str
-    wrt: tuple[str, ...]
-    y0: Floats
-    t_end: float
-    method: str
+    study: ClassVar[str] = "sensitivity_map"
+
+    grid: Grid
+    layers: Mapping[str, Floats]
     failed: NDArray[np.bool_]
+    impossible: NDArray[np.bool_]
+    measure: str
+    t_end: float
+
+    @classmethod
+    def restored(cls, system: Any, call: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> SensitivityMap:
+        grid = make_grid(
+            "sensitivity_map", system, call["axes"], call["y0"], solve_for=call["solve_for"], energy=call["energy"]
+        )
+        measures = (call["measure"],) if isinstance(call["measure"], str) else tuple(call["measure"])
+        times, layers = np.atleast_1d(call["t_end"]), {}
+        for name in measures:
+            layers[name] = _layered(arrays[name], grid.shape, len(times))
+        failed, impossible = (
+            np.asarray(arrays[name], dtype=bool).reshape(grid.shape) for name in ("failed", "impossible")
+        )
+        return cls(system, call, grid, layers, failed, impossible, measures[0], float(times[-1]))
+
+    def at(self, t: float | None = None, measure: str | None = None) -> SensitivityMap:
+        """Return the map at another time or of another measure, of those that were asked for.
+
+        Raises
+        ------
+        ArgumentError
+            It was not asked for.
+        """
+        if measure is not None and measure not in self.layers:
+            raise unknown_name("SensitivityMap.at", "measure", measure, self.layers)
+        if t is not None and t not in self.times:
+            raise must("SensitivityMap.at", "t", f"must be one of {self.times.tolist()}", t)
+        return replace(self, measure=measure or self.measure, t_end=self.t_end if t is None else float(t))
+
+    @property
+    def values(self) -> Floats:
+        """The measure (n_1, n_2) at `t_end`; NaN where the trajectory failed."""
+        return np.asarray(self.layers[self.measure][int(np.flatnonzero(self.times == self.t_end)[0])])
+
+    @property
+    def times(self) -> Floats:
+        """The times (n_times,) that were mapped, in s."""
+        return np.atleast_1d(np.asarray(self.call["t_end"], dtype=np.float64))
+
+    @property
+    def axes(self) -> dict[str, Floats]:
+        """The two quantities, and their values."""
+        return dict(zip(self.grid.names, self.grid.values, strict=True))
+
+    @property
+    def y0(self) -> Floats:
+        """The start (n,), where the axes do not say otherwise."""
+        return self.grid.start
+
+    @property
+    def wrt(self) -> tuple[str, ...]:
+        """Components of the start that may change."""
+        return tuple(self.call["wrt"])
+
+    @property
+    def observable(self) -> str:
+        """What the gradient is of: a component, or the name of a function."""
+        observable = self.call["observable"]
+        if observable is None:
+            return default_observable(self.system)
+        return str(observable) if isinstance(observable, str) else name_of(observable)
+
+    @property
+    def method(self) -> str:
+        """Method and step."""
+        return _output.method_text(self.call["method"], self.call["step"])
 
     @property
     def n_failed(self) -> int:
@@ -116,34 +178,26 @@ class SensitivityMap:
 
     def _starts(self, order: NDArray[np.intp]) -> list[RankedStart]:
         (first, a), (second, b) = self.axes.items()
-        names, base = tuple(self.system.state_names), self.y0.tolist()
-        starts = []
+        starts, values = [], self.values
         for flat in order.tolist():
             i, j = divmod(flat, len(b))
             point = {first: float(a[i]), second: float(b[j])}
-            y0 = tuple(point.get(name, value) for name, value in zip(names, base, strict=True))
-            starts.append(RankedStart(float(self.values[i, j]), point, y0, (i, j)))
+            starts.append(RankedStart(float(values[i, j]), point, self.grid.start_of(point), (i, j)))
         return starts
 
     def plot(self) -> Figure:
         """Return the map as a figure; colours are logarithmic where the values span decades, failed cells grey."""
         figure = _output.new_figure(7.4, 6.2)
         panel = figure.subplots()
-        (first, a), (second, b) = self.axes.items()
         norm, extend = self._norm()
-        shown = np.ma.masked_invalid(self.values.T)
-        panel.set_facecolor("0.75")
-        mesh = panel.pcolormesh(
-            _edges(a), _edges(b), shown, norm=norm, cmap=_COLORS[self.measure], shading="flat", rasterized=True
-        )
+        mesh = _map_picture.draw(panel, self.grid, self.values, norm=norm, cmap=_COLORS[self.measure])
         bar = figure.colorbar(mesh, ax=panel, extend=extend, pad=0.02)
         bar.set_label(self._meaning() + (f" [{_output.pretty_unit(self.unit)}]" if self.unit not in ("", "1") else ""))
-        for axis, name, values in ((panel.xaxis, first, a), (panel.yaxis, second, b)):
-            axis.set_label_text(_output.label(name, _checks.unit_of(self.system, name)))
-            if name in [self.system.state_names[k] for k in self.system.angles]:
-                _output.in_units_of_pi(axis, float(values.min()), float(values.max()))
-        failures = f", {self.n_failed} cells failed (grey)" if self.n_failed else ""
-        panel.set_title(f"{type(self.system).__name__}, T = {self._time()} ({self.method}){failures}", fontsize=11)
+        n_failed, n_impossible = int(self.failed.sum()), int(self.impossible.sum())
+        notes = [f"{n_failed} cells failed (grey)"] if n_failed else []
+        notes += ["grey: no such start"] if n_impossible else []
+        title = f"{type(self.system).__name__}, T = {self._time()} ({self.method})"
+        panel.set_title(", ".join([title, *notes]), fontsize=11)
         return figure
 
     def _time(self) -> str:
@@ -176,23 +230,25 @@ class SensitivityMap:
         logarithmic = low > 0.0 and np.log10(high / low) > _DECADES
         return (LogNorm if logarithmic else Normalize)(low, high), extend
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the figure (.png, .svg, .pdf) or the numbers (.npz), whole or not at all."""
-        return _output.write("sensitivity_map", path, self.plot, self._arrays)
+    # -- what is saved -----------------------------------------------------------------------------------------------
 
-    def _arrays(self) -> dict[str, Any]:
-        text = {name: np.array(getattr(self, name)) for name in ("measure", "observable", "wrt", "method", "unit")}
-        return {
-            **self.axes,
-            **text,
-            "axes": np.array(list(self.axes)),
-            "values": self.values,
-            "failed": self.failed,
-            "y0": self.y0,
-            "t_end": self.t_end,
-            "state_names": np.array(self.system.state_names),
-            "system": np.array(_output.describe(self.system)),
-        }
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {**self.layers, "failed": self.failed, "impossible": self.impossible}
+
+    def readable(self) -> dict[str, Any]:
+        names = ("values", "measure", "observable", "wrt", "method", "unit", "y0", "t_end")
+        return super().readable() | {name: np.array(getattr(self, name)) for name in names}
+
+    def dims(self) -> dict[str, tuple[str, ...]]:
+        flat = dict.fromkeys(("failed", "impossible"), self.grid.names)
+        return dict.fromkeys(self.layers, ("time", *self.grid.names)) | flat
+
+    def coordinates(self) -> dict[str, tuple[Floats, str]]:
+        axes = {name: (values, _map_picture.unit_of(self.system, name)) for name, values in self.axes.items()}
+        return {"time": (self.times, "1" if is_discrete(self.system) else "s"), **axes}
+
+    def units(self) -> dict[str, str]:
+        return {name: self.at(measure=name).unit for name in self.layers}
 
     def __repr__(self) -> str:
         (first, a), (second, b) = self.axes.items()
@@ -205,9 +261,20 @@ class SensitivityMap:
         )
 
 
-def _edges(values: Floats) -> Floats:
-    """Return the borders (n + 1,) of cells around the given middles (n,)."""
-    if len(values) == 1:
-        return np.array([values[0] - 0.5, values[0] + 0.5])
-    middle = 0.5 * (values[1:] + values[:-1])
-    return np.concatenate([[2.0 * values[0] - middle[0]], middle, [2.0 * values[-1] - middle[-1]]])
+def _layered(array: NDArray[Any], shape: tuple[int, ...], n_times: int) -> Floats:
+    """Return a measure as (n_times, n_1, n_2); the tiles have it as (cells, n_times)."""
+    if array.ndim == 2:
+        return np.ascontiguousarray(np.moveaxis(array.reshape(*shape, n_times), -1, 0))
+    return np.asarray(array)
+
+
+def default_observable(system: Any) -> str:
+    """Return the component whose gradient is taken where nobody says: the last angle, or the last one."""
+    name: str = system.state_names[system.angles[-1] if system.angles else -1]
+    return name
+
+
+def name_of(function: Any) -> str:
+    """Return the name of a function; ``observable`` for one that has none."""
+    name = getattr(function, "__name__", "")
+    return name if name.isidentifier() else "observable"

@@ -1,11 +1,16 @@
-"""The solver's arguments as a study hands them on: tight tolerances by default, and only to methods that take any."""
+"""How a study solves: tight tolerances by default, and only to methods that take any; Ctrl-C is an interruption."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from integrators._methods import resolve_method
+from integrators._solution import Solution
+from integrators._solve import solve_ivp
+from integrators.drivers.endings import INTERRUPTED
 
 __all__: list[str] = []
 
@@ -29,3 +34,30 @@ def solver_arguments(
         if given[name] is None and adaptive:
             given[name] = default
     return {"method": method, **{name: value for name, value in given.items() if value is not None}, **options}
+
+
+def solved(system: Any, t_span: tuple[Any, Any], y0: Any, **arguments: Any) -> Solution:
+    """Return the solution of a batch; raise where Ctrl-C ended it, since half a batch is no result.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        The user interrupted.
+    """
+    solution = solve_ivp(system, t_span, y0, **arguments)
+    if np.any(np.asarray(solution.status) == INTERRUPTED):
+        raise KeyboardInterrupt
+    return solution
+
+
+def without_tolerance(solver: Mapping[str, Any]) -> bool:
+    """Say whether the arguments of a solve mean fixed steps."""
+    return not resolve_method(solver["method"], solver.get("step")).adaptive
+
+
+def finer(solver: Mapping[str, Any], factor: float = 2.0) -> dict[str, Any]:
+    """Return the arguments of a more accurate solve: half the step, or tolerances as half the step would allow."""
+    method = resolve_method(solver["method"], solver.get("step"))
+    if not method.adaptive and method.h is not None:
+        return {**solver, "method": method.with_step(method.h / factor), "step": None}
+    return {**solver, **{name: max(1e-14, solver.get(name, 1e-9) / factor**6) for name in ("rtol", "atol")}}

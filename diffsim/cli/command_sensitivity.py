@@ -12,32 +12,22 @@ of the start can grow; `ftle`, the finite-time Lyapunov exponent.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import math
 from typing import Any
 
-from diffsim.cli.options import add_machine, add_start, add_system, axis, integer, number
+from diffsim.cli.map_options import SUFFIXES, add_axes, add_outputs, add_tiles, tile_options, two_axes
+from diffsim.cli.options import add_machine, add_start, add_system, integer, number
 from diffsim.cli.tables import short, text_table
 
 __all__ = ["HELP", "add_arguments", "run"]
 
 HELP = "map the sensitivity to the start or to parameters"
 
-_SUFFIXES = (".png", ".svg", ".pdf", ".npz")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``diffsim sensitivity``."""
     add_system(parser)
-    parser.add_argument(
-        "--axis",
-        metavar="NAME=LOW:HIGH:N",
-        action="append",
-        type=axis,
-        default=[],
-        dest="axes",
-        help="a state component or parameter and its N values; give it twice;"
-        " default: the first two state components, -pi:pi:64 where they are angles",
-    )
+    add_axes(parser)
     add_start(parser)
     parser.add_argument("--measure", default="gradient", help="gradient, singular_value or ftle; default gradient")
     parser.add_argument("--observable", metavar="NAME", help="state component whose gradient is taken")
@@ -48,44 +38,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--step", type=number, help="step of a fixed-step method, in seconds; default 0.01, beyond 10 s a 1000th"
     )
     add_machine(parser)
+    add_tiles(parser)
     parser.add_argument("--rank", type=integer, default=5, help="how many extreme starts to list; default 5")
-    parser.add_argument(
-        "--out",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="where to write: .png, .svg, .pdf (the map) or .npz (the numbers); may be repeated",
-    )
+    add_outputs(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compute the map, write what was asked for, list the most and the least sensitive starts."""
     from diffsim.cli.options import end_time, load_system, machine_options, start_state
-    from diffsim.errors import ArgumentError
     from diffsim.files import check_output
 
-    outputs = [check_output("sensitivity", path, _SUFFIXES) for path in arguments.out or ["sensitivity.png"]]
+    outputs = [check_output("sensitivity", path, SUFFIXES) for path in arguments.out or ["sensitivity.png"]]
     system = load_system(arguments.system, arguments.parameters)
     y0 = start_state(arguments.y0, system)
-    axes = dict(arguments.axes) or default_axes(system, y0, 64)
-    if len(axes) != 2:
-        raise ArgumentError(
-            "sensitivity: --axis must be given twice, with two names; got " + (", ".join(axes) or "none")
-        )
+    axes = two_axes("sensitivity", arguments, system, y0)
 
     from studies import sensitivity_map
 
-    result = sensitivity_map(
-        system,
-        axes,
-        y0=y0,
-        t_end=end_time(arguments, system),
-        measure=arguments.measure,
-        observable=arguments.observable,
-        **_solver(arguments, system),
-        progress=True,
-        **machine_options(arguments),
-    )
+    n_cells = math.prod(map(len, axes.values()))
+    with tile_options(arguments, outputs[0], n_cells) as tiles:
+        result = sensitivity_map(
+            system,
+            axes,
+            y0=y0,
+            t_end=end_time(arguments, system),
+            measure=arguments.measure,
+            observable=arguments.observable,
+            energy=arguments.energy,
+            solve_for=arguments.solve_for,
+            **_solver(arguments, system),
+            progress=True,
+            **tiles,
+            **machine_options(arguments),
+        )
     for output in outputs:
         result.save(output)
     print(f"{result!r}\n\n{text_table(*ranking_rows(result, arguments.rank))}\n")
@@ -104,17 +89,6 @@ def _solver(arguments: argparse.Namespace, system: Any) -> dict[str, Any]:
 
     t_end = abs(end_time(arguments, system))
     return {"method": "RK4", "step": 0.01 if 1.0 <= t_end <= 10.0 else t_end / 1000.0}
-
-
-def default_axes(system: Any, y0: Sequence[float], count: int) -> dict[str, Any]:
-    """The first two state components: the whole circle for an angle, two units around the start otherwise."""
-    import numpy as np
-
-    axes = {}
-    for index, name in enumerate(system.state_names[:2]):
-        middle, reach = (0.0, np.pi) if index in system.angles else (float(y0[index]), 2.0)
-        axes[name] = np.linspace(middle - reach, middle + reach, count)
-    return axes
 
 
 def ranking_rows(result: Any, count: int) -> tuple[list[str], list[list[str]]]:

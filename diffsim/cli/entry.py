@@ -24,7 +24,7 @@ from diffsim.errors import ArgumentError, DiffsimError, unknown_name
 
 __all__ = ["build_parser", "command_names", "main"]
 
-_ORDER = ("tour", "simulate", "sensitivity", "balance", "animate", "check", "systems")
+_ORDER = ("tour", "simulate", "sensitivity", "flips", "balance", "animate", "check", "systems")
 """Order of the help page; commands that are not named here follow by alphabet."""
 
 _DESCRIPTION = "Solve ordinary differential equations and differentiate everything about them."
@@ -77,8 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             if sys.stdout is not None:
                 sys.stdout.flush()
             return code
-    except KeyboardInterrupt:
-        return _complain("interrupted; nothing half-written is left.", 130)
+    except KeyboardInterrupt as interrupt:
+        notes = " ".join(getattr(interrupt, "__notes__", ()))  # what is kept, and how to go on
+        return _complain(f"interrupted; nothing half-written is left. {notes}", 130)
     except _Terminated:
         return _complain("terminated; nothing half-written is left.", 143)
     except BrokenPipeError:
