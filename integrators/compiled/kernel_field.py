@@ -90,11 +90,11 @@ class Field:
             known = self._known(leading, source)
             self.values.lowering.write(self.frame.b, known, self._ahead)
             for slot, node in enumerate(self._passed):
-                self.frame.put(self._passed_slots + slot, known[node])
+                self.values.keep(self._passed_slots + slot, node, known[node])
 
         def body(group: Value) -> None:
             known = self._known(leading, source)
-            known.update((node, self.frame.get(self._passed_slots + slot)) for slot, node in enumerate(self._passed))
+            known.update((node, self.values.kept(self._passed_slots + k, node)) for k, node in enumerate(self._passed))
             self.values.lowering.write(self.frame.b, known)
             new = [take(c, known[node]) for c, node in enumerate(self.outputs)]
             for d in range(self.n_directions):

@@ -154,19 +154,25 @@ class Inputs:
         known = {node: frame.get(self.parameter_slots + j) for j, node in enumerate(self.parameters)}
         self.lowering.write(b, known, [i for i in self.lowering.order if i not in self.moving])
         for slot, node in enumerate(self.held):
-            mask = self.lowering.is_mask(node)
-            number = b.select(known[node], b.constant(1.0), b.constant(0.0)) if mask else known[node]
-            frame.put(self.held_slots + slot, number)
+            self.keep(self.held_slots + slot, node, known[node])
 
     def known(self) -> dict[int, Value]:
         """Write the loading of parameters and of what was prepared; returns them by node."""
         frame = self.frame
         known = {node: frame.get(self.parameter_slots + j) for j, node in enumerate(self.parameters)}
-        for slot, node in enumerate(self.held):
-            number = frame.get(self.held_slots + slot)
-            mask = self.lowering.is_mask(node)
-            known[node] = frame.b.compare("une", number, frame.b.constant(0.0)) if mask else number
+        known.update((node, self.kept(self.held_slots + slot, node)) for slot, node in enumerate(self.held))
         return known
+
+    def keep(self, slot: int, node: int, value: Value) -> None:
+        """Write the putting of a node's register into a slot; a truth value lies there as 1 or 0."""
+        b = self.frame.b
+        mask = self.lowering.is_mask(node)
+        self.frame.put(slot, b.select(value, b.constant(1.0), b.constant(0.0)) if mask else value)
+
+    def kept(self, slot: int, node: int) -> Value:
+        """Write the loading of what `keep` put there."""
+        b, number = self.frame.b, self.frame.get(slot)
+        return b.compare("une", number, b.constant(0.0)) if self.lowering.is_mask(node) else number
 
 
 def row_address(b: Emitter, base: Value, stride: Value, row: int, offset: Value) -> Value:

@@ -105,6 +105,14 @@ def draw_state(data: st.DataObject, system: Any) -> list[float]:
     return state
 
 
+def smooth(invariant: Callable[[Any], Any], state: Any) -> Any:
+    """The gradient of an invariant; states beside its poles (a logarithm at 0) are drawn again."""
+    with np.errstate(all="ignore"):
+        row = grad(invariant)(state)
+    assume(np.all(np.abs(row) < 1e2 * (1.0 + np.max(np.abs(state))) ** 3))
+    return row
+
+
 def some_state(system: Any) -> list[float]:
     """A state with nothing special about it."""
     return [(0.8 + 0.3 * i / max(1, system.dimension / 6)) * size_of(d) for i, d in enumerate(system.default_state)]
@@ -340,7 +348,7 @@ def test_invariants_stand_still_along_the_field_by_our_own_gradient(cls: type[An
         if system.discrete:
             assert invariant(system(T, state)) == pytest.approx(invariant(state), rel=1e-12, abs=1e-13), name
             continue
-        row = grad(invariant)(state)
+        row = smooth(invariant, state)
         rates = system(T, state)
         size = np.sum(np.abs(row * rates))
         assert abs(np.dot(row, rates)) <= 1e-12 * size + 1e-13, name
@@ -354,6 +362,7 @@ def test_invariants_stand_still_along_the_field_in_multiprecision(cls: type[Any]
         system = multiprecise(drawn)
         rates = system(mpmath.mpf(T), state)
         for name, invariant in {} if system.discrete else system.invariants.items():
+            smooth(drawn.invariants[name], np.array(state, dtype=float))
 
             def along(s: Any, invariant: Any = invariant) -> Any:
                 return invariant([x + s * r for x, r in zip(state, rates, strict=True)])
