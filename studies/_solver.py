@@ -61,3 +61,12 @@ def finer(solver: Mapping[str, Any], factor: float = 2.0) -> dict[str, Any]:
     if not method.adaptive and method.h is not None:
         return {**solver, "method": method.with_step(method.h / factor), "step": None}
     return {**solver, **{name: max(1e-14, solver.get(name, 1e-9) / factor**6) for name in ("rtol", "atol")}}
+
+
+def solver_text(solver: Mapping[str, Any]) -> str:
+    """``GaussLegendre4, h = 0.01 s`` or ``DOP853, rtol = 1e-10``; ``iteration`` where no method is named."""
+    if "method" not in solver:
+        return "iteration"
+    method = resolve_method(solver["method"], solver.get("step"))
+    name = type(method).__name__
+    return f"{name}, h = {method.h:g} s" if method.h is not None else f"{name}, rtol = {solver.get('rtol', 1e-3):g}"
