@@ -125,6 +125,8 @@ class EventWatch:
 
     def take(self, segment: Segment) -> Interruption | None:
         """Look for events within a step; return what an event that interrupts it leads to."""
+        if not len(self._events):
+            return None
         course = _Course(segment)
         hits: list[_Hit] = []
         ends = []
