@@ -70,8 +70,8 @@ class FixedStepper:
 
     @property
     def apart(self) -> float:
-        """How far the copies of a method that moves several came apart."""
-        return self._copies.apart
+        """How far the copies of a method that moves several came apart; 0 for others."""
+        return self._copies.apart if self._method.n_copies > 1 else 0.0
 
     def restart(self, t: Any, y: Any, t_plain: float) -> None:
         """Go on from another state, at a time within the last step: first to the end of that step."""
