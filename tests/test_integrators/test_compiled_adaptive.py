@@ -253,7 +253,7 @@ def lorenz_96(t: Any, x: Any, forcing: Any = 8.0) -> Any:
     return (np.roll(x, -1) - np.roll(x, 2)) * np.roll(x, 1) - x + forcing
 
 
-@pytest.mark.parametrize(("method", "n"), [("RK45", 60), ("DOP853", 60)])
+@pytest.mark.parametrize(("method", "n"), [("RK45", 40), pytest.param("DOP853", 60, marks=pytest.mark.slow)])
 def test_larger_right_hand_sides_take_the_steps_of_the_interpreted_driver(method: str, n: int) -> None:
     x = 8.0 + 0.1 * np.sin(np.arange(float(n)))
     for t_eval in (None, [0.3, 1.0]):

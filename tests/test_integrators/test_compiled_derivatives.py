@@ -23,8 +23,11 @@ from systems import DoublePendulum
 
 pytestmark = pytest.mark.skipif(not engine.available(), reason="needs llvmlite")
 
+LONG = ("Rodas5P", "Vern9")
+"""Methods whose adjoints take longest to compile."""
+
 METHODS = [
-    pytest.param(name, marks=pytest.mark.slow if method_class(name)().pays_from else ())
+    pytest.param(name, marks=pytest.mark.slow if method_class(name)().pays_from or name in LONG else ())
     for name in flow_methods()
     if (m := method_class(name)()).traceable and not m.separable
 ]

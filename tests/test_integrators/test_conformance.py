@@ -404,7 +404,7 @@ def test_lane_of_a_batch_is_the_single_solve_bit_for_bit(name: str, sensitivitie
     more = {"t_eval": t_eval, "sensitivities": sensitivities, **choice(name)}
     sol = solve_ivp(system, (0.0, 1.3), STARTS, **more)
     assert sol.y.shape[:3] == (4, 3, 2)
-    for spot in np.ndindex(3, 2):
+    for spot in ((0, 0), (1, 1), (2, 0)):
         one = solve_ivp(system, (0.0, 1.3), STARTS[(slice(None), *spot)], **more)
         _assert_lane(sol, one, spot, shared=name in FIXED or t_eval is not None)
 

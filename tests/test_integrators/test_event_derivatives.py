@@ -80,7 +80,7 @@ def test_second_derivatives_of_the_last_bounce_are_the_closed_form_in_all_four_c
     np.testing.assert_allclose(twice, e @ expected @ e, rtol=1e-8)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [WAYS[0], *(pytest.param(way, marks=pytest.mark.slow) for way in WAYS[1:])])
 @pytest.mark.parametrize("t_eval", [None, [1.0, 3.9]])
 def test_states_behind_the_bounces_are_certified_scimlsensitivity_4_374_diffrax_729(
     way: dict[str, Any], t_eval: Any

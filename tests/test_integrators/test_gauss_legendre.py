@@ -20,8 +20,14 @@ METHODS = (ImplicitMidpoint, GaussLegendre4, GaussLegendre6)
 OMEGA = np.block([[np.zeros((2, 2)), np.eye(2)], [-np.eye(2), np.zeros((2, 2))]])
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    ("method", "compiled"),
+    [
+        (GaussLegendre4, True),
+        *(pytest.param(method, False, marks=pytest.mark.slow) for method in METHODS),
+        *(pytest.param(method, True, marks=pytest.mark.slow) for method in METHODS if method is not GaussLegendre4),
+    ],
+)
 def test_flow_map_is_symplectic(method: Any, compiled: bool) -> None:
     sol = solve_ivp(
         PENDULUM, (0, 2), START, method=method(0.005), t_eval=[0.5, 2.0], sensitivities="y0", compiled=compiled

@@ -58,7 +58,7 @@ WEIGHTS = RNG.uniform(0.5, 1.5, (2, 7, 2))
 @pytest.mark.parametrize("name", METHODS)
 def test_b1_gradient_of_a_lane_is_that_of_the_single_solve(name: str) -> None:
     together = _gradient(STARTS, WEIGHTS, **choice(name))
-    for j in range(7):
+    for j in (0, 3, 6):
         alone = _gradient(STARTS[:, j], WEIGHTS[:, j], **choice(name))
         np.testing.assert_allclose(together[:, j], alone, rtol=1e-10, atol=1e-14)
 
