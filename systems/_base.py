@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NoReturn, Self
 import numpy as np
 
 from diffsim import array_ops, protocols
+from diffsim.derivatives import jacobian
 from diffsim.errors import ArgumentError, KindError, must, unknown_name
 from diffsim.number import raw
 from systems._checks import check_arguments, check_declaration, checked
@@ -143,6 +144,10 @@ class System(abc.ABC):
         if rates.__class__ is not tuple or len(rates) != len(self.state_names):
             self._check_rates(rates)
         return array_ops.stack(rates)
+
+    def jacobian(self, t: Any, state: Any) -> Any:
+        """Return the exact matrix of derivatives of the rates by the state, shape (n, n), at one ``state`` (n,)."""
+        return jacobian(lambda y: self(t, y), mode="forward")(array_ops.array(state))
 
     # -- names and parameters ------------------------------------------------------------------------------------
 

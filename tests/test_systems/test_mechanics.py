@@ -49,6 +49,7 @@ class ByHamiltonian(Rods, HamiltonianSystem):
     """Nothing but H."""
 
     coordinates = ("theta_1", "theta_2")
+    angles = (0, 1)
     gravity: float = 9.8
     mass_1: float = 1.0
     mass_2: float = 1.0
@@ -65,6 +66,7 @@ class ByEnergies(Rods, HamiltonianSystem):
     """Kinetic plus potential energy."""
 
     coordinates = ("theta_1", "theta_2")
+    angles = (0, 1)
     gravity: float = 9.8
     mass_1: float = 1.0
     mass_2: float = 1.0
@@ -83,6 +85,7 @@ class ByLagrangian(Rods, LagrangianSystem):
     """Nothing but L."""
 
     coordinates = ("theta_1", "theta_2")
+    angles = (0, 1)
     gravity: float = 9.8
     mass_1: float = 1.0
     mass_2: float = 1.0
