@@ -9,7 +9,7 @@ import numpy as np
 
 from diffsim import array_ops
 from diffsim.compiled_function import jit
-from diffsim.derivatives import jvp, pushforward
+from diffsim.derivatives import jvp
 from diffsim.errors import KindError, TraceError, must
 from diffsim.graph import Graph, trace
 from diffsim.protocols import is_system
@@ -130,10 +130,32 @@ def _uses_inputs(graph: Graph, count: int) -> bool:
 
 
 @final
+class Mapped:
+    """A function of one time and one state, for many: machine code where it can be traced, one by one otherwise."""
+
+    def __init__(self, function: Any) -> None:
+        self._function, self._many, self._compiled = function, jit(function), True
+
+    def __call__(self, times: Floats, states: Floats) -> Floats:
+        """Return the values (..., m) for times (m,) and states (n, m)."""
+        if self._compiled:
+            try:
+                return np.asarray(self._many.map(times, states))
+            except TraceError:
+                self._compiled = False
+        values = [np.asarray(self._function(t, y)) for t, y in zip(times.tolist(), states.T, strict=True)]
+        return np.stack(values, axis=-1)
+
+
+def rates_of(motion: Motion) -> Mapped:
+    """Return the right-hand side for many states at once."""
+    fun = motion.fun
+    return Mapped(lambda t, y: array_ops.stack(list(fun(t, y))))
+
+
+@final
 class Divergence:
     """How fast volumes grow: trace of the Jacobian of a flow, logarithm of the determinant of that of a map.
-
-    Machine code for many states at once where the right-hand side can be traced.
 
     Attributes
     ----------
@@ -143,7 +165,6 @@ class Divergence:
 
     def __init__(self, motion: Motion) -> None:
         fun, n = motion.fun, motion.n
-        self._motion, self._compiled = motion, True
 
         def jacobian(t: Any, y: Any) -> Any:
             columns = [jvp(lambda s: array_ops.stack(list(fun(t, s))), (y,), (e,))[1] for e in np.eye(n)]
@@ -153,25 +174,14 @@ class Divergence:
             slopes = jacobian(t, y)
             return sum(slopes[i, i] for i in range(n))
 
-        self._many = jit(jacobian if motion.discrete else divergence)
+        self._discrete = motion.discrete
+        self._many = Mapped(jacobian if motion.discrete else divergence)
         self.constant = not motion.discrete and _depends(divergence, np.zeros(n), n + 1) is False
 
     def __call__(self, times: Floats, states: Floats) -> Floats:
         """Return the divergence (m,) of the states (n, m) at the times (m,)."""
-        if self._compiled:
-            try:
-                found = np.asarray(self._many.map(times, states))
-            except TraceError:
-                self._compiled = False
-        if not self._compiled:
-            found = np.stack([self._alone(t, y) for t, y in zip(times.tolist(), states.T, strict=True)], axis=-1)
-        if not self._motion.discrete:
-            return found if found.ndim == 1 else np.trace(found)
+        found = self._many(times, states)
+        if not self._discrete:
+            return found
         with np.errstate(divide="ignore"):
             return np.asarray(np.linalg.slogdet(np.moveaxis(found, 2, 0))[1])
-
-    def _alone(self, t: float, y: Floats) -> Any:
-        """Return the Jacobian (n, n) at one state."""
-        fun = self._motion.fun
-        _, columns = pushforward(lambda s: array_ops.stack(list(fun(t, s))), (y,), (np.eye(len(y)),))
-        return np.asarray(columns).T

@@ -63,10 +63,12 @@ class Plan:
         """Method and step, or tolerance."""
         return solver_text(self.solver)
 
-    def parts(self, inner: Floats = _NOTHING, parameters: Sequence[str] = (), more: int = 0) -> Iterator[Stretch]:
-        """Yield all intervals, and `more` after them, those of the transient first."""
+    def parts(
+        self, inner: Floats = _NOTHING, parameters: Sequence[str] = (), more: int = 0, inside: bool = False
+    ) -> Iterator[Stretch]:
+        """Yield all intervals, and `more` after them, those of the transient first; see `stretches`."""
         state = at_time(self.who, self.motion, self.solver, self.starts, self.rest)
-        clock = Clock(self.solver, self.length, inner)
+        clock = Clock(self.solver, self.length, inner, inside)
         count = self.n_first + self.count + more
         return stretches(self.who, self.motion, clock, state, self.rest, count, parameters)
 

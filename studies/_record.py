@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 import os
 from collections.abc import Mapping
@@ -16,13 +15,13 @@ import numpy as np
 from diffsim.errors import ArgumentError, must
 from diffsim.protocols import is_system
 from studies import _output
+from studies._map_result import Lost, from_json, system_from_json, system_to_json, to_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__: list[str] = []
 
-_ZOO = "systems."
 _TOLD = ("system", "call")
 
 
@@ -59,7 +58,7 @@ class Record:
         import studies
 
         for name, value in self.call.items():
-            if isinstance(value, _Lost) and name not in changes:
+            if isinstance(value, Lost) and name not in changes:
                 raise ArgumentError(f"{self.study}: a file cannot keep {name}={value}; give it: rerun({name}=...).")
         again: Self = getattr(studies, self.study)(self.system, **{**self.call, **changes})
         return again
@@ -69,10 +68,10 @@ class Record:
         return _output.write(self.study, path, self.plot, self._saved)
 
     def _saved(self) -> dict[str, Any]:
-        told = {"diffsim_kind": type(self).__name__, "diffsim_call": json.dumps(_plain(dict(self.call)))}
-        told["diffsim_system"] = json.dumps(_system_told(self.system))
+        told = {"kind": type(self).__name__, "call": to_json(self.call), "system": _system_told(self.system)}
         names = [field.name for field in dataclasses.fields(self) if field.name not in _TOLD]
-        return {**{name: np.asarray(getattr(self, name)) for name in names}, **told}
+        numbers = {name: np.asarray(getattr(self, name)) for name in names}
+        return numbers | {f"diffsim_{name}": np.array(text) for name, text in told.items()}
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], system: Any = None) -> Self:
@@ -99,15 +98,12 @@ class Record:
             found = {name: numbers[name] for name in numbers.files}
         if str(found.get("diffsim_kind", "")) != cls.__name__:
             raise must(who, "path", f"must hold a {cls.__name__}", str(found.get("diffsim_kind", "something else")))
-        call = _back(json.loads(str(found["diffsim_call"])))
         names = [field.name for field in dataclasses.fields(cls) if field.name not in _TOLD]
         values = {name: _field(found[name]) for name in names}
-        told = json.loads(str(found["diffsim_system"]))
-        return cls(system=_system_again(who, told) if system is None else system, call=call, **values)
-
-
-class _Lost(str):
-    """What stands in a loaded call for something that a file cannot keep."""
+        told = str(found["diffsim_system"])
+        if system is None or is_system(system):
+            system = system_from_json(told, system)
+        return cls(system=system, call=from_json(str(found["diffsim_call"])), **values)
 
 
 def _field(array: Any) -> Any:
@@ -117,44 +113,8 @@ def _field(array: Any) -> Any:
     return array.item() if array.ndim == 0 else array
 
 
-def _plain(value: Any) -> Any:
-    """Return a value as JSON knows it; every float comes back to the bit."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return {"array": value.tolist()}
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, (tuple, list)):
-        return [_plain(x) for x in value]
-    if isinstance(value, Mapping):
-        return {"mapping": {str(name): _plain(x) for name, x in value.items()}}
-    return {"lost": getattr(value, "__name__", repr(value))}
-
-
-def _back(value: Any) -> Any:
-    """Return the value that `_plain` wrote."""
-    if isinstance(value, list):
-        return tuple(_back(x) for x in value)
-    if isinstance(value, dict):
-        if "array" in value:
-            return np.array(value["array"])
-        return {n: _back(x) for n, x in value["mapping"].items()} if "mapping" in value else _Lost(value["lost"])
-    return value
-
-
-def _system_told(system: Any) -> Any:
-    """Return what a file says about the system."""
-    if not is_system(system):
-        return {"name": getattr(system, "__qualname__", type(system).__qualname__), "module": ""}
-    fields = {field.name: _plain(getattr(system, field.name)) for field in dataclasses.fields(system)}
-    return {"module": type(system).__module__, "name": type(system).__qualname__, "fields": fields}
-
-
-def _system_again(who: str, told: Any) -> Any:
-    """Return a System of the zoo made anew.  NOTE: no other module is imported: reading numbers must not run code."""
-    module, name = str(told["module"]), str(told["name"])
-    if not module.startswith(_ZOO) or "." in name:
-        raise ArgumentError(f"{who}: the file was made with {name!r}, which is not of the zoo; give it as system=.")
-    found = getattr(importlib.import_module(module), name)
-    return found(**{name: _back(value) for name, value in told["fields"].items()})
+def _system_told(system: Any) -> str:
+    """Return what a file says about the system, as JSON."""
+    if is_system(system):
+        return system_to_json(system)
+    return json.dumps({"name": getattr(system, "__qualname__", type(system).__qualname__), "module": "", "fields": {}})

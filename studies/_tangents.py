@@ -42,11 +42,14 @@ class Clock:
         Of an interval.
     inner : ndarray (q,)
         Times within an interval, from its start, at which the state is wanted as well.
+    inside : bool
+        Whether the tangents are wanted there too.
     """
 
     solver: Mapping[str, Any]
     length: float
     inner: Floats
+    inside: bool = False
 
 
 @final
@@ -64,6 +67,8 @@ class Stretch:
         At the wanted times within each.
     maps : ndarray (k, m, n, n_wrt)
         Tangents of each interval: by its start first, then by the parameters asked for.
+    inner_maps : ndarray (k, m, q, n, n_wrt)
+        From the start of the interval to the times within, where they were asked for; otherwise q is 0.
     defect : float
         Largest distance between the end of an interval and the start of the next.
     """
@@ -72,6 +77,7 @@ class Stretch:
     states: Floats
     inner: Floats
     maps: Floats
+    inner_maps: Floats
     defect: float
 
 
@@ -120,7 +126,8 @@ def stretches(
 ) -> Iterator[Stretch]:
     """Yield the `count` intervals from the starts (n, m) at time `t_start`, as many at a time as memory allows."""
     n, m = starts.shape
-    at_once = int(max(1, min(_MOST // m + 1, _NUMBERS // (n * (n + len(parameters)) * m))))
+    offsets = np.append(clock.inner if clock.inside else [], clock.length)
+    at_once = int(max(1, min(_MOST // m + 1, _NUMBERS // (n * (n + len(parameters)) * m * len(offsets)))))
     state = starts
     for first in range(0, count, at_once):
         k = min(at_once, count - first)
@@ -130,19 +137,20 @@ def stretches(
         begins = states[..., :-1].reshape(n, m * k)
         wanted = {**clock.solver, "sensitivities": ["y0", *parameters]}
         if motion.autonomous:
-            moved = _solved(who, motion, (0.0, clock.length), begins, {**wanted, "t_eval": [clock.length]})
+            moved = _solved(who, motion, (0.0, clock.length), begins, {**wanted, "t_eval": offsets})
         else:
             low = np.tile(origin + clock.length * np.arange(k), m)
-            span, ends = (low, low + clock.length), (low + clock.length)[:, None]
-            moved = _solved(who, motion, span, begins, {**wanted, "t_eval": ends})
-        tangents = moved.dy_dy0[..., -1]
+            span, times = (low, low + clock.length), low[:, None] + offsets
+            moved = _solved(who, motion, span, begins, {**wanted, "t_eval": times})
+        tangents = moved.dy_dy0
         if parameters:
-            tangents = np.concatenate([tangents, moved.dy_dparams[..., -1]], axis=1)
-        maps = tangents.reshape(n, -1, m, k).transpose(3, 2, 0, 1)
+            tangents = np.concatenate([tangents, moved.dy_dparams], axis=1)
+        every = tangents.reshape(n, -1, m, k, len(offsets)).transpose(3, 2, 4, 0, 1)
+        maps = np.ascontiguousarray(every[:, :, -1])
         if not np.isfinite(maps).all():
             raise RunError(f"{who}: the tangents overflow within {clock.length:g} s; take a shorter t_renorm.")
         defect = float(np.abs(moved.y[..., -1].reshape(n, m, k) - states[..., 1:]).max())
-        yield Stretch(first, states, inner, np.ascontiguousarray(maps), defect)
+        yield Stretch(first, states, inner, maps, every[:, :, :-1], defect)
         state = states[..., -1]
 
 
