@@ -1,7 +1,7 @@
 """Run the pages of this folder: fill in what they print, draw their figures, write the tutorial's notebooks.
 
     python docs/build.py            run every page and rewrite outputs, figures and notebooks
-    python docs/build.py 1-line     only the pages whose name contains this
+    python docs/build.py 1-line     only the pages whose name contains this; `systems` draws the picture of the zoo too
 
 A page is plain Markdown.  Its ``python`` blocks are run from top to bottom in one namespace, as in a notebook:
 
@@ -255,8 +255,36 @@ def _without_pictures(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", text)
 
 
+def draw_zoo(names: list[str], columns: int = 7) -> Any:
+    """Return a figure with the portrait of every system, a panel each."""
+    import systems
+    from matplotlib.figure import Figure
+    from studies import portrait
+
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(1.9 * columns, 2.05 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel, name in zip(panels, names, strict=False):
+        portrait(systems.find(name)()).draw(panel, labels=False)
+        panel.set_title(name, fontsize=9)
+    for panel in panels[len(names) :]:
+        panel.set_axis_off()
+    return figure
+
+
+def build_zoo() -> None:
+    """Draw the picture of the zoo anew."""
+    import systems
+
+    target = ROOT / "images" / "zoo.png"
+    draw_zoo(systems.names()).savefig(target, dpi=100, metadata={"Software": None})
+    _shrink(target)
+
+
 def main(words: list[str]) -> None:
     """Build the pages that the words name, or all."""
+    if not words or any(word in "systems.md" for word in words):
+        build_zoo()
     for page in pages():
         if not words or any(word in page.name for word in words):
             print(page.relative_to(ROOT), flush=True)

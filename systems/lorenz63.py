@@ -69,6 +69,7 @@ class Lorenz63(System):
     state_units: ClassVar[tuple[str, ...]] = ("1", "1", "1")
     parameter_units: ClassVar[Mapping[str, str]] = {"sigma": "1", "rho": "1", "beta": "1"}
     positive: ClassVar[frozenset[str]] = frozenset({"sigma", "beta"})
+    default_time: ClassVar[float] = 40.0
 
     sigma: float = 10.0
     rho: float = 28.0

@@ -110,3 +110,22 @@ def test_every_fence_of_python_code_is_run() -> None:
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         assert len(re.findall(r"```(?:py|python)", text)) == len(build.blocks_of(text))
+
+
+def test_the_picture_of_the_zoo_has_a_panel_a_system() -> None:
+    names = ["BouncingBall", "Kepler", "LogisticMap"]
+    figure = build.draw_zoo(names, columns=2)
+    assert [panel.get_title() for panel in figure.axes] == [*names, ""]
+    assert all(panel.has_data() for panel in figure.axes[:3])
+    assert (DOCS / "images" / "zoo.png").stat().st_size < 1.5e6
+
+
+@pytest.mark.slow
+def test_the_whole_picture_of_the_zoo_can_be_drawn() -> None:
+    import systems
+
+    figure = build.draw_zoo(systems.names())
+    figure.canvas.draw()
+    panels = [panel for panel in figure.axes if panel.get_title()]
+    assert [panel.get_title() for panel in panels] == systems.names()
+    assert all(panel.has_data() for panel in panels)

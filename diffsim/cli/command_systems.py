@@ -46,9 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     import systems
 
-    names = systems.names()
-    room = _WIDTH - max(map(len, names)) - 4
-    entries = [(name, _clipped(summary(systems.find(name)), room)) for name in names]
+    facts = systems.overview()
+    room = _WIDTH - max(len(entry.name) for entry in facts) - 4
+    entries = [(entry.name, _clipped(entry.summary, room)) for entry in facts]
     print(f"{definition_list(entries, width=_WIDTH)}\n")
     print(f"{len(entries)} systems. Equations, parameters and units of one: diffsim systems NAME")
     return 0
@@ -59,17 +59,6 @@ def _description(cls: type[Any]) -> str:
     text = inspect.getdoc(cls) or ""
     bare = not text or text.startswith(f"{cls.__name__}(")
     return f"{cls.__name__} has no description: write a docstring below its first line." if bare else text
-
-
-def summary(cls: type[Any]) -> str:
-    """Return the first sentence of a system's docstring.
-
-    >>> from systems import Lorenz63
-    >>> summary(Lorenz63)
-    'Three amplitudes of a fluid layer heated from below: the first strange attractor.'
-    """
-    text = inspect.getdoc(cls) or ""
-    return text.partition("\n\n")[0].replace("\n", " ")
 
 
 def _clipped(sentence: str, width: int) -> str:
