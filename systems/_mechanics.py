@@ -16,17 +16,22 @@ import numpy as np
 
 from diffsim import array_ops
 from diffsim.capture import WholeNumberNeeded, capture, trace_flow
+from diffsim.compiler import engine
+from diffsim.compiler.lowering import has_machine_rule
 from diffsim.enclosed import Enclosed, enclose
 from diffsim.errors import KindError
 from diffsim.graph import Graph
 from diffsim.number import AnyNumber, raw
 from diffsim.protocols import parameter_values, with_parameters
+from diffsim.routine import Routine, derived
 from diffsim.traced_array import as_traced
 from diffsim.tracer import Tracer
 from diffsim.value import Value
 from systems._base import System
 
 __all__: list[str] = []
+
+_LARGEST_INTERPRETED = 400  # operations of rates beyond which machine code computes them, whoever asks
 
 
 @dataclass(frozen=True)
@@ -90,17 +95,18 @@ class MechanicalSystem(System):
         kept = self._kept()
         if kept is None:
             return tuple(self._derived(t, components))
-        graph, numbers = kept
-        values = graph.evaluate([t, *components, *numbers])
-        return tuple([values[i] for i in np.ravel(graph.result).tolist()])
+        room, numbers = kept
+        found = room.by_machine(t, components, numbers)
+        return tuple(room.evaluate([t, *components, *numbers]) if found is None else found)
 
     def _derived(self, t: Any, state: list[Any]) -> list[Any]:
         """Return the rates, differentiating now."""
         raise NotImplementedError
 
-    def _kept(self) -> tuple[Graph, list[Any]] | None:
-        """Return the graph of the rates, and the numbers that it takes after t and the state; None if it is unsure
-        what it depends on.
+    def _kept(self) -> tuple[_Room, list[Any]] | None:
+        """Return the room with the graph of the rates, and the numbers that it takes after t and the state.
+
+        None where it is not known what they depend on.
 
         The parameters are stood in for by numbers that can be told from each other, so that whole arrays of them (one
         entry a trajectory) find their places.
@@ -120,7 +126,7 @@ class MechanicalSystem(System):
                 room.graph = trace_flow(captured, self.dimension)
             except WholeNumberNeeded as needed:
                 captured = needed.captured
-        return room.graph, [actual.get(id(x), x) for x in captured.values]
+        return room, [actual.get(id(x), x) for x in captured.values]
 
     # -- what is written, as graphs ---------------------------------------------------------------------------------
 
@@ -322,15 +328,51 @@ def _checked_forces(system: Any, found: Any) -> list[Any]:
 
 @final
 class _Room:
-    """Room for the graph of one key."""
+    """Room for the graph of one key, and for its machine code."""
 
-    def __init__(self) -> None:
+    def __init__(self, n: int) -> None:
         self.graph: Graph | None = None
+        self._n = n
+
+    def evaluate(self, inputs: list[Any]) -> list[Any]:
+        """Return the rates for numbers of any kind."""
+        if self.graph is None:
+            return []
+        values = self.graph.evaluate(inputs)
+        return [values[i] for i in np.ravel(self.graph.result).tolist()]
+
+    def by_machine(self, t: Any, state: list[Any], numbers: list[Any]) -> list[Any] | None:
+        """Return the rates of a large system for floats, of one state or of a batch; None where they are no such.
+
+        PERF: ten rods in a chain, 1055 operations, take 4 ms number by number, 12 us so; compiling takes about 0.5 s.
+        """
+        routine = self._routine
+        if routine is None or t.__class__ is not float or any(x.__class__ is not float for x in numbers):
+            return None
+        if all(x.__class__ is float for x in state):
+            found: list[Any] = routine.run((t, state, numbers)).tolist()
+            return found
+        first = state[0]
+        if any(x.__class__ is not np.ndarray or x.dtype.char != "d" or x.shape != first.shape for x in state):
+            return None
+        lanes = np.array(state).reshape(self._n, -1)
+        rates = routine.run_lanes([np.array(t), lanes, np.array(numbers)], lanes.shape[1], threads=1)
+        return list(rates.reshape(self._n, *first.shape))
+
+    @functools.cached_property
+    def _routine(self) -> Routine | None:
+        graph = self.graph
+        if graph is None or graph.n_operations <= _LARGEST_INTERPRETED or not engine.available():
+            return None
+        if not all(node.row is None or has_machine_rule(node.row.name) for node in graph.nodes):
+            return None
+        shapes = ((), (self._n,), (len(graph.form[2]),))
+        return derived(graph, shapes, (self._n,), np.dtype(np.float64))
 
 
 @functools.lru_cache(maxsize=256)
 def _room(key: Hashable, n: int) -> _Room:
-    return _Room()
+    return _Room(n)
 
 
 def stacked(numbers: Sequence[Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import hypothesis.strategies as st
@@ -241,6 +241,50 @@ def test_multiprecision_gives_all_its_digits() -> None:
         r, _, p_r, p_phi = state
         exact = p_phi**2 / r**3 - 1 / r**2 - p_r / 3
         assert abs(found[2] - exact) < 1e-48
+
+
+@dataclass(frozen=True)
+class Chain(HamiltonianSystem):
+    """Rods of 1 m and 1 kg in a row."""
+
+    gravity: float = 9.8
+    links: int = field(default=10, kw_only=True, metadata={"parameter": False})
+
+    @property
+    def coordinates(self) -> tuple[str, ...]:
+        return tuple(f"theta_{i + 1}" for i in range(self.links))
+
+    def mass_matrix(self, q: Any) -> Any:
+        n = self.links
+        weights = [[n - 1 - max(i, j) + (1 / 3 if i == j else 0.5) for j in range(n)] for i in range(n)]
+        return [[weights[i][j] * ops.cos(q[i] - q[j]) for j in range(n)] for i in range(n)]
+
+    def potential(self, q: Any, t: Any) -> Any:
+        return -self.gravity * sum((self.links - 0.5 - i) * ops.cos(q[i]) for i in range(self.links))
+
+
+@quick
+@given(state=st.tuples(finite, finite, finite, finite))
+def test_a_chain_of_two_rods_is_the_double_pendulum(state: Any) -> None:
+    rates = DoublePendulum()(0.0, list(state))
+    np.testing.assert_allclose(Chain(links=2)(0.0, list(state)), rates, rtol=1e-11, atol=1e-12 * np.max(np.abs(rates)))
+
+
+def test_rates_of_a_large_system_are_computed_by_machine() -> None:
+    system = Chain()
+    rng = np.random.default_rng(3)
+    batch = rng.normal(size=(20, 5))
+    together = system(0.0, batch)
+    graph = trace(lambda y: system(0.0, y), batch[:, 0])
+    assert graph.n_operations > 400
+    for lane in range(5):
+        alone = system(0.0, batch[:, lane])
+        assert np.array_equal(alone, together[:, lane])
+        np.testing.assert_allclose(alone, graph(batch[:, lane]), rtol=1e-10, atol=1e-11 * np.max(np.abs(alone)))
+    start = np.concatenate([np.full(10, 0.5), np.zeros(10)])
+    orbit = solve_ivp(system, (0.0, 1.0), start, method="DOP853", rtol=1e-12, atol=1e-12)
+    energies = system.energy(orbit.y)
+    assert np.max(np.abs(energies - energies[0])) < 1e-10
 
 
 @dataclass(frozen=True)
