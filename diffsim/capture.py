@@ -36,7 +36,7 @@ from diffsim.traced_array import as_plain, as_traced, holds_number
 from diffsim.tracer import Tracer
 from diffsim.tree import leaves
 
-__all__ = ["Captured", "Lifted", "WholeNumberNeeded", "capture", "explained", "settle", "trace_flow"]
+__all__ = ["Captured", "Lifted", "WholeNumberNeeded", "capture", "explained", "settle", "trace_flow", "traced_flow"]
 
 
 @dataclass(frozen=True)
@@ -350,6 +350,20 @@ def trace_flow(
     if at is not None:
         _check_value(captured, first, at, column, what)
     return first
+
+
+def traced_flow(
+    captured: Captured, n: int, *, column: bool = False, at: tuple[float, Any] | None = None
+) -> tuple[Captured, Graph]:
+    """Return a right-hand side that can be traced, and its graph: whole numbers whose value is needed are no inputs.
+
+    See `trace_flow` for the arguments.
+    """
+    while True:
+        try:
+            return captured, trace_flow(captured, n, column=column, at=at)
+        except WholeNumberNeeded as needed:
+            captured = needed.captured
 
 
 def _check_equal(captured: Captured, first: Graph, second: Graph, what: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from diffsim.capture import WholeNumberNeeded, capture, settle, trace_flow
+from diffsim.capture import capture, settle, traced_flow
 from diffsim.compiler import engine
 from diffsim.compiler.lowering import has_machine_rule
 from diffsim.derivatives import jvp
@@ -186,13 +186,7 @@ def machine_field(fun: Any, args: tuple[Any, ...], n: int, column: bool) -> tupl
     kept = _kept(captured.key, n, column) if captured.key is not None else None
     if kept is not None and kept.field is not None:
         return kept.field, captured.values
-    captured = settle(fun, args, n, column=column)
-    while True:
-        try:
-            graph = trace_flow(captured, n, column=column)
-            break
-        except WholeNumberNeeded as needed:
-            captured = needed.captured
+    captured, graph = traced_flow(settle(fun, args, n, column=column), n, column=column)
     kept = _kept(captured.key, n, column) if captured.key is not None else None
     field = MachineField(graph, n, len(captured.names))
     if kept is not None:

@@ -13,7 +13,7 @@ from typing import Any, final
 import numpy as np
 
 from diffsim import array_ops
-from diffsim.capture import WholeNumberNeeded, capture, settle, trace_flow
+from diffsim.capture import capture, settle, traced_flow
 from diffsim.compiler import engine
 from diffsim.compiler.lowering import has_machine_rule
 from diffsim.errors import TraceError
@@ -115,13 +115,7 @@ def _is_simple(x: Number) -> bool:
 
 def _made(f: RightHandSide, n: int, order: int) -> tuple[Routine | None, Any]:
     """Trace and compile."""
-    captured = settle(f.fun, f.args, n, column=f.column)
-    while True:
-        try:
-            flow = trace_flow(captured, n, column=f.column)
-            break
-        except WholeNumberNeeded as needed:
-            captured = needed.captured
+    captured, flow = traced_flow(settle(f.fun, f.args, n, column=f.column), n, column=f.column)
     if flow.n_operations * order * order > 4 * LARGEST:
         return None, captured
     n_parameters = len(captured.names)

@@ -109,10 +109,7 @@ class Journey:
         for j in self._fallen:
             out[:, j] = self._pull_fallen(int(j), lanes, given, asked)
         if y0.ndim == 1 and not finite(out) and finite(g):
-            raise RunError(
-                "solve_ivp: the gradient overflowed on the way back: the trajectory is too sensitive for so long a "
-                "span. Shorten t_span."
-            )
+            raise overflowed("gradient overflowed on the way back")
         return out[:, 0] if y0.ndim == 1 else out
 
     def _pull_lanes(self, plan: Plan, lanes: Any, given: list[Any], weights: Any, store: Any) -> NDArray[np.float64]:
@@ -156,6 +153,11 @@ class Journey:
 
         width = 1 if lanes.shape[1] == 1 else engine.host().lanes
         return (0, 0), (0, -lanes.shape[1] % width)
+
+
+def overflowed(what: str) -> RunError:
+    """Return the error for derivatives that left the finite numbers though the states did not."""
+    return RunError(f"solve_ivp: the {what}: the trajectory is too sensitive for so long a span. Shorten t_span.")
 
 
 def _lanes(y0: Any) -> NDArray[np.float64]:
@@ -222,10 +224,7 @@ def _flow_push(
     y0, parameters = _wide(args, tangents)
     moved = flow(params["journey"].tangent, y0, parameters)[n:]
     if len(shape_of(args[0])) == 1 and not finite(raw(moved)) and finite(raw(out)):
-        raise RunError(
-            "solve_ivp: the derivative overflowed on the way: the trajectory is too sensitive for so long a span. "
-            "Shorten t_span."
-        )
+        raise overflowed("derivative overflowed on the way")
     return moved
 
 

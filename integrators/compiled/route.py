@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from diffsim import array_ops
-from diffsim.capture import Captured, WholeNumberNeeded, capture, explained, settle, trace_flow
+from diffsim.capture import Captured, capture, explained, settle, traced_flow
 from diffsim.errors import TraceError
 from diffsim.graph import Graph, trace
 from diffsim.number import AnyNumber, shape_of
@@ -83,13 +83,9 @@ def find_route(
     )
     if settled.names != captured.names:
         captured, values, by_lane = captured_of(fun, args)
-    while True:
-        try:
-            graph = trace_flow(captured, n, column=column, at=at())
-            break
-        except WholeNumberNeeded as needed:
-            captured = needed.captured
-            values = captured.values
+    traced, graph = traced_flow(captured, n, column=column, at=at())
+    if traced is not captured:
+        captured, values = traced, traced.values
     kept = _kept_program(captured.key, n, _method_key(method), column) if captured.key is not None else None
     program = _program(_Content(graph, n, len(captured.names), _method_key(method)), method)
     if kept is not None:

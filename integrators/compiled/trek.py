@@ -10,9 +10,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from diffsim.errors import RunError
 from diffsim.primitive import bind
-from integrators.compiled.flow import ADJOINT
+from integrators.compiled.flow import ADJOINT, overflowed
 from integrators.compiled.machine import finite
 from integrators.compiled.machine_walk import Track, walk, walk_back
 from integrators.compiled.program import Program
@@ -86,10 +85,7 @@ class Trek:
             if finite(out) or not finite(g):
                 break
         if y0.ndim == 1 and not finite(out) and finite(g):
-            raise RunError(
-                "solve_ivp: the gradient overflowed on the way back: the trajectory is too sensitive for so long a "
-                "span. Shorten t_span."
-            )
+            raise overflowed("gradient overflowed on the way back")
         return out[:, 0] if y0.ndim == 1 else out
 
     def pulled(self, g: Any, args: Sequence[Any]) -> Any:
