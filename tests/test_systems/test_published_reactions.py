@@ -16,7 +16,7 @@ from integrators import solve_ivp
 from systems import E5, SIR, Brusselator, Oregonator
 
 
-@pytest.mark.parametrize("name", ["Robertson", "HIRES", "OREGO", "POLLU"])
+@pytest.mark.parametrize("name", ["Robertson", "HIRES", "POLLU", pytest.param("OREGO", marks=pytest.mark.slow)])
 def test_solution_at_the_end_is_that_of_the_test_set(name: str) -> None:
     # SOURCE: Mazzia and Magherini, Test Set for IVP Solvers, release 2.4 (2008), by RADAU in quadruple precision.
     problem = PROBLEMS[name]
