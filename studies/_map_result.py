@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load"]
 
-_NEEDS = {".nc": ("xarray", "h5netcdf"), ".zarr": ("xarray", "zarr")}
+_NEEDS = {".nc": ("xarray", "h5netcdf", "h5py"), ".zarr": ("xarray", "zarr")}
 """What the endings need that is no dependency."""
 _NUMBERS = (".npz", *_NEEDS)
 

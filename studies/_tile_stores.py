@@ -120,14 +120,14 @@ class ZarrStore(Store):
         return {name: np.asarray(array[low:high]) for name, array in group.arrays() if name != "tile_is_done"}
 
     def _group(self) -> Any:
-        import zarr  # type: ignore[import-not-found, unused-ignore] # the extra `cluster`
+        import zarr
 
         return zarr.open_group(str(self.folder), mode="a")
 
 
 def _array(group: Any, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: Any) -> Any:
     """Return an array of the group, made where it is missing, by whichever worker comes first."""
-    from zarr.errors import ContainsArrayError  # type: ignore[import-not-found, unused-ignore] # the extra `cluster`
+    from zarr.errors import ContainsArrayError
 
     if name not in group:
         try:

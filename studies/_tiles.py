@@ -120,7 +120,7 @@ def _on_cluster(
     """Let the workers of a Dask cluster compute the missing tiles, a few more at a time than they are."""
     if not callable(getattr(client, "submit", None)) or not callable(getattr(client, "nthreads", None)):
         raise KindError(f"{who}: client must be a distributed.Client; got {type(client).__name__}.")
-    from distributed import as_completed  # type: ignore[import-not-found, unused-ignore] # the extra `cluster`
+    from distributed import as_completed
 
     # NOTE: by value, since a file that the user names is no module that a worker could import.
     job = _by_value(work)
@@ -156,7 +156,7 @@ def _by_value(work: Work) -> bytes:
     """Return the work pickled together with the code of classes that live in a file that a user named."""
     import sys
 
-    import cloudpickle  # type: ignore[import-not-found, import-untyped, unused-ignore] # comes with distributed
+    import cloudpickle
 
     own = {"diffsim", "integrators", "systems", "studies"}
     system = getattr(getattr(work, "grid", None), "system", None)

@@ -77,7 +77,7 @@ def tile_options(arguments: argparse.Namespace, output: Path, n_cells: int) -> I
 def _client(address: str) -> Any:
     """Return the client of a Dask cluster."""
     try:
-        from distributed import Client  # type: ignore[import-not-found, unused-ignore] # the extra `cluster`
+        from distributed import Client
     except ImportError:
         raise RunError("--cluster needs distributed: pip install 'diffsim[cluster]'.") from None
     try:
