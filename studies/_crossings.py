@@ -21,16 +21,16 @@ from studies._solver import solved, without_tolerance
 __all__: list[str] = []
 
 Flags: TypeAlias = NDArray[np.bool_]
-Level: TypeAlias = Callable[[Floats], Floats]
-"""g of states (n, m), of shape (m,); zero on the surface."""
-Rate: TypeAlias = Callable[[Floats, Floats], Floats]
-"""The derivative of g along a velocity: of states (n, m) and velocities (n, m), of shape (m,)."""
+Level: TypeAlias = Callable[[Any, Floats, Floats], Floats]
+"""``g(system, t, y)`` of times (m,) and states (n, m), of shape (m,); zero on the surface."""
+Rate: TypeAlias = Callable[[Any, Floats, Floats, Floats], Floats]
+"""The derivative of g along the flow: ``(system, t, y, velocity)``, with velocities (n, m), of shape (m,)."""
 
 _NEWTON = 6
 _BISECTIONS = 55
 _SETTLED = 1e-10  # Newton's last correction, relative to the distance of the nodes
 _REFINE = {"method": "DOP853", "rtol": 1e-13, "atol": 1e-13}
-_NODES = 128  # of a window.  PERF: 8192 cells of 4 components and 128 nodes are 34 MB.
+NODES = 128  # of a window.  PERF: 8192 cells of 4 components and 128 nodes are 34 MB.
 
 
 @final
@@ -50,6 +50,7 @@ def walk(
     solver: Mapping[str, Any],
     spacing: float | None,
     visit: Callable[[NDArray[np.intp], Any, Window], Flags],
+    nodes: int = NODES,
 ) -> None:
     """Integrate cells from 0 to `t_end`, window by window; a cell is left out when nobody needs it any more.
 
@@ -65,19 +66,22 @@ def walk(
     spacing : float or None
     visit : callable
         ``visit(cells, system, window)``, where ``system`` is that of these cells; returns which of them go on.
+    nodes : int
+        Nodes of a window.  NOTE: a step-controlled method begins anew in each window, so that the last bits depend on
+        this number; it must not depend on the tile.
     """
     cells, states, t = np.arange(starts.shape[1]), starts, 0.0
     fixed = without_tolerance(solver)
-    distance = float(_step_of(solver)) if fixed else float(spacing or t_end / _NODES)
+    distance = float(_step_of(solver)) if fixed else float(spacing or t_end / NODES)
     n_nodes, first = round(t_end / distance), 0
     if abs(n_nodes * distance - t_end) > 1e-9 * t_end:
         n_nodes = int(np.ceil(t_end / distance))
     while first < n_nodes and len(cells):
-        last = min(first + _NODES, n_nodes)
+        last = min(first + nodes, n_nodes)
         until = t_end if last == n_nodes else last * distance
-        nodes = None if fixed else np.append(np.arange(first, last) * distance, until)
-        solution = solved(system, (t, until), states, t_eval=nodes, **solver)
-        times = np.asarray(solution.t if fixed else nodes)
+        at = None if fixed else np.append(np.arange(first, last) * distance, until)
+        solution = solved(system, (t, until), states, t_eval=at, **solver)
+        times = np.asarray(solution.t if fixed else at)
         window = Window(times, solution.y, np.asarray(solution.status) < 0)
         keep = visit(cells, system, window) & ~window.failed
         states, cells, system = solution.y[:, keep, -1], cells[keep], subset_of(system, keep)
@@ -178,7 +182,7 @@ def refined(
         at = run.y[..., -1]
         with np.errstate(all="ignore"):
             velocity = np.asarray(part(start + reach, at))
-            correction = -level(at) / rate(at, velocity)
+            correction = -level(part, start + reach, at) / rate(part, start + reach, at, velocity)
         moved = reach + correction
         change[going] = moved - tau[going]
         tau[going], y[:, going] = moved, at + correction * velocity
@@ -211,7 +215,9 @@ def events_in(system: Any, window: Window, level: Level, rate: Rate) -> Events:
     are that near need their slopes.
     """
     n, m, k = window.y.shape
-    g = level(window.y.reshape(n, m * k)).reshape(m, k)
+    whole = subset_of(system, np.repeat(np.arange(m), k))
+    with np.errstate(all="ignore"):
+        g = level(whole, np.tile(window.t, m), window.y.reshape(n, m * k)).reshape(m, k)
     sound = np.isfinite(g[:, 1:]) & np.isfinite(g[:, :-1])
     crossed = ((g[:, 1:] > 0.0) != (g[:, :-1] > 0.0)) & sound
     with np.errstate(invalid="ignore"):
@@ -226,7 +232,8 @@ def events_in(system: Any, window: Window, level: Level, rate: Rate) -> Events:
     for at in (node, node + 1):
         states = window.y[:, cell, at]
         with np.errstate(all="ignore"):
-            slopes.append(span * rate(states, np.asarray(part(window.t[at], states))))
+            velocity = np.asarray(part(window.t[at], states))
+            slopes.append(span * rate(part, window.t[at], states, velocity))
     ends = g[cell, node], g[cell, node + 1]
     first = hermite_root(*ends, *slopes)
     second = 1.0 - hermite_root(*ends[::-1], -slopes[1], -slopes[0])

@@ -218,15 +218,15 @@ def _first(system: Any, window: Window, index: int, machine: Mapping[str, Any]) 
     half_turns: tuple[int, ...] = getattr(system, "half_turns", ())
     offset = np.pi * half_turns[system.angles.index(index)] if half_turns else 0.0
 
-    def level(y: Floats) -> Floats:
+    def level(_system: Any, _t: Floats, y: Floats) -> Floats:
         return np.asarray(np.cos(0.5 * (y[index] + offset)))
 
-    def rate(y: Floats, velocity: Floats) -> Floats:
+    def rate(_system: Any, _t: Floats, y: Floats, velocity: Floats) -> Floats:
         return np.asarray(-0.5 * np.sin(0.5 * (y[index] + offset)) * velocity[index])
 
     events = events_in(system, window, level, rate)
     if window.t[0] == 0.0:
-        on_top = np.abs(level(window.y[:, :, 0])) < _ON_TOP
+        on_top = np.abs(level(system, window.t[:1], window.y[:, :, 0])) < _ON_TOP
         events = events.only(~((events.node == 0) & on_top[events.cell]))
     passed = np.full(window.y.shape[1], np.inf)
     while events.cell.size:

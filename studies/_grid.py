@@ -61,18 +61,9 @@ class Grid:
     @property
     def content(self) -> str:
         """Text that differs where any start, or what is done with it, may differ."""
-        system = self.system
-        at_rest = {name: value for name, value in system.parameters.items() if np.ndim(value) == 0}
-        told = _tiles.text_of(dict(zip(self.names, self.values, strict=True))) + "\n" + _tiles.text_of(at_rest)
-        rates = _tiles.fingerprint("rates", type(system), lambda y: system(0.3, y), len(self.start))
-        options = {
-            field.name: getattr(system, field.name)
-            for field in dataclasses.fields(system)
-            if not field.metadata.get("parameter", True)
-        }
-        return f"{type(system).__qualname__} {options!r}\n{told}\n{rates}\n" + _tiles.text_of(
-            {"y0": self.start, "solved": self.solved, "energy": self.energy, "axes": self.names}
-        )
+        axes = dict(zip(self.names, self.values, strict=True))
+        told = {"y0": self.start, "solved": self.solved, "energy": self.energy, "axes": self.names}
+        return f"{content_of(self.system)}\n{_tiles.text_of(axes)}\n{_tiles.text_of(told)}"
 
     def place(self, low: int, high: int) -> tuple[Any, Floats, NDArray[np.bool_]]:
         """Return the System, the starts (n, cells) of a stretch of cells, and which of them have one.
@@ -108,6 +99,18 @@ class Grid:
             column = np.array(state)[:, None]
             state[self.solved] = float(on_energy(system, column, self.solved, np.array([level]))[0])
         return tuple(state)
+
+
+def content_of(system: Any) -> str:
+    """Return a text that differs where the equations of a System, their parameters or its options differ."""
+    parameters = {name: np.asarray(value) for name, value in system.parameters.items()}
+    options = {
+        field.name: getattr(system, field.name)
+        for field in dataclasses.fields(system)
+        if not field.metadata.get("parameter", True)
+    }
+    rates = _tiles.fingerprint("rates", type(system), lambda y: system(0.3, y), len(system.state_names))
+    return f"{type(system).__qualname__} {options!r}\n{_tiles.text_of(parameters)}\n{rates}"
 
 
 def on_energy(system: Any, states: Floats, component: int, energy: Floats) -> Floats:

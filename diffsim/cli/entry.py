@@ -24,7 +24,18 @@ from diffsim.errors import ArgumentError, DiffsimError, unknown_name
 
 __all__ = ["build_parser", "command_names", "main"]
 
-_ORDER = ("tour", "simulate", "sensitivity", "flips", "balance", "animate", "check", "systems")
+_ORDER = (
+    "tour",
+    "simulate",
+    "sensitivity",
+    "flips",
+    "section",
+    "bifurcation",
+    "balance",
+    "animate",
+    "check",
+    "systems",
+)
 """Order of the help page; commands that are not named here follow by alphabet."""
 
 _DESCRIPTION = "Solve ordinary differential equations and differentiate everything about them."

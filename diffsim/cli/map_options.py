@@ -11,7 +11,7 @@ from typing import Any
 from diffsim.cli.options import axis, number
 from diffsim.errors import ArgumentError, RunError
 
-__all__ = ["SUFFIXES", "add_axes", "add_outputs", "add_tiles", "tile_options", "two_axes"]
+__all__ = ["SUFFIXES", "add_axes", "add_outputs", "add_tiles", "limits", "named_number", "tile_options", "two_axes"]
 
 SUFFIXES = (".png", ".svg", ".pdf", ".npz", ".nc", ".zarr")
 
@@ -56,6 +56,31 @@ def add_tiles(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cluster", metavar="ADDRESS", help="let the workers of a Dask cluster compute, such as tcp://10.0.0.1:8786"
     )
+
+
+def named_number(text: str) -> tuple[str, float]:
+    """Return the name and the number of ``theta_1=0``.
+
+    >>> named_number("z=27")
+    ('z', 27.0)
+    """
+    name, equals, value = text.partition("=")
+    if not name.strip() or not equals:
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE, such as theta_1=0; got {text!r}")
+    return name.strip(), number(value)
+
+
+def limits(text: str) -> tuple[str, tuple[float, float]]:
+    """Return the name and the ends of a range such as ``theta_2=-1:1``.
+
+    >>> limits("p_1=-0.5:2")
+    ('p_1', (-0.5, 2.0))
+    """
+    name, _, ends = text.partition("=")
+    low, colon, high = ends.partition(":")
+    if not name.strip() or not colon:
+        raise argparse.ArgumentTypeError(f"must be NAME=LOW:HIGH, such as theta_2=-1:1; got {text!r}")
+    return name.strip(), (number(low), number(high))
 
 
 @contextlib.contextmanager

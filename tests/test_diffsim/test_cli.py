@@ -16,7 +16,18 @@ from diffsim.cli import main
 from diffsim.cli.entry import build_parser, command_names
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["tour", "simulate", "sensitivity", "flips", "balance", "animate", "check", "systems"]
+COMMANDS = [
+    "tour",
+    "simulate",
+    "sensitivity",
+    "flips",
+    "section",
+    "bifurcation",
+    "balance",
+    "animate",
+    "check",
+    "systems",
+]
 
 
 def _error(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
