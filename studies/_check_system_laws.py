@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from diffsim.capture import capture, settle, trace_flow
-from diffsim.derivatives import grad, jacobian
+from diffsim.derivatives import grad
 from diffsim.errors import DiffsimError
 from diffsim.protocols import parameter_names, with_parameters
 from diffsim.testing import check_gradients
@@ -25,6 +26,7 @@ SMOOTH = 1e-9
 SAME = 1e-12
 """What the last bits of sine and cosine may do to a rate, relative to the largest one."""
 
+_FEW, _DIRECTIONS = 8, 4
 _FLOOR = 1e-4  # of |J| |y|: rates that cancel to less than this are measured as if they were this large
 
 
@@ -141,6 +143,12 @@ def parts_of_energy(system: Any) -> tuple[Callable[[Any], Any], ...]:
     return tuple(parts) if all(callable(part) for part in parts) else ()  # type: ignore[arg-type]
 
 
+def energy_at(place: Place) -> Callable[[Any], Any]:
+    """Return the energy as a function of the state, at the time of a place where it depends on time."""
+    energy: Callable[..., Any] = place.system.energy
+    return (lambda y: energy(y, place.t)) if "t" in inspect.signature(energy).parameters else energy
+
+
 def rods_of(system: Any) -> tuple[tuple[int, int], ...]:
     """Return the pairs of points whose distance stays the same, as it declares them."""
     return tuple(getattr(system, "rods", ()))
@@ -245,8 +253,7 @@ def field_of(place: Place) -> Callable[[Any], Any]:
 
 
 def _state_gradient(place: Place) -> float:
-    report = check_gradients(field_of(place), place.y, order=1, unresolved="ignore")
-    return report.max_disagreement
+    return _disagreement(field_of(place), place.y)
 
 
 def _parameter_gradient(place: Place) -> float:
@@ -256,7 +263,13 @@ def _parameter_gradient(place: Place) -> float:
     def rates(p: Any) -> Any:
         return with_parameters(place.system, [p[i] for i in range(len(names))])(place.t, place.y)
 
-    return check_gradients(rates, values, order=1, unresolved="ignore").max_disagreement
+    return _disagreement(rates, values)
+
+
+def _disagreement(f: Callable[[Any], Any], x: Floats) -> float:
+    """Return how far both modes are from differences, by each component of few, in random directions of many."""
+    directions = None if len(x) <= _FEW else _DIRECTIONS
+    return check_gradients(f, x, order=1, directions=directions, unresolved="ignore").max_disagreement
 
 
 # -- physics -----------------------------------------------------------------------------------------------------------
@@ -264,7 +277,7 @@ def _parameter_gradient(place: Place) -> float:
 
 def natural_size(place: Place, rates: Floats) -> Floats:
     """Return the sizes of the rates, and where they cancel nearly to nothing, a little of what they cancel from."""
-    matrix = np.asarray(jacobian(field_of(place))(place.y), dtype=np.float64)
+    matrix = place.jacobian
     size: Floats = np.abs(rates) + _FLOOR * (np.abs(matrix) @ np.abs(place.y))
     return size
 
@@ -309,7 +322,7 @@ def _rest(name: str, place: Place) -> float:
 
 def _sum_of_energies(place: Place) -> float:
     terms = [float(part(place.y)) for part in parts_of_energy(place.system)]
-    energy = float(place.system.energy(place.y))
+    energy = float(energy_at(place)(place.y))
     text = f"kinetic {terms[0]:.9g} plus potential {terms[1]:.9g} is not {energy:.9g}"
     return _judged(sum(terms) - energy, sum(abs(term) for term in terms) + abs(energy), text)
 
@@ -319,7 +332,7 @@ def _canonical(place: Place) -> float:
     if odd:
         raise BrokenLawError(f"a canonical system has as many momenta as positions; it has {len(place.y)} components")
     rates = rates_at(place)
-    slope = np.asarray(grad(place.system.energy)(place.y), dtype=np.float64)
+    slope = np.asarray(grad(energy_at(place))(place.y), dtype=np.float64)
     wanted = np.concatenate([slope[n:], -slope[:n]])
     size = natural_size(place, rates) + np.abs(wanted)
     ratios = [_ratio(a - b, s) for a, b, s in zip(rates, wanted, size, strict=True)]
@@ -332,7 +345,7 @@ def _separable(place: Place) -> float:
     n, odd = divmod(len(place.y), 2)
     if odd:
         raise BrokenLawError(f"a separable system has two halves; it has {len(place.y)} components")
-    matrix = np.abs(np.asarray(jacobian(field_of(place))(place.y), dtype=np.float64))
+    matrix = np.abs(place.jacobian)
     matrix[:n, n:] = matrix[n:, :n] = 0.0
     i, j = np.unravel_index(int(np.argmax(matrix)), matrix.shape)
     if matrix[i, j] > 0.0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -9,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from diffsim.derivatives import jacobian
 from diffsim.errors import DiffsimError
 
 __all__ = ["CheckRow", "SystemCheckError", "SystemReport"]
@@ -55,6 +57,12 @@ class Place:
         named = len(names) == len(self.y)
         state = ", ".join(f"{names[i]}={x!r}" if named else repr(x) for i, x in enumerate(self.y.tolist()))
         return f"state {state}; t={self.t!r}; {self.system!r}"
+
+    @functools.cached_property
+    def jacobian(self) -> NDArray[np.float64]:
+        """Derivative of the rates by the state, (n, n), by the core."""
+        matrix: NDArray[np.float64] = np.asarray(jacobian(lambda y: self.system(self.t, y))(self.y), dtype=np.float64)
+        return matrix
 
     @property
     def state(self) -> dict[str, float]:

@@ -21,7 +21,7 @@ from diffsim.compiler.engine import available
 from diffsim.errors import ArgumentError, KindError
 from diffsim.number import raw
 from studies import SystemCheckError, SystemReport, check_system
-from systems import System
+from systems import HamiltonianSystem, System
 
 # -- the zoo ----------------------------------------------------------------------------------------------------------
 
@@ -363,6 +363,26 @@ def test_the_missing_half_of_a_cross_term_is_found() -> None:
     report = check_system(PointMasses(share=0.5), states=4, compiled=False, raises=False)
     assert [row.check.split(" ")[0] for row in report.failures] == ["energy", "rates", "energy", "the", "eigenvalues"]
     assert report.failures[1].reason.startswith("the rate of p_1 is ")
+
+
+@dataclass(frozen=True)
+class Shaken(HamiltonianSystem):
+    """A spring whose stiffness goes up and down."""
+
+    stiffness: float = 2.0
+    coordinates = ("x",)
+    default_state = (1.0, 0.0)
+
+    def hamiltonian(self, q: Any, p: Any, t: Any) -> Any:
+        return 0.5 * p[0] * p[0] + 0.5 * self.stiffness * (1.0 + 0.5 * ops.cos(t)) * q[0] * q[0]
+
+
+def test_an_energy_that_depends_on_time_is_taken_at_that_time() -> None:
+    report = check_system(Shaken(), states=3)
+    assert report.row("rates are the symplectic gradient").result == "ok"
+    assert report.row("the flow map").result == "ok"
+    with pytest.raises(KeyError):
+        report.row("energy is constant")
 
 
 # -- where it fails ---------------------------------------------------------------------------------------------------
