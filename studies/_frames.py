@@ -32,7 +32,9 @@ def carried(maps: Floats, frame: Floats) -> tuple[Floats, Floats]:
     """
     factors = np.empty((len(maps), *frame.shape[::2], frame.shape[2]))
     if len(frame) == 1:
-        return _carried_alone(maps[:, 0], frame[0], factors), factors
+        frames = np.empty((1, *frame.shape[1:]))
+        _carry_alone(maps[:, 0], frame[0], factors[:, 0], frames)
+        return frames, factors
     for j, tangents in enumerate(maps):
         frame, factor = np.linalg.qr(tangents @ frame)
         sign = np.where(np.diagonal(factor, axis1=1, axis2=2) < 0.0, -1.0, 1.0)
@@ -41,26 +43,36 @@ def carried(maps: Floats, frame: Floats) -> tuple[Floats, Floats]:
     return frame, factors
 
 
-def _carried_alone(maps: Floats, frame: Floats, factors: Floats) -> Floats:
-    """Return the frame (1, n, k) of a single trajectory, and write its factors.
+def framed(maps: Floats, frame: Floats) -> tuple[Floats, Floats]:
+    """Return the frames (j + 1, n, k) at the ends of all intervals of one trajectory, and their factors (j, k, k)."""
+    frames, factors = np.empty((len(maps) + 1, *frame.shape)), np.empty((len(maps), *frame.shape[1:] * 2))
+    frames[0] = frame
+    _carry_alone(maps, frame, factors, frames[1:])
+    return frames, factors
+
+
+def _carry_alone(maps: Floats, frame: Floats, factors: Floats, frames: Floats) -> None:
+    """Carry the frame (n, k) of one trajectory; write its factors, and the last frames, as many as there is room for.
 
     PERF: LAPACK called directly takes 4 us an interval for n = 3, through ``numpy.linalg.qr`` 15 us.
     """
     from scipy.linalg import lapack
 
     k = frame.shape[1]
-    upper = np.triu(np.ones((k, k)))
-    raw = factors[:, 0]
+    first = len(maps) - len(frames)
     for j, tangents in enumerate(maps):
         packed, tau, _, _ = lapack.dgeqrf(tangents @ frame)
-        raw[j] = packed[:k]
+        factors[j] = packed[:k]
         frame = lapack.dorgqr(packed, tau)[0]
         for i in range(k):
             if packed[i, i] < 0.0:
                 frame[:, i] *= -1.0
-    raw *= upper
-    raw *= np.where(np.diagonal(raw, axis1=1, axis2=2) < 0.0, -1.0, 1.0)[:, :, None]
-    return frame[None]
+        if j >= first:
+            frames[j - first] = frame
+    if not len(maps):
+        frames[:] = frame
+    factors *= np.triu(np.ones((k, k)))
+    factors *= np.where(np.diagonal(factors, axis1=1, axis2=2) < 0.0, -1.0, 1.0)[:, :, None]
 
 
 def growth_of(factors: Floats) -> Floats:

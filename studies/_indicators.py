@@ -72,23 +72,27 @@ def zero_one(series: Floats) -> tuple[float, Floats]:
     """Return K of the 0-1 test for chaos, near 0 for regular and near 1 for chaotic motion, and its path (2, N).
 
     The series drives a walk in the plane, ``p(n) = sum_j x_j cos(j c)``, ``q(n) = sum_j x_j sin(j c)``: bounded for
-    regular motion, like Brown's for chaotic motion.  K is the correlation of its mean square displacement, without the
-    oscillating term, with time; the median over 64 frequencies c.  A series that is sampled too densely is thinned
-    until it forgets itself between two samples.
+    regular motion, like Brown's for chaotic motion.  K is the correlation of its mean square displacement with time,
+    the median over 64 frequencies c.  A series that is sampled too densely looks regular; so it is taken as it is and
+    thinned until it forgets itself between two samples, and the larger K counts.
 
     References
     ----------
     Gottwald and Melbourne, "On the implementation of the 0-1 test for chaos", SIAM J. Appl. Dyn. Syst. 8 (2009) 129,
-    equations 3.1 to 3.5.
+    sections 3 and 5.
     """
     if series.std() <= _STILL * np.abs(series).max():
         return 0.0, np.zeros((2, len(series)))
-    x = _thinned(series)
-    n, cut = len(x), max(2, len(x) // 10)
-    steps = np.arange(1, n + 1)
-    lags = np.arange(1, cut + 1)
+    strides = sorted({1, _stride(series)})
+    return max((_walked(series[::stride][-_SAMPLES:]) for stride in strides), key=lambda found: found[0])
+
+
+def _walked(series: Floats) -> tuple[float, Floats]:
+    """Return K of a series as it is, and the path for the last frequency."""
+    n, cut = len(series), max(2, len(series) // 10)
+    steps, lags = np.arange(1, n + 1), np.arange(1, cut + 1)
+    x = series - series.mean()
     found, path = [], np.zeros((2, n))
-    x = x - x.mean()
     for c in np.random.default_rng(0).uniform(np.pi / 5.0, 4.0 * np.pi / 5.0, _FREQUENCIES):
         path = np.stack([np.cumsum(x * np.cos(steps * c)), np.cumsum(x * np.sin(steps * c))])
         ahead = [path[:, lag : n - cut + lag] - path[:, : n - cut] for lag in lags]
@@ -104,16 +108,15 @@ def _correlation(lags: Floats, spread: Floats) -> float:
     return float((deviation * (lags - lags.mean())).sum() / size) if size > 0.0 else 0.0
 
 
-def _thinned(series: Floats) -> Floats:
-    """Return every s-th sample, with the smallest s at which the series has forgotten most of itself."""
+def _stride(series: Floats) -> int:
+    """Return the smallest distance of samples at which the series has forgotten most of itself."""
     x = series - series.mean()
     power = float((x * x).mean())
-    stride = 1
-    if power > 0.0:
-        for stride in range(1, max(2, len(x) // 200)):
-            if abs(float((x[:-stride] * x[stride:]).mean())) < _MEMORY * power:
-                break
-    return np.asarray(series[::stride][-_SAMPLES:])
+    longest = max(1, len(x) // 400)
+    for stride in range(1, longest):
+        if abs(float((x[:-stride] * x[stride:]).mean())) < _MEMORY * power:
+            return stride
+    return longest
 
 
 def growth_late(log_values: Floats) -> float:

@@ -66,6 +66,11 @@ class LyapunovSpectrum(Record):
         return float(self.growth.shape[2] * self.t_renorm)
 
     @property
+    def times_unit(self) -> str:
+        """What several units of time are called."""
+        return "s" if self.time_unit == "s" else f"{self.time_unit}s"
+
+    @property
     def n_starts(self) -> int:
         """Number m of starts."""
         return int(self.growth.shape[1])
@@ -176,7 +181,7 @@ class LyapunovSpectrum(Record):
         starts = f" from each of {self.n_starts} starts" if self.n_starts > 1 else ""
         return (
             f"LyapunovSpectrum({self.title}: {figures} [1/{self.time_unit}] (95 %) over {self.t_total:g} "
-            f"{self.time_unit}{starts}; {self.method})"
+            f"{self.times_unit}{starts}; {self.method})"
         )
 
     def plot(self) -> Figure:
@@ -199,7 +204,7 @@ class LyapunovSpectrum(Record):
         left.axhline(0.0, color="0.4", linewidth=0.7, zorder=0)
         for panel in (left, right):
             panel.set_xscale("log")
-            panel.set_xlabel(f"time averaged over [{self.time_unit}]")
+            panel.set_xlabel(f"time averaged over [{self.times_unit}]")
             _output.quiet(panel)
         left.set_ylabel(f"Lyapunov exponents [1/{self.time_unit}]")
         if len(level) <= 8:

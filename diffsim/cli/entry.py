@@ -31,6 +31,7 @@ _ORDER = (
     "flips",
     "section",
     "bifurcation",
+    "lyapunov",
     "balance",
     "animate",
     "check",

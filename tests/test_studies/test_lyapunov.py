@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from diffsim.errors import ArgumentError, InterpretedWarning, KindError, RunError
 from studies import LyapunovSpectrum, lyapunov_spectrum
-from systems import DoublePendulum, HarmonicOscillator, Lorenz63, Pendulum
+from systems import DoublePendulum, HarmonicOscillator, HenonMap, LogisticMap, Lorenz63, Pendulum
 
 LORENZ = {"t_transient": 50, "t_total": 2000, "t_renorm": 1, "method": "RK4", "step": 0.01}
 
@@ -261,3 +261,19 @@ def test_error_level_is_checked(lorenz):
 def test_regular_systems_have_exponents_near_zero(system):
     found = lyapunov_spectrum(system, t_transient=0, t_total=400, t_renorm=2)
     assert np.abs(found.exponents).max() < 0.03
+
+
+# -- maps ------------------------------------------------------------------------------------------------------------
+
+
+def test_maps_have_the_published_exponents():
+    # SOURCE: Sprott (2003), Table A.2: Henon 0.41922, -1.62319; logistic map at r = 4: ln 2 (exact).
+    henon = lyapunov_spectrum(HenonMap(), t_transient=100, t_total=20000, t_renorm=1)
+    assert np.allclose(henon.exponents, [0.41922, -1.62319], atol=0.01)
+    assert henon.total == pytest.approx(np.log(0.3), abs=1e-9)
+    assert henon.divergence == pytest.approx(np.log(0.3), abs=1e-9)
+    assert henon.time_unit == "iteration"
+    logistic = lyapunov_spectrum(LogisticMap(r=4.0), [0.3], t_transient=100, t_total=20000, t_renorm=5)
+    assert logistic.exponents[0] == pytest.approx(np.log(2.0), abs=0.01)
+    with pytest.raises(ArgumentError, match="t_renorm must be a whole number of iterations"):
+        lyapunov_spectrum(HenonMap(), t_transient=0, t_total=100, t_renorm=0.5)
