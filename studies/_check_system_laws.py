@@ -291,6 +291,8 @@ def invariant_of(place: Place, name: str) -> Callable[[Any], Any]:
 
 
 def _kept_by_field(name: str, place: Place) -> float:
+    if getattr(place.system, "events", ()) and name not in place.system.invariants:
+        return 0.0  # an impact may keep it at one value of a parameter alone
     rates = rates_at(place)
     slope = np.asarray(grad(invariant_of(place, name))(place.y), dtype=np.float64)
     change, size = float(np.dot(slope, rates)), float(np.sum(np.abs(slope) * natural_size(place, rates)))

@@ -27,6 +27,8 @@ class Event:
         Signs that count: > 0 where `fun` rises, < 0 where it falls, 0 both.
     terminal : int or bool
         The occurrence that ends the solve; 0 for none.
+    name : str
+        What messages and tables call it; the name of `fun`, where it is empty.
 
     Examples
     --------
@@ -39,6 +41,7 @@ class Event:
     reset: Callable[[Any, Any], Any] | None = None
     direction: float = 0.0
     terminal: int = 0
+    name: str = ""
 
     def __call__(self, t: Any, state: Any) -> Any:
         """Return the number whose zeros are the event."""
@@ -46,5 +49,5 @@ class Event:
 
     @property
     def __name__(self) -> str:
-        """The name of the function: what messages and tables call the event."""
-        return str(getattr(self.fun, "__name__", type(self.fun).__name__))
+        """What messages and tables call the event."""
+        return self.name or str(getattr(self.fun, "__name__", type(self.fun).__name__))

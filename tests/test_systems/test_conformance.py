@@ -300,9 +300,10 @@ def test_no_parameter_is_without_effect(cls: type[Any]) -> None:
             twin = protocols.with_parameters(system, list(p))
             parts = [twin(T, state) for state in places]
             for event in twin.events:
-                parts.append(array_ops.array([event(T, places[0])]))
-                if getattr(event, "reset", None) is not None:
-                    parts.append(array_ops.array(event.reset(T, places[0])))
+                for state in places:
+                    parts.append(array_ops.array([event(T, state)]))
+                    if getattr(event, "reset", None) is not None:
+                        parts.append(array_ops.array(event.reset(T, state)))
             return array_ops.concatenate(parts)
 
         _, tangent = jvp(motion, (np.array(values),), (np.array(direction),))
