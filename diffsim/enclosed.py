@@ -17,13 +17,19 @@ from typing import Any, final
 
 import numpy as np
 
+from diffsim.dataflow import inputs_of
 from diffsim.errors import TraceError
 from diffsim.graph import Graph, _indices, _pruned
+from diffsim.linearise import vjp_graph
 from diffsim.number import AnyNumber, new_level
 from diffsim.primitive import Elementwise, Primitive, Select
-from diffsim.tracer import Builder, Tracer
+from diffsim.tracer import Builder, Node, Tracer
+from diffsim.tree import leaves
 
 __all__ = ["Enclosed", "enclose"]
+
+_WORTH_SEARCHING = 400
+"""Operations beyond which the order of a sweep is not searched for."""
 
 
 @final
@@ -71,7 +77,13 @@ class Enclosed:
     def _selects(self) -> bool:
         return any(isinstance(node.row, Select) for node in self.graph.nodes)
 
-    def pull(self, values: Sequence[AnyNumber], positions: Sequence[int], weights: Sequence[AnyNumber]) -> list[Any]:
+    def pull(
+        self,
+        values: Sequence[AnyNumber],
+        positions: Sequence[int],
+        weights: Sequence[AnyNumber],
+        fixed: Sequence[int] | None = None,
+    ) -> list[Any]:
         """Return the cotangents of some inputs; exactly 0.0 where no result depends on one.
 
         Parameters
@@ -82,7 +94,12 @@ class Enclosed:
             The inputs.
         weights : sequence of number
             Cotangents of the results.
+        fixed : sequence of int, optional
+            In a trace: those of the function's inputs that stay the same while it runs.  Where they are given, the
+            cheapest order of the sweep is searched for (`diffsim.linearise`).
         """
+        if fixed is not None and self._may_be_searched(values):
+            return self._searched(values, positions, weights, fixed)
         depends, careful = self.depends(positions), self._selects
         found: list[Any] = [None] * len(values)
         for i, weight in zip(self.outputs, weights, strict=True):
@@ -97,6 +114,21 @@ class Enclosed:
                     term = _pulled(node.row, k, g, values[i], args, careful)
                     found[j] = term if found[j] is None else found[j] + term
         return [0.0 if found[self.inputs[k]] is None else found[self.inputs[k]] for k in positions]
+
+    def _may_be_searched(self, values: Sequence[AnyNumber]) -> bool:
+        """Whether the sweep is being traced, and needs none of the guards that a searched one lacks."""
+        if self.graph.n_operations > _WORTH_SEARCHING or not any(isinstance(values[i], Tracer) for i in self.outputs):
+            return False
+        return not any(_may_need_guard(self.graph, node) for node in self.graph.nodes)
+
+    def _searched(
+        self, values: Sequence[AnyNumber], positions: Sequence[int], weights: Sequence[AnyNumber], fixed: Sequence[int]
+    ) -> list[Any]:
+        given = len(self.inputs)
+        still = [*fixed, *range(given, given + len(self.borrowed))]
+        program = vjp_graph(self.graph, list(positions), fixed=still)
+        found = program.evaluate([values[i] for i in inputs_of(self.graph)] + list(weights))
+        return [found[int(i)] for i in np.ravel(leaves(program.result)[1])]
 
     def push(self, values: Sequence[AnyNumber], tangents: Mapping[int, AnyNumber]) -> list[Any]:
         """Return the tangents of the results, given those of some inputs, by position; exactly 0.0 for none."""
@@ -157,6 +189,17 @@ def _own(builder: Builder, y: AnyNumber) -> AnyNumber:
             raise TraceError(f"trace: the function returned {y!r}, which belongs to a trace that has ended.")
         return builder.borrow(y)
     return y
+
+
+def _may_need_guard(graph: Graph, node: Node) -> bool:
+    """Whether a partial of a node can be infinite where its value is not, or is met by a cotangent set to 0."""
+    row = node.row
+    if row is None or (isinstance(row, Elementwise) and (not row.singular or row.name == "divide")):
+        return False
+    if row.name == "power":
+        exponent = graph.nodes[node.operands[1]].value
+        return not (isinstance(exponent, float) and not 0.0 < exponent < 1.0)
+    return True
 
 
 def _is_plain_power(row: Primitive, args: Sequence[AnyNumber]) -> bool:

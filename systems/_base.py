@@ -98,6 +98,52 @@ class System(abc.ABC):
             value = checked(type(self).__name__, name, getattr(self, name), positive, non_negative)
             object.__setattr__(self, name, value)
 
+    @staticmethod
+    def from_function(
+        f: Callable[..., Any],
+        *,
+        state_names: Sequence[str],
+        parameters: Mapping[str, Any] | None = None,
+        state_units: Sequence[str] = (),
+        parameter_units: Mapping[str, str] | None = None,
+        angles: Sequence[int] = (),
+        default_state: Sequence[float] | None = None,
+        elementwise: bool = False,
+    ) -> System:
+        """Return a system whose rates are those of a plain function.
+
+        Parameters
+        ----------
+        f : callable
+            ``f(t, y, *parameters)`` of an array y of shape (n,), as `solve_ivp` takes it; returns n derivatives.
+        state_names : sequence of str
+            One name a component.
+        parameters : mapping of str to float, optional
+            Values of the further arguments, in order; by default their defaults in the signature.
+        state_units, parameter_units, angles, default_state, elementwise
+            As of a `System`.
+
+        Raises
+        ------
+        KindError
+            f is no function.
+        ArgumentError
+            No names, or an argument of f that has no value.
+
+        Examples
+        --------
+        >>> decay = System.from_function(lambda t, y, rate=2.0: -rate * y, state_names=["amount"])
+        >>> decay.parameters, decay(0.0, [3.0]), decay.replace(rate=1.0)(0.0, [3.0])
+        ({'rate': 2.0}, array([-6.]), array([-3.]))
+        """
+        from systems._from_function import Traits, system_of  # which is built on this class
+
+        names = state_names if isinstance(state_names, str) else tuple(state_names)
+        start = None if default_state is None else tuple(default_state)
+        units = tuple((parameter_units or {}).items())
+        traits = Traits(names, tuple(state_units), units, tuple(angles), start, elementwise)  # type: ignore[arg-type]
+        return system_of(f, traits, parameters)
+
     def rates(self, t: Any, state: Any) -> Sequence[Any]:
         """Return the time derivatives of the components, as a sequence: **this is what a system writes**.
 

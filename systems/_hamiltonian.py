@@ -107,9 +107,9 @@ class HamiltonianSystem(MechanicalSystem):
             qdot = solve_symmetric(self._mass_rows(t, q), p)
             lagrangian = self._enclosed(self._lagrangian)
             x = self._inputs(t, q, qdot)
-            return qdot, lagrangian.pull(lagrangian.values(x), self._q, [one_like(x)])
+            return qdot, lagrangian.pull(lagrangian.values(x), self._q, [one_like(x)], self._still)
         energy, x = self._written(), self._inputs(t, q, p)
-        slopes = energy.pull(energy.values(x), range(1, 1 + 2 * n), [one_like(x)])
+        slopes = energy.pull(energy.values(x), range(1, 1 + 2 * n), [one_like(x)], self._still)
         return slopes[n:], [-slope for slope in slopes[:n]]
 
     def _lagrangian(self, system: Any, t: Any, q: Any, v: Any) -> list[Any]:

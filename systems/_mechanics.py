@@ -158,6 +158,12 @@ class MechanicalSystem(System):
         """Positions of the velocities, or momenta."""
         return range(1 + self._n, 1 + 2 * self._n)
 
+    @property
+    def _still(self) -> list[int]:
+        """Positions of what stays the same during a solve, and of t."""
+        first = 1 + 2 * self._n
+        return [0, *range(first, first + len(self.parameter_names))]
+
     def _has(self, method: str) -> bool:
         """Whether a subclass writes this method."""
         return getattr(type(self), method) is not getattr(MechanicalSystem, method)

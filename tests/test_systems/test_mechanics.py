@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from integrators import solve_ivp
 from systems import DoublePendulum
 from systems._hamiltonian import HamiltonianSystem
 from systems._lagrangian import LagrangianSystem
+from systems._legendre import hamiltonian_form, lagrangian_form
 
 quick = settings(max_examples=20, deadline=None)
 finite = st.floats(-4.0, 4.0)
@@ -348,3 +350,73 @@ def test_what_is_wrong_is_told() -> None:
         Forgotten()(0.0, [1.0, 0.0, 0.0, 0.0])
     with pytest.raises(TraceError, match=r"forces must return one number for each of x, y; got 1 of them"):
         Short()(0.0, [1.0, 0.0, 0.0, 0.0])
+
+
+PULL = 9.8
+
+
+@dataclass(frozen=True)
+class Falling(LagrangianSystem):
+    """A stone, under the gravity of a global."""
+
+    coordinates = ("height",)
+    mass: float = 2.0
+    drag: float = 0.0
+
+    def lagrangian(self, q: Any, qdot: Any, t: Any) -> Any:
+        return self.mass * qdot[0] ** 2 / 2 - self.mass * PULL * q[0]
+
+    def dissipation(self, q: Any, qdot: Any, t: Any) -> Any:
+        return self.drag * qdot[0] ** 2 / 2
+
+
+@dataclass(frozen=True)
+class Relativistic(LagrangianSystem):
+    """A Lagrangian that is not of second degree."""
+
+    coordinates = ("x",)
+
+    def lagrangian(self, q: Any, qdot: Any, t: Any) -> Any:
+        return -ops.sqrt(1.0 - qdot[0] ** 2) - q[0] ** 2 / 2
+
+
+@quick
+@given(state=st.tuples(finite, finite, finite, finite))
+def test_legendre_transforms_there_and_back(state: Any) -> None:
+    by_l, rods = ByLagrangian(), DoublePendulum()
+    form = hamiltonian_form(by_l)
+    rates, size = rods(0.0, list(state)), 1.0 + max(abs(x) for x in state) ** 2 * 50
+    np.testing.assert_allclose(form(0.0, list(state)), rates, rtol=1e-11, atol=1e-13 * size)
+    assert form.energy(list(state)) == pytest.approx(rods.energy(list(state)), rel=1e-11, abs=1e-12 * size)
+    assert hamiltonian_form(lagrangian_form(form)) == form
+    moving = form.from_state(list(state))
+    np.testing.assert_allclose(moving[2:], rates[:2], rtol=1e-11, atol=1e-13 * size)
+    np.testing.assert_allclose(form.to_state(moving), state, rtol=1e-11, atol=1e-13 * size)
+    for cls in HAMILTONIANS:
+        other = lagrangian_form(cls())
+        np.testing.assert_allclose(other(0.0, moving), by_l(0.0, moving), rtol=1e-9, atol=1e-11 * size**2)
+        assert other.energy(moving) == pytest.approx(rods.energy(list(state)), rel=1e-10, abs=1e-11 * size)
+
+
+def test_a_form_keeps_parameters_forces_and_what_its_code_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    form = hamiltonian_form(Falling(drag=0.5))
+    assert (form.state_names, form.parameters) == (("height", "p_height"), {"mass": 2.0, "drag": 0.5})
+    np.testing.assert_allclose(form(0.0, [1.0, 4.0]), [2.0, -2.0 * 9.8 - 0.5 * 2.0])
+    assert not form.canonical
+    assert form.replace(drag=0.0).canonical
+    twin = pickle.loads(pickle.dumps(form))
+    assert twin == form
+    monkeypatch.setattr(f"{__name__}.PULL", 1.0)
+    np.testing.assert_allclose(form(0.0, [1.0, 4.0]), [2.0, -2.0 * 1.0 - 0.5 * 2.0])
+    end = solve_ivp(form.replace(drag=0.0), (0.0, 1.0), [0.0, 0.0], method="RK4", step=0.1).y[:, -1]
+    np.testing.assert_allclose(end, [-0.5, -2.0])
+
+
+def test_relativity_runs_but_has_no_transform_by_formula() -> None:
+    system = Relativistic()
+    gamma = 1 / np.sqrt(1 - 0.6**2)
+    np.testing.assert_allclose(system(0.0, [0.5, 0.6]), [0.6, -0.5 / gamma**3], rtol=1e-14)
+    with pytest.raises(KindError, match=r"L of Relativistic must be of second degree in the velocities"):
+        hamiltonian_form(system)
+    with pytest.raises(KindError, match=r"must be a HamiltonianSystem; got Relativistic"):
+        lagrangian_form(system)  # type: ignore[arg-type]
