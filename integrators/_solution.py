@@ -34,6 +34,7 @@ class Solution:
     invariants : mapping
         How far what a System declares to be conserved has drifted from its value at the start, at each time: by name,
         arrays of shape (*batch, n_times); computed when it is asked for.  Empty for a plain function.
+        ``invariants.trend(name)`` says whether it oscillates or drifts, see `Trend`.
     nfev : int, or array of int, shape batch
         Number of evaluations of the right-hand side.
     njev, nlu : int, or array of int, shape batch

@@ -16,7 +16,7 @@ from diffsim.progress import progress_bar
 from diffsim.protocols import is_discrete, state_names
 from integrators import _arguments as check
 from integrators._again import Ready, recall, remember, request, resume
-from integrators._drift import Drift
+from integrators._drift import Drift, warn_of_drift
 from integrators._drive import run_all
 from integrators._event_arguments import check_events, may_end
 from integrators._maps import DEFAULT, check_map, iterates
@@ -26,7 +26,7 @@ from integrators._times import split_times
 from integrators.drivers.endings import INTERRUPTED
 from integrators.drivers.guard import Guard
 from integrators.drivers.problem import Problem
-from integrators.drivers.run import Run
+from integrators.drivers.run import TOGETHER, Run
 from integrators.drivers.sensitivity import select
 
 __all__ = ["solve_ivp"]
@@ -267,10 +267,13 @@ def _solution(ready: Ready, run: Run) -> Solution:
     run = _explained(problem, run)
     n_starts = len(selection.components)
     unwatched = problem.events is not None and not problem.events  # machine code knows of no events, not even of none
-    if run.apart:
+    if run.apart > TOGETHER:
         from integrators.drivers.copies import warn_apart  # few methods move copies
 
         warn_apart(run.apart, problem.method)
+    n_steps = run.y.shape[-1] if problem.grid is None else problem.grid.n_steps
+    if problem.method.symplectic and run.apart <= TOGETHER:
+        warn_of_drift(repr(problem.method), problem.fun, problem.y0, run.y, run.t, n_steps)
     if by_start:
         from integrators.drivers.horizon import warn_beyond_horizon  # not needed by a solve without tangents
 
@@ -297,5 +300,5 @@ def _solution(ready: Ready, run: Run) -> Solution:
         sol=None if run.sol is None else _continuous(problem, run),
         t_events=[] if unwatched else run.t_events,
         y_events=[] if unwatched else run.y_events,
-        invariants=Drift(problem.fun, problem.y0, run.y),
+        invariants=Drift(problem.fun, problem.y0, run.y, run.t, n_steps),
     )

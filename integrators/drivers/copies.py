@@ -14,13 +14,6 @@ from integrators._integrator import Integrator
 
 __all__: list[str] = []
 
-TOGETHER = 0.02
-"""Difference of copies, in parts of the largest position or momentum, up to which they are bound.
-
-On three orbits of the double pendulum, with 24 steps and bindings each: bound ones differ by 0.01 at most and keep
-the energy to 1 J, others differ by 0.02 to 1 and lose 3 to 60 J.
-"""
-
 
 @final
 class Copies:
@@ -64,17 +57,16 @@ def _ratio(size: NDArray[np.float64], gap: NDArray[np.float64]) -> float:
 
 
 def warn_apart(apart: float, method: Integrator) -> None:
-    """Warn where the copies have not stayed together.
+    """Warn of copies that have not stayed together.
 
     Warns
     -----
     DriftWarning
     """
-    if apart > TOGETHER:
-        warnings.warn(
-            f"solve_ivp: the two copies of the state that {method!r} moves have come apart, by {100.0 * apart:.2g} % "
-            "of their size, and the solution is as far off. Bind them more strongly (omega above half the curvature of "
-            "H) with a shorter step (step * omega < 1/2), or use method='GaussLegendre4'.",
-            DriftWarning,
-            stacklevel=4,
-        )
+    warnings.warn(
+        f"solve_ivp: the two copies of the state that {method!r} moves have come apart, by {100.0 * apart:.2g} % "
+        "of their size, and the solution is as far off. Bind them more strongly (omega above half the curvature of "
+        "H) with a shorter step (step * omega < 1/2), or use method='GaussLegendre4'.",
+        DriftWarning,
+        stacklevel=4,
+    )

@@ -20,6 +20,14 @@ Tick: TypeAlias = Callable[[float], object]
 """Called with the amount of work done since the last call; for progress bars."""
 
 
+TOGETHER = 0.02
+"""Difference of copies, in parts of the largest position or momentum, up to which they are bound.
+
+On three orbits of the double pendulum, with 24 steps and bindings each: bound ones differ by 0.01 at most and keep
+the energy to 1 J, others differ by 0.02 to 1 and lose 3 to 60 J.
+"""
+
+
 @dataclass(frozen=True)
 class Run:
     """One block of trajectories, integrated.
