@@ -16,19 +16,20 @@ __all__: list[str] = []
 def cubic_roots(a: Any, b: Any, c: Any, d: Any) -> tuple[Any, ...]:
     """Return the distinct real roots of ``a x^3 + b x^2 + c x + d``, smallest first: one or three.
 
-    Viete's formulas with cosines, or hyperbolic functions where there is one root only, and a step of Newton's method.
+    Viete's formulas with cosines, or hyperbolic functions where there is one root only, and two steps of Newton's method.
     Coefficients may be arrays (one entry a trajectory); where they disagree about how many roots there are, and at a
     double root, the answer is ``()``.
     """
     shift = b / (3.0 * a)
     p = c / a - 3.0 * shift * shift
     q = (2.0 * shift * shift - c / a) * shift + d / a
-    discriminant = 4.0 * raw(p) ** 3 + 27.0 * raw(q) ** 2
-    if np.all(discriminant < 0.0):
+    cube, square = 4.0 * raw(p) ** 3, 27.0 * raw(q) ** 2
+    rounding = 1e-13 * (abs(cube) + square)
+    if np.all(cube + square < -rounding):
         size = ops.sqrt(-p / 3.0)
         angle = ops.acos(1.5 * q / (p * size)) / 3.0
         found = [2.0 * size * ops.cos(angle - turn * 2.0 * math.pi / 3.0) for turn in (2, 1, 0)]
-    elif np.all(discriminant > 0.0):
+    elif np.all(cube + square > rounding):
         found = [_single(p, q)]
     else:
         return ()
@@ -45,5 +46,7 @@ def _single(p: Any, q: Any) -> Any:
 
 def _polished(x: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
     """Return a root with the last digits that the closed form loses."""
-    value = ((a * x + b) * x + c) * x + d
-    return x - value / ((3.0 * a * x + 2.0 * b) * x + c)
+    for _ in range(2):  # two: a root near 0 is a difference of larger numbers
+        value = ((a * x + b) * x + c) * x + d
+        x = x - value / ((3.0 * a * x + 2.0 * b) * x + c)
+    return x
