@@ -16,7 +16,7 @@ __all__: list[str] = []
 def cubic_roots(a: Any, b: Any, c: Any, d: Any) -> tuple[Any, ...]:
     """Return the distinct real roots of ``a x^3 + b x^2 + c x + d``, smallest first: one or three.
 
-    Viete's formulas with cosines, or hyperbolic functions where there is one root only, and two steps of Newton's method.
+    Viete's formulas with cosines, or Cardano's where there is one root only, and two steps of Newton's method.
     Coefficients may be arrays (one entry a trajectory); where they disagree about how many roots there are, and at a
     double root, the answer is ``()``.
     """

@@ -50,7 +50,8 @@ class Aizawa(System):
 
     Equilibria: for d != 0 all lie on the axis, where z^3 - 3 a z - 3 c = 0: axis, or axis_1 to axis_3 with growing z.
 
-    Chaotic at the defaults, with largest Lyapunov exponent 0.09; with f = 0 it has the symmetry of the axis and cannot be.
+    Chaotic at the defaults, with largest Lyapunov exponent 0.09; with f = 0 it has the symmetry of the axis and
+    cannot be.
 
     References
     ----------

@@ -49,8 +49,8 @@ class Lorenz84(System):
     Equilibria: rest, or rest_1 to rest_3 with growing x, where (F - x) (1 - 2 x + (1 + b^2) x^2) = G^2 / a; then
     y = (1 - x) G / d and z = b x G / d with d = (1 - x)^2 + b^2 x^2.
 
-    Chaotic at the defaults, winter, with largest Lyapunov exponent 0.17: it wanders between weak and strong waves.  With F = 6 (summer) two periodic
-    motions, one weak and one strong, attract each a part of all starts.
+    Chaotic at the defaults, winter, with largest Lyapunov exponent 0.17: the flow wanders between weak and strong
+    waves.  With F = 6 (summer) two periodic motions, one weak and one strong, attract each a part of all starts.
 
     References
     ----------
