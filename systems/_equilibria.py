@@ -10,18 +10,15 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from diffsim.derivatives import hessian, pushforward
+from diffsim.derivatives import hessian
 from diffsim.enclosed import enclose
 from diffsim.errors import ArgumentError, RunError, TraceError, must, unknown_name
 from diffsim.number import raw
 from systems._angles import state_difference, wrap_angles
+from systems._newton import Floats, at_rest, is_map, jacobians, newton, residuals
 
 __all__ = ["Equilibrium", "equilibrium_near", "find_equilibria"]
 
-Floats = NDArray[np.float64]
-
-_STEPS = 60
-_HALVINGS = 12
 _ZERO = 1e-7
 """Eigenvalues below this part of the largest count as 0: a double 0 is found to the root of the rounding error only."""
 
@@ -50,7 +47,7 @@ class Equilibrium:
     @functools.cached_property
     def matrix(self) -> Floats:
         """The exact Jacobian A of the rates, shape (n, n)."""
-        matrix: Floats = _jacobians(self.system, self.t, self.state[:, None])[1][0]
+        matrix: Floats = jacobians(self.system, self.t, self.state[:, None])[1][0]
         return matrix
 
     @functools.cached_property
@@ -72,7 +69,7 @@ class Equilibrium:
     @property
     def isolated(self) -> bool:
         """Whether no other equilibrium lies arbitrarily near: A (for a map A - 1) has an inverse."""
-        matrix = self.matrix - np.eye(len(self.state)) if _is_map(self.system) else self.matrix
+        matrix = self.matrix - np.eye(len(self.state)) if is_map(self.system) else self.matrix
         sizes = np.linalg.svd(matrix, compute_uv=False)
         return bool(sizes[-1] > _ZERO * sizes[0])
 
@@ -94,7 +91,7 @@ class Equilibrium:
         return np.array(shapes, dtype=np.complex128).reshape(-1, len(self.state)).T
 
     def _oscillations(self) -> list[tuple[complex, NDArray[np.complex128]]]:
-        if _is_map(self.system):
+        if is_map(self.system):
             return []
         limit = _ZERO * self._largest
         pairs = zip(self.eigenvalues, self.eigenvectors.T, strict=True)
@@ -114,7 +111,7 @@ class Equilibrium:
         maximum here (Lagrange and Dirichlet).  "undecided": none of these.
         """
         real, limit = self.eigenvalues.real, _ZERO * self._largest
-        if _is_map(self.system):
+        if is_map(self.system):
             real, limit = np.abs(self.eigenvalues) - 1.0, _ZERO
         if np.any(real > limit):
             return "unstable"
@@ -197,13 +194,13 @@ def find_equilibria(
     y[wide] *= np.where(np.arange(starts) % 3 == 2, 10.0 ** rng.uniform(0.0, 2.0, starts), 1.0)
     y[:, 0] = np.clip(0.0, low, high)
     y[frozen] = 0.0
-    y, residuals, done = _newton(system, t, y, frozen)
+    y, sizes, done = newton(system, t, y, frozen)
     kept: list[Equilibrium] = []
     for j in np.flatnonzero(done):
         state = _tidy(system, y[:, j])
         outside = np.any(given & ((state < low - 1e-9) | (state > high + 1e-9)))
         if not outside and not any(_same(system, t, state, other) for other in kept):
-            kept.append(Equilibrium(system, state, t, float(residuals[j])))
+            kept.append(Equilibrium(system, state, t, float(sizes[j])))
 
     def rank(one: Equilibrium) -> tuple[float, ...]:
         return (round(float(one.eigenvalues.real.max()), 6), *(round(float(x), 6) for x in one.state))
@@ -236,13 +233,13 @@ def equilibrium_near(system: Any, state: Sequence[float], *, t: float = 0.0) -> 
     if y.shape != (len(system.state_names),):
         raise must("equilibrium_near", "state", f"must have shape ({len(system.state_names)},)", y.shape)
     frozen = np.zeros(len(y), dtype=bool)
-    found, residuals, done = _newton(system, t, y[:, None], frozen)
+    found, sizes, done = newton(system, t, y[:, None], frozen)
     if not done[0]:
         raise RunError(
             f"equilibrium_near: Newton's method did not come to rest from {y.tolist()}; the largest rate where it "
-            f"stopped is {residuals[0]:.3g}. Start nearer, or use find_equilibria."
+            f"stopped is {sizes[0]:.3g}. Start nearer, or use find_equilibria."
         )
-    return Equilibrium(system, _tidy(system, found[:, 0]), t, float(residuals[0]))
+    return Equilibrium(system, _tidy(system, found[:, 0]), t, float(sizes[0]))
 
 
 def _box(system: Any, within: Mapping[str, tuple[float, float]] | None) -> tuple[Floats, Floats]:
@@ -297,107 +294,5 @@ def _same(system: Any, t: float, a: Floats, other: Equilibrium) -> bool:
     if other.isolated:
         return False
     between = (other.state + 0.5 * gap)[:, None]
-    residual, slopes = _residuals(system, t, between)
-    return bool(_at_rest(between, residual, slopes, 1e-9)[0])
-
-
-def _jacobians(system: Any, t: float, y: Floats) -> tuple[Floats, Floats]:
-    """Return the rates (n, m) and the Jacobians (m, n, n) at m states (n, m)."""
-    n, m = y.shape
-    if not system.elementwise and m > 1:
-        parts = [_jacobians(system, t, y[:, j : j + 1]) for j in range(m)]
-        return np.concatenate([p[0] for p in parts], axis=1), np.concatenate([p[1] for p in parts])
-    units = np.repeat(np.eye(n)[:, :, None], m, axis=2)
-    single = not system.elementwise
-    with np.errstate(all="ignore"):
-        if single:
-            rates, tangents = pushforward(lambda z: system(t, z), (y[:, 0],), (units[:, :, 0],))
-            return raw(rates)[:, None], raw(tangents).T[None]
-        rates, tangents = pushforward(lambda z: system(t, z), (y,), (units,))
-    return raw(rates), np.transpose(raw(tangents), (2, 1, 0))
-
-
-def _newton(system: Any, t: float, y: Floats, frozen: NDArray[np.bool_]) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Return where m starts have led, the largest residuals there, and whether they came to rest.
-
-    Every second start goes by whole steps, which leave a basin that steps of falling residuals would be caught in.
-    """
-    moving = np.flatnonzero(~frozen)
-    damped = np.arange(y.shape[1]) % 2 == 0
-    done = np.zeros(y.shape[1], dtype=bool)
-    rates, slopes = _residuals(system, t, y)
-    alive = _finite(rates, slopes)
-    for _ in range(_STEPS):
-        active = np.flatnonzero(alive & ~done)
-        if not len(active):
-            break
-        here, residual, slope = y[:, active], rates[:, active], slopes[active]
-        step = np.zeros(here.shape)
-        step[moving] = -np.einsum("mij,jm->im", np.linalg.pinv(slope[:, :, moving], rcond=1e-12), residual)
-        small = np.max(np.abs(step) / (1.0 + np.abs(here)), axis=0) <= 1e-13
-        arrived: NDArray[np.bool_] = small | _at_rest(here, residual, slope, 4e-16)
-        taken, stuck = _shortened(system, t, here, step, residual, damped[active] & ~arrived)
-        arrived |= stuck & _at_rest(here, residual, slope, 1e-13)
-        alive[active[stuck & ~arrived]] = False
-        y[:, active] = np.where(arrived & ~small, here, here + taken * step)
-        done[active[arrived]] = True
-        rates[:, active], slopes[active] = _residuals(system, t, y[:, active])
-        alive &= _finite(rates, slopes)
-    fits = np.zeros(len(done), dtype=bool)
-    sound = np.flatnonzero(done & alive)
-    fits[sound] = _at_rest(y[:, sound], rates[:, sound], slopes[sound], 1e-11)
-    return y, np.max(np.abs(rates), axis=0), fits
-
-
-def _finite(rates: Floats, slopes: Floats) -> NDArray[np.bool_]:
-    """Say of each state whether all is finite there, shape (m,)."""
-    found: NDArray[np.bool_] = np.all(np.isfinite(rates), axis=0) & np.all(np.isfinite(slopes), axis=(1, 2))
-    return found
-
-
-def _at_rest(y: Floats, residual: Floats, slopes: Floats, tolerance: float) -> NDArray[np.bool_]:
-    """Say whether each residual is as small as rounding of the state lets it be, times a number; shape (m,)."""
-    sizes = np.einsum("mij,jm->im", np.abs(slopes), 1.0 + np.abs(y))
-    fits: NDArray[np.bool_] = np.all(np.abs(residual) <= tolerance * sizes, axis=0)
-    return fits
-
-
-def _shortened(
-    system: Any, t: float, y: Floats, step: Floats, residual: Floats, damped: NDArray[np.bool_]
-) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return how much of each step is taken, and where even a small part does not lower the residual."""
-    taken, pending = np.ones(y.shape[1]), damped.copy()
-    before = np.linalg.norm(residual, axis=0)
-    for _ in range(_HALVINGS):
-        index = np.flatnonzero(pending)
-        if not len(index):
-            break
-        with np.errstate(all="ignore"):
-            after = np.linalg.norm(_values(system, t, y[:, index] + taken[index] * step[:, index]), axis=0)
-        worse = ~(after < before[index] * (1.0 - 1e-4 * taken[index]))
-        taken[index[worse]] *= 0.5
-        pending[index[~worse]] = False
-    return taken, pending
-
-
-def _is_map(system: Any) -> bool:
-    return bool(getattr(system, "discrete", False))
-
-
-def _residuals(system: Any, t: float, y: Floats) -> tuple[Floats, Floats]:
-    """Return what vanishes at rest, (n, m), and its Jacobians (m, n, n)."""
-    rates, slopes = _jacobians(system, t, y)
-    return (rates - y, slopes - np.eye(len(y))) if _is_map(system) else (rates, slopes)
-
-
-def _values(system: Any, t: float, y: Floats) -> Floats:
-    """Return what vanishes at rest, (n, m)."""
-    rates = _rates(system, t, y)
-    return rates - y if _is_map(system) else rates
-
-
-def _rates(system: Any, t: float, y: Floats) -> Floats:
-    with np.errstate(all="ignore"):
-        if system.elementwise:
-            return np.asarray(system(t, y))
-        return np.stack([np.asarray(system(t, y[:, j])) for j in range(y.shape[1])], axis=1)
+    residual, slopes = residuals(system, t, between)
+    return bool(at_rest(between, residual, slopes, 1e-9)[0])
