@@ -109,8 +109,12 @@ class ChaosVerdict(Record):
         colors = {name: _COLORS[says] for name, says in zip(self.names, self.says, strict=True)}
         shown = np.unique(np.geomspace(1, len(self.times), min(len(self.times), 800)).astype(int)) - 1
         top, bottom = panels
-        positive = np.where(self.exponent > 0.0, self.exponent, np.nan)
-        top[0].loglog(self.times[shown], positive[shown], color=colors["lyapunov"])
+        seen = self.exponent[shown]
+        decades = bool((seen > 0.0).any()) and float(seen.max()) > 10.0 * float(seen[seen > 0.0].min())
+        top[0].semilogx(
+            self.times[shown], np.where(seen > 0.0, seen, np.nan) if decades else seen, color=colors["lyapunov"]
+        )
+        top[0].set_yscale("log" if decades else "linear")
         top[0].set_ylabel(f"largest exponent so far [1/{self.time_unit}]")
         top[1].loglog(self.times[shown], np.where(self.megno > 0.0, self.megno, np.nan)[shown], color=colors["megno"])
         top[1].axhline(2.0, color="0.4", linestyle=":", linewidth=1.0)

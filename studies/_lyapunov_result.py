@@ -192,8 +192,7 @@ class LyapunovSpectrum(Record):
         shown = np.unique(np.geomspace(1, len(times), min(len(times), 600)).astype(int)) - 1
         level = self.half_width()
         for i, (last, half) in enumerate(zip(self.exponents, level, strict=True)):
-            width = f" $\\pm$ {half:.1g}" if np.isfinite(half) else ""
-            name = f"$\\lambda_{{{i + 1}}}$ = {last:.4g}{width}" if len(level) <= 8 else None
+            name = f"$\\lambda_{{{i + 1}}}$ = {_told(last, half)}" if len(level) <= 8 else None
             (line,) = left.plot(times[shown], values[i, shown], linewidth=1.4, label=name)
             color = line.get_color()
             if np.isfinite(half):
@@ -222,3 +221,11 @@ class LyapunovSpectrum(Record):
             if not self.canonical:
                 parts.append(f"Kaplan-Yorke dimension {self.kaplan_yorke:.4g}")
         return ", ".join(parts)
+
+
+def _told(value: float, half: float) -> str:
+    """Return a value with as many digits as its error bar leaves it."""
+    if not (np.isfinite(half) and half > 0.0):
+        return f"{value:.4g}"
+    digits = int(np.clip(1 - np.floor(np.log10(half)), 0, 8))
+    return f"{value:.{digits}f} $\\pm$ {half:.{digits}f}"
