@@ -82,7 +82,7 @@ class BifurcationDiagram(MapResult):
         panel = figure.subplots()
         ((name, values),) = self.axes.items()
         across = np.repeat(values, self.values.shape[1])
-        size = 40.0 / max(20.0, self.values.size**0.4)
+        size = float(np.clip(70.0 / self.values.size**0.4, 0.5, 5.0))
         panel.plot(across, self.values.ravel(), ".", color="#1f2a44", markersize=size, markeredgewidth=0, alpha=0.5,
                    rasterized=True)  # fmt: skip
         panel.set_xlim(float(values[0]), float(values[-1])) if len(values) > 1 else None

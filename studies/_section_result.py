@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PoincareSection"]
 
-_MANY = 20_000  # points from which on a picture holds pixels instead of circles
-
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -93,7 +91,7 @@ class PoincareSection(MapResult):
         indices = [_checks.component("PoincareSection.plot", self.system, name) for name in names]
         figure = _output.new_figure(6.6, 6.2)
         panel = figure.subplots()
-        size = 2.0 if np.isfinite(self.t).sum() < _MANY else 0.7
+        size = float(np.clip(120.0 / max(1, np.isfinite(self.t).sum()) ** 0.5, 0.7, 5.0))
         colors = _colors(len(self.t))
         for states, color in zip(self.y, colors, strict=True):
             across, up = (_folded(self.system, i, states[i]) for i in indices)
