@@ -1,7 +1,8 @@
 """Run the pages of this folder: fill in what they print, draw their figures, write the tutorial's notebooks.
 
     python docs/build.py            run every page and rewrite outputs, figures and notebooks
-    python docs/build.py 1-line     only the pages whose name contains this; `systems` draws the picture of the zoo too
+    python docs/build.py 1-line     only the pages whose name contains this
+    python docs/build.py zoo        the picture of the zoo alone
 
 A page is plain Markdown.  Its ``python`` blocks are run from top to bottom in one namespace, as in a notebook:
 
@@ -283,7 +284,8 @@ def build_zoo() -> None:
 
 def main(words: list[str]) -> None:
     """Build the pages that the words name, or all."""
-    if not words or any(word in "systems.md" for word in words):
+    if not words or "zoo" in words:
+        print("images/zoo.png", flush=True)
         build_zoo()
     for page in pages():
         if not words or any(word in page.name for word in words):

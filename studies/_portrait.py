@@ -127,9 +127,9 @@ def _is_worth_a_path(system: Any, y: Floats) -> bool:
     along_a_line = np.sort(np.max(paths, axis=0))[-2] <= 1e-6 * np.max(paths)
     centre = 0.5 * (points.max(axis=(0, 2)) + points.min(axis=(0, 2)))
     radii = np.hypot(points[:, 0] - centre[0], points[:, 1] - centre[1])
-    on_a_circle = len(points) > 2 and not system.rods and np.ptp(radii) <= 0.05 * np.max(radii)
+    on_a_circle = len(points) > 2 and np.ptp(radii) <= 0.05 * np.max(radii)
     in_place = len(points) > _FEW and np.median(np.max(paths, axis=1)) < 0.5 * np.max(whole)
-    return not (along_a_line or in_place or on_a_circle)
+    return not along_a_line and (bool(system.rods) or not (in_place or on_a_circle))
 
 
 def _turns(y: Floats) -> int:

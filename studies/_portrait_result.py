@@ -150,17 +150,18 @@ class Portrait:
         axes.set_xlim(max(later[0], 1e-6 * later[-1]), later[-1])
 
     def _draw_image(self, axes: Axes, labels: bool) -> None:
-        half = len(self.y) // 2 if getattr(self.system, "canonical", False) else len(self.y)
-        rows = self.y[:half]
+        # Momenta are at rest where positions are, and do not drift away with a chain that moves as a whole.
+        first = len(self.y) // 2 if getattr(self.system, "canonical", False) else 0
+        rows = self.y[first:]
         bound = float(np.max(np.abs(rows))) or 1.0
         low = -bound if rows.min() < 0.0 else 0.0
-        extent = (float(self.t[0]), float(self.t[-1]), half + 0.5, 0.5)
+        extent = (float(self.t[0]), float(self.t[-1]), len(rows) + 0.5, 0.5)
         colours = "RdBu_r" if low else "viridis"
         image = axes.imshow(
             rows, aspect="auto", extent=extent, cmap=colours, vmin=low, vmax=bound, interpolation="auto"
         )
-        names = self.system.state_names
-        axes.set(xlabel="t [s]", ylabel=f"component, {_output.symbol(names[0])} to {_output.symbol(names[half - 1])}")
+        low_name, high_name = (_output.symbol(self.system.state_names[i]) for i in (first, -1))
+        axes.set(xlabel="t [s]", ylabel=f"component, {low_name} to {high_name}")
         if labels and axes.figure is not None:
             axes.figure.colorbar(image, ax=axes, shrink=0.8)
 
