@@ -67,7 +67,7 @@ class CartPole(LagrangianSystem):
     Examples
     --------
     >>> CartPole(force=10.0)(0.0, [0.0, 0.1, 0.0, 0.0]).round(6)
-    array([  0.      ,   0.      ,   9.67847 , -12.976711])
+    array([  0.     ,   0.     ,   9.67781, -12.97664])
     """
 
     coordinates: ClassVar[tuple[str, ...]] = ("x", "theta")

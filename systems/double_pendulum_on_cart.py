@@ -66,8 +66,8 @@ class DoublePendulumOnCart(HamiltonianSystem):
 
     Examples
     --------
-    >>> DoublePendulumOnCart(mass_cart=1e9)(0.0, [0.0, 0.4, 0.0, 0.0, 1.0, 4.0]).round(5)
-    array([  0.     ,  -6.49343,  20.97127,   0.     ,  20.79018, -26.51462])
+    >>> DoublePendulumOnCart(mass_cart=1e9)(0.0, [0.0, 0.4, 0.0, 0.0, 1.0, 4.0]).round(4)
+    array([ -0.    ,  -6.4934,  20.9713,   0.    ,  20.7902, -26.5146])
     """
 
     coordinates: ClassVar[tuple[str, ...]] = ("x", "theta_1", "theta_2")

@@ -70,7 +70,7 @@ class Furuta(LagrangianSystem):
     Examples
     --------
     >>> Furuta(torque=0.2)(0.0, [0.0, 0.3, 1.0, 2.0]).round(6)
-    array([ 1.      ,  2.      ,  1.897643, -6.841303])
+    array([ 1.      ,  2.      ,  4.635509, -9.299554])
     """
 
     coordinates: ClassVar[tuple[str, ...]] = ("phi", "theta")

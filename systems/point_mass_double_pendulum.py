@@ -64,7 +64,7 @@ class PointMassDoublePendulum(HamiltonianSystem):
     Examples
     --------
     >>> PointMassDoublePendulum()(0.0, [0.4, 0.0, 1.0, 4.0]).round(6)
-    array([ -2.331306,   6.147305,  -2.051858,  -5.580844])
+    array([-2.330788,  6.146798, -2.053449, -5.57915 ])
     """
 
     coordinates: ClassVar[tuple[str, ...]] = ("theta_1", "theta_2")

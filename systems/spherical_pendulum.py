@@ -56,7 +56,7 @@ class SphericalPendulum(HamiltonianSystem):
     Examples
     --------
     >>> SphericalPendulum()(0.0, [0.5, 0.0, 0.1, 0.2]).round(6)
-    array([ 0.1     ,  0.870137, -4.379802,  0.      ])
+    array([ 0.1     ,  0.870137, -4.379815,  0.      ])
     """
 
     coordinates: ClassVar[tuple[str, ...]] = ("theta", "phi")
