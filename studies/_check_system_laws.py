@@ -282,25 +282,28 @@ def natural_size(place: Place, rates: Floats) -> Floats:
     return size
 
 
-def invariant_of(place: Place, name: str) -> Callable[[Any], Any]:
-    """Return an invariant of the system at a place, or raise where its other parameters do away with it."""
+def invariant_of(place: Place, name: str) -> Callable[[Any], Any] | None:
+    """Return an invariant at a place; None where other parameters do away with it, such as one of a ratio of masses."""
     found: Mapping[str, Callable[[Any], Any]] = place.system.invariants
-    if name not in found:
-        raise BrokenLawError(f"invariants have no {name!r} with these parameters, whose zeros are the same")
-    return found[name]
+    return found.get(name)
 
 
 def _kept_by_field(name: str, place: Place) -> float:
     if getattr(place.system, "events", ()) and name not in place.system.invariants:
         return 0.0  # an impact may keep it at one value of a parameter alone
     rates = rates_at(place)
-    slope = np.asarray(grad(invariant_of(place, name))(place.y), dtype=np.float64)
+    invariant = invariant_of(place, name)
+    if invariant is None:
+        return 0.0
+    slope = np.asarray(grad(invariant)(place.y), dtype=np.float64)
     change, size = float(np.dot(slope, rates)), float(np.sum(np.abs(slope) * natural_size(place, rates)))
     return _judged(change, size, f"its derivative along the rates is {change:.6g}, the sum of terms of size {size:.3g}")
 
 
 def _kept_by_map(name: str, place: Place) -> float:
     invariant = invariant_of(place, name)
+    if invariant is None:
+        return 0.0
     before, after = float(invariant(place.y)), float(invariant(rates_at(place)))
     slope = np.asarray(grad(invariant)(place.y), dtype=np.float64)
     size = abs(before) + float(np.sum(np.abs(slope * place.y)))

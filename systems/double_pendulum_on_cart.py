@@ -116,8 +116,8 @@ class DoublePendulumOnCart(HamiltonianSystem):
 
     @property
     def default_state(self) -> tuple[Any, ...]:
-        """The rods held out level, the cart at rest, and all let go."""
-        return (0.0, 0.5 * math.pi, 0.5 * math.pi, 0.0, 0.0, 0.0)
+        """The rods held straight at 2 rad from hanging, the cart at rest, and all let go."""
+        return (0.0, 2.0, 2.0, 0.0, 0.0, 0.0)
 
     def positions(self, state: Any) -> Any:
         """Return the middle of the rail, cart, joint and free end in m, of shape (4, 2, *batch)."""

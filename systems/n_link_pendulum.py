@@ -118,8 +118,8 @@ class NLinkPendulum(HamiltonianSystem):
 
     @property
     def default_state(self) -> tuple[Any, ...]:
-        """Held out level, and let go."""
-        return (*[0.5 * math.pi] * self.links, *[0.0] * self.links)
+        """Held straight at 2 rad from hanging, and let go."""
+        return (*[2.0] * self.links, *[0.0] * self.links)
 
     def positions(self, state: Any) -> Any:
         """Return the ends of the rods in m, of shape (n + 1, 2, *batch); the first is the pivot."""
