@@ -41,7 +41,7 @@ class System(abc.ABC):
     default_time : float
         Time in s from the start in which `default_state` shows what the system is known for: how long it is drawn.
     stiff : bool
-        Whether an explicit method needs many thousand steps for `default_time`: take an implicit one.
+        Whether what decays fastest does so more than 20,000 times in `default_time`: take an implicit method.
     discrete : bool
         Whether a call gives the next state instead of the time derivative: set by `DiscreteMap`.
     elementwise : bool

@@ -470,6 +470,11 @@ def test_scipy_conserves_the_invariants_along_the_default_orbit(cls: type[Any]) 
     for name, invariant in system.invariants.items():
         values = invariant(orbit.y)
         assert np.max(np.abs(values - values[0])) < 1e-9 * max(1.0, abs(values[0])), name
+    fastest = 0.0  # the largest rate of decay at some states of the orbit
+    for k in np.linspace(0, orbit.t.size - 1, 6).astype(int):
+        slopes = jacobian(lambda y, t=orbit.t[k]: system(t, y))(orbit.y[:, k])
+        fastest = max(fastest, float(np.max(-np.linalg.eigvals(slopes).real)))
+    assert system.stiff == (fastest * system.default_time > 20_000.0), f"decays by {fastest} in a unit of time"
 
 
 # --- angles measured from an equilibrium -----------------------------------------------------------------------------
