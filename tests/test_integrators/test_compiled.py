@@ -31,7 +31,8 @@ PAIRS = [(system, "RK4") for system in SYSTEMS] + [
 ]
 TRACEABLE = [m for m in METHODS if method_class(m)().traceable]
 FIRST = ("DoublePendulum", "HarmonicOscillator", "Kepler", "Lorenz63", "Pendulum")
-PRODUCT = [pytest.param(s, m, marks=() if (s, m) in PAIRS else pytest.mark.slow) for s in FIRST for m in TRACEABLE]
+STOOD_FOR = (pytest.mark.slow, pytest.mark.twin)  # by the row and the column of the product
+PRODUCT = [pytest.param(s, m, marks=() if (s, m) in PAIRS else STOOD_FOR) for s in FIRST for m in TRACEABLE]
 PRODUCT += [pytest.param(s, "RK4") for s in SYSTEMS if s not in FIRST]
 
 
@@ -82,9 +83,8 @@ def test_one_step_is_the_interpreted_one_to_rounding(system: str, name: str) -> 
     assert (machine.status == 0).all()
     assert (np.abs(machine.y[..., -1] - reference.y[..., -1]) <= 16 * EPS * scale).all()
     np.testing.assert_array_equal(machine.t, reference.t)
-    if not (
-        method.implicit or fun.events
-    ):  # those iterate as often as it takes; machine code as often as is written out
+    # NOTE: implicit methods iterate as often as it takes; machine code as often as is written out
+    if not (method.implicit or fun.events):
         np.testing.assert_array_equal(machine.nfev, reference.nfev)
 
 
