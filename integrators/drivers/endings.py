@@ -53,7 +53,7 @@ class Ending(str):
     ----------
     kind : str
         ``"not finite"``, ``"too small"``, ``"steps"``, ``"fixed steps"``, ``"time"``, ``"interrupt"``, ``"callback"``,
-        ``"derivative"``, ``"chattering"``, ``"event"``, ``"zeno"``.
+        ``"derivative"``, ``"chattering"``, ``"event"``, ``"zeno"``, ``"refused"``.
     status : int
     fall : Fall or None
     """
@@ -145,6 +145,11 @@ def accumulated(name: str, t: float) -> Ending:
         "event terminal."
     )
     return _ending("zeno", text)
+
+
+def refused(why: str) -> Ending:
+    """Word the message for a trajectory of a batch at an event that leaves no derivative."""
+    return _ending("refused", f"{why} Values up to there are kept.")
 
 
 def called(i: int, names: Sequence[str]) -> str:

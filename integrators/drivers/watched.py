@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diffsim.errors import RunError
 from diffsim.number import raw
 from integrators._event_arguments import EventSet
 from integrators._integrator import Integrator
 from integrators.drivers.adaptive import stepper_of
 from integrators.drivers.control import Control
-from integrators.drivers.endings import interrupted, status_of
+from integrators.drivers.endings import interrupted, refused, status_of
 from integrators.drivers.event_watch import EventWatch
 from integrators.drivers.fixed_stepper import FixedStepper
 from integrators.drivers.grid import Grid
@@ -81,6 +82,10 @@ def run_watched(
         if not guard.catches():
             raise
         message = interrupted(start if stepper is None else stepper.t)
+    except RunError as error:  # what has no derivative at an event befalls one trajectory, not its neighbours
+        if strict:
+            raise
+        message = refused(str(error))
     if watch is not None and watch.ended is not None:
         saver.close(watch.ended)
     t, y = saver.result()

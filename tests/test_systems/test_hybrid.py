@@ -352,3 +352,16 @@ def test_the_number_of_balls_is_an_option() -> None:
 @pytest.mark.parametrize("system", [BouncingBall(), NewtonsCradle(), NewtonsCradle(restitution=0.9, balls=3)], ids=str)
 def test_hybrid_systems_keep_what_they_declare(system: Any) -> None:
     assert ds.studies.check_system(system, states=4).ok
+
+
+def test_what_has_no_derivative_befalls_one_trajectory_of_a_batch() -> None:
+    heights = np.array([[3.0, 0.2], [0.0, 0.0]])  # the second one's bounces end before 1 s
+    many = solve_ivp(BouncingBall(restitution=0.2), (0.0, 1.0), heights, t_eval=[0.5, 1.0], sensitivities="y0")
+    alone = solve_ivp(BouncingBall(restitution=0.2), (0.0, 1.0), heights[:, 0], t_eval=[0.5, 1.0], sensitivities="y0")
+    assert many.status.tolist() == [0, -1]
+    assert np.array_equal(many.dy_dy0[:, :, 0], alone.dy_dy0)
+    assert np.isnan(many.y[:, 1, 1]).all()
+    assert np.isnan(many.dy_dy0[:, :, 1, 1]).all()
+    assert "Values up to there are kept" in many.message[1]
+    with pytest.raises(RunError):
+        solve_ivp(BouncingBall(restitution=0.2), (0.0, 1.0), heights[:, 1], sensitivities="y0")
