@@ -119,8 +119,8 @@ class Furuta(LagrangianSystem):
 
     @property
     def default_state(self) -> tuple[Any, ...]:
-        """Nearly upright: the rod falls, and swings the arm about."""
-        return (0.0, 3.0, 0.0, 0.0)
+        """Nearly upright on a turning arm: the rod falls, and the arm turns now slower, now faster."""
+        return (0.0, 3.0, 2.0, 0.0)
 
     def positions(self, state: Any) -> Any:
         """Return axis, end of the arm and end of the rod, seen aslant from above, in m, of shape (3, 2, *batch)."""
