@@ -61,8 +61,8 @@ class Aizawa(System):
 
     Examples
     --------
-    >>> Aizawa()(0.0, [1.0, 0.0, 0.0])
-    array([-0.7,  3.5, -0.4])
+    >>> Aizawa()(0.0, [1.0, 2.0, 3.0])
+    array([ -4.7,   8.1, -14. ])
     """
 
     state_names: ClassVar[tuple[str, ...]] = ("x", "y", "z")

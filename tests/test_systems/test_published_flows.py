@@ -262,6 +262,22 @@ def test_the_gyres_turn_with_the_angular_velocity_of_their_centres() -> None:
         assert max(np.max(np.abs(through[0, :2])), np.max(np.abs(through[1, 2:]))) < 1e-15
 
 
+def test_the_gyres_flow_along_the_published_stream_function() -> None:
+    """SOURCE: Shadden, Lekien and Marsden, Physica D 212 (2005) 271, section 5: psi, f, a = epsilon sin(omega t) and
+    b = 1 - 2 a; the differences are ours."""
+    system = DoubleGyre(A=0.3, epsilon=0.2, omega=1.1)
+
+    def psi(t: float, x: float, y: float) -> float:
+        a = 0.2 * math.sin(1.1 * t)
+        return 0.3 * math.sin(math.pi * (a * x * x + (1.0 - 2.0 * a) * x)) * math.sin(math.pi * y)
+
+    h = 1e-6
+    for t, x, y in np.random.default_rng(8).uniform(0.0, [10.0, 2.0, 1.0], (8, 3)):
+        along = (psi(t, x + h, y) - psi(t, x - h, y)) / (2.0 * h)
+        across = (psi(t, x, y + h) - psi(t, x, y - h)) / (2.0 * h)
+        np.testing.assert_allclose(system(t, [x, y]), [-across, along], atol=1e-8)
+
+
 def test_case_b_keeps_its_symmetry() -> None:
     """Half a turn about the axis z."""
     x, y, z = SprottB()(0.0, [0.3, -0.7, 1.1])

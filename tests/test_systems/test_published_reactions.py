@@ -13,7 +13,7 @@ import pytest
 from benchmarks.stiff import PROBLEMS
 from diffsim.derivatives import jacobian
 from integrators import solve_ivp
-from systems import E5, SIR, Brusselator, Oregonator
+from systems import E5, HIRES, SIR, Brusselator, Oregonator
 
 
 @pytest.mark.parametrize("name", ["Robertson", "HIRES", "POLLU", pytest.param("OREGO", marks=pytest.mark.slow)])
@@ -27,6 +27,16 @@ def test_solution_at_the_end_is_that_of_the_test_set(name: str) -> None:
     for invariant in problem.fun.invariants.values():  # type: ignore[attr-defined]
         total = invariant(sol.y)
         np.testing.assert_allclose(total, total[0], rtol=1e-12)
+
+
+def test_phytochrome_is_lost_only_where_the_scheme_says() -> None:
+    """SOURCE: the scheme of Hairer and Wanner II, section IV.10: it comes from the source and leaves by k_star alone."""
+    rng = np.random.default_rng(4)
+    for _ in range(5):
+        system = HIRES(*rng.uniform(0.5, 3.0, 10))
+        state = rng.uniform(0.0, 1.0, 8)
+        total = np.sum(system(0.0, state)[:7])
+        assert total == pytest.approx(system.source - system.k_star * state[6], abs=1e-12)
 
 
 def test_e5_ends_as_in_the_test_set_but_for_the_rounding_there() -> None:
