@@ -30,7 +30,7 @@ def test_solution_at_the_end_is_that_of_the_test_set(name: str) -> None:
 
 
 def test_phytochrome_is_lost_only_where_the_scheme_says() -> None:
-    """SOURCE: the scheme of Hairer and Wanner II, section IV.10: it comes from the source and leaves by k_star alone."""
+    """SOURCE: the scheme in Hairer and Wanner II, section IV.10: it comes from the source, leaves by k_star alone."""
     rng = np.random.default_rng(4)
     for _ in range(5):
         system = HIRES(*rng.uniform(0.5, 3.0, 10))
