@@ -45,8 +45,8 @@ class EulerTop(System):
     inertia_3  2.5      kg m^2  moment of inertia I_3 about the third
     =========  =======  ======  =========================================
 
-    Invariants: the energy; the square of the angular momentum; the angular momentum in space, by components
-    (momentum_x, momentum_y, momentum_z, each times the fourth power of the quaternion's norm); norm, |q|^2.
+    Invariants: the energy; the square of the angular momentum; the angular momentum in space (momentum_x, momentum_y,
+    momentum_z), times |q|^2; norm, which is |q|^2.
 
     Equilibria: rest, in every orientation.  Turning about a principal axis is steady in omega.
 

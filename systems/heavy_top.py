@@ -48,7 +48,7 @@ class HeavyTop(System):
     ============  =======  ======  ==============================================
 
     Invariants: the energy; momentum_vertical, about the vertical through the point; momentum_axis, about the axis;
-    norm, |q|^2.  The first two are those of gravity times |q|^2.
+    norm, which is |q|^2.  A quaternion of another norm acts like gravity times |q|^2.
 
     Equilibria: hanging (stable) and upright, at rest, whichever way they are turned about the vertical.
 

