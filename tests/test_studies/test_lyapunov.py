@@ -277,3 +277,21 @@ def test_maps_have_the_published_exponents():
     assert logistic.exponents[0] == pytest.approx(np.log(2.0), abs=0.01)
     with pytest.raises(ArgumentError, match="t_renorm must be a whole number of iterations"):
         lyapunov_spectrum(HenonMap(), t_transient=0, t_total=100, t_renorm=0.5)
+
+
+# -- frames ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("singular", [False, True])
+def test_compiled_decompositions_are_those_of_lapack(singular, monkeypatch):
+    from studies import _frames
+
+    maps = np.random.default_rng(2).normal(size=(307, 1, 2, 2))
+    if singular:  # a direction is lost, and another takes its place
+        maps[150] = [[1.0, 1.0], [1.0, 1.0]]
+    frame = _frames.random_frame(2, 2, 1, 0)
+    _, expected = _frames.carried(maps, frame)
+    monkeypatch.setattr(_frames, "_MANY", 1)
+    end, factors = _frames.carried(maps, frame)
+    assert np.allclose(end[0].T @ end[0], np.eye(2), atol=1e-12)
+    assert np.allclose(factors, expected, rtol=1e-9, atol=1e-9)
