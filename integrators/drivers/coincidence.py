@@ -1,4 +1,4 @@
-"""Resets at one time: their derivatives, each at the time of its own event, and whether there are any."""
+"""Events at one time: their derivatives, each at its own time, and whether there are any."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ from integrators._event_arguments import Event
 
 __all__: list[str] = []
 
+_SMALL = 1e-8
+"""Part of the largest derivative below which others are lost in rounding."""
+
 Call: TypeAlias = Callable[[Event, Any, Any], Any]
 
 _ORDERS = 6
 """Orders of the resets that are compared: all of up to three."""
 
 _APART = 1e-6
-"""Relative difference beyond which two orders have different derivatives; those are computed to some 1e-12."""
+"""Difference beyond which two orders have different derivatives, in units of the size; they are known to some 1e-12."""
 
 
 def passed(
     events: Sequence[Event], t: Any, y: Any, f: Callable[[Any, Any], Any], value: Call, reset: Call
 ) -> tuple[list[tuple[Any, Any]], Any, Any]:
-    """Return the state behind resets that coincide.
+    """Return the state behind events that coincide, some of which have resets.
 
     In plain numbers they happen at one time.  But a small change of the start moves the time of each in its own way,
     and between two of them the motion goes on for that long: for a time that is zero and has a derivative.
@@ -36,7 +39,7 @@ def passed(
     Parameters
     ----------
     events : sequence of Event
-        With resets, in order.
+        In order; those without a reset leave the state as it is.
     t, y : number, state (n,)
         Time of the first event and the state before it, with their derivatives.
     f : callable
@@ -54,7 +57,7 @@ def passed(
     Raises
     ------
     RunError
-        The order of the resets matters: there is no derivative.
+        Their order matters: there is no derivative.
     """
     _check_orders(events, t, y, f, value, reset)
     return _in_order(events, t, y, f, value, reset)
@@ -101,28 +104,40 @@ def _moved(f: Callable[[Any, Any], Any], t: Any, y: Any, h: Any) -> Any:
 def _check_orders(
     events: Sequence[Event], t: Any, y: Any, f: Callable[[Any, Any], Any], value: Call, reset: Call
 ) -> None:
-    """Raise unless the derivatives are the same in whichever order a small change of the start puts the resets."""
+    """Raise unless derivatives are the same in whichever order a small change of the start puts the events.
+
+    Those of the state behind them, and those of their times.
+    """
     here, start = float(raw(t)), np.array(raw(y), dtype=np.float64)
 
-    def behind(order: Sequence[Event]) -> Any:
+    def behind(order: Sequence[int]) -> Any:
+        ordered = [events[i] for i in order]
+
         def through(state: Any) -> Any:
-            wait = _wait(order[0], here, state, f, value)
-            _, t_end, y_end = _in_order(order, here + wait, _moved(f, here, state, wait), f, value, reset)
-            return _moved(f, t_end, y_end, here - t_end)  # back, so that all are told at one time
+            wait = _wait(ordered[0], here, state, f, value)
+            begin = here + wait
+            told, t_end, y_end = _in_order(ordered, begin, _moved(f, here, state, wait), f, value, reset)
+            times = dict(zip(order, [begin, *(when for when, _ in told)], strict=True))
+            y_end = _moved(f, t_end, y_end, here - t_end)  # back, so that all orders are compared at one time
+            return array_ops.stack([*(y_end[i] for i in range(len(start))), *(times[i] for i in range(len(events)))])
 
-        return np.array(raw(through(start))), np.array(
-            raw(jacobian(lambda state: array_ops.array(through(state)))(start))
-        )
+        return np.array(raw(through(start))), np.array(raw(jacobian(through)(start)))
 
-    orders = itertools.islice(itertools.permutations(events), _ORDERS)
+    orders = itertools.islice(itertools.permutations(range(len(events))), _ORDERS)
     state, slopes = behind(next(orders))
     for order in orders:
         other, others = behind(order)
-        apart = np.max(np.abs(others - slopes)) > _APART * np.max(np.abs(slopes))
-        if apart or np.max(np.abs(other - state)) > _APART * np.max(np.abs(state)):
+        apart = any(_differ(a, b, slopes) for a, b in zip(others, slopes, strict=True))
+        if apart or _differ(other, state, state):
             names = " and ".join(event.name for event in events)
             raise RunError(
-                f"solve_ivp: resets at one time must give the same in any order for a derivative to exist; those of "
-                f"{names} at t={here!r} do not. A small change of the start decides which of them comes first. Change "
-                "the start, or solve without derivatives."
+                f"solve_ivp: events at one time must give the same in any order for a derivative to exist; {names} at "
+                f"t={here!r} do not. A small change of the start decides which of them comes first. Change the start, "
+                "or solve without derivatives."
             )
+
+
+def _differ(a: Any, b: Any, whole: Any) -> bool:
+    """Whether two rows of numbers differ, by more than what is rounding in the table that they are from."""
+    size = max(float(np.max(np.abs(a))), float(np.max(np.abs(b))), _SMALL * float(np.max(np.abs(whole))))
+    return bool(np.max(np.abs(a - b)) > _APART * size)

@@ -173,32 +173,33 @@ class EventWatch:
                 break
             self._counts[hit.index] += 1
             group.append(hit)
-        resets = [hit for hit in group if self._events.events[hit.index].reset is not None]
         told = [self._tell(hit, segment, course) for hit in group]
-        t, y = told[0] if not resets else told[group.index(resets[0])]
+        t, y = told[0]
         over = [e for e in self._of(group) if e.terminal and self._counts[self._events.events.index(e)] >= e.terminal]
         if over:
             self.ended = (here, y)
             return Interruption(segment.cut(t, y, here), terminated())
         before = raw(y)
-        t, y = self._behind(resets, segment, t, y)
+        earlier = [hit for hit in hits[:position] if abs(course.time(hit.x) - here) <= 4 * math.ulp(here)]
+        t, y = self._behind([*earlier, *group], segment)
         self._resets.update((hit.index, (here, hit.sign)) for hit in group)
         part = segment.cut(t, y, here, jumped=True)
         after = np.array(raw(y))
-        mine = {hit.index for hit in group}
+        mine = {hit.index for hit in (*earlier, *group)}
         for i, event in enumerate(self._events):
             value = self._value(event, here, after)
             noise = 64 * _EPS * ends[i].size + 4 * abs(self._value(event, here, before)) if i in mine else 0.0
             self._starts[i] = Start(value, _sign(value), noise)
         return Interruption(part, self._crowded(group, here), y)
 
-    def _behind(self, resets: Sequence[_Hit], segment: Segment, t: Any, y: Any) -> tuple[Any, Any]:
-        """Return the time and the state behind the resets of a group, the first of which is at (t, y)."""
-        events = self._of(resets)
+    def _behind(self, group: Sequence[_Hit], segment: Segment) -> tuple[Any, Any]:
+        """Return the time and the state behind the resets of a group of events that have been told."""
+        events = self._of(group)
+        t, y = self._times[group[0].index][-1], self._states[group[0].index][-1]
         behind = [y]
         for event in events:
             behind.append(self._reset(event, t, behind[-1]))
-        told = [self._times[hit.index][-1] for hit in resets]
+        told = [self._times[hit.index][-1] for hit in group]
         if len(events) < 2 or not any(isinstance(x, Number) for x in (*told, *behind)):
             return t, behind[-1]
         from integrators.drivers.coincidence import passed  # few solves need it
@@ -207,7 +208,7 @@ class EventWatch:
             return self._called(event, event.fun, t, y, self._events.args)
 
         later, t, y = passed(events, t, y, segment.f, value, self._reset)
-        for hit, (when, where) in zip(resets[1:], later, strict=True):
+        for hit, (when, where) in zip(group[1:], later, strict=True):
             self._times[hit.index][-1], self._states[hit.index][-1] = when, where
         return t, y
 
@@ -276,8 +277,10 @@ class EventWatch:
 
     def _reset(self, event: Event, t: Any, y: Any) -> Any:
         """Return the state behind an event."""
+        if event.reset is None:
+            return y
         given = y.copy() if isinstance(y, np.ndarray) else y
-        new = array_ops.array(event.reset(t, given, *self._events.args))  # type: ignore[misc]  # the caller has looked
+        new = array_ops.array(event.reset(t, given, *self._events.args))
         if new is None or shape_of(new) != shape_of(y):
             got = "None" if new is None else f"shape {shape_of(new)}"
             rule = f"must return a state of {len(y)} numbers; got {got}."

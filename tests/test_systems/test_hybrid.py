@@ -197,6 +197,31 @@ def test_resets_at_one_time_whose_order_matters_have_no_derivative() -> None:
     ds.grad(lambda h: solve_ivp(coupled, (0.0, 0.5), [h, 1.0, 0.0, 0.0]).y[0, -1])(1.01)
 
 
+def test_an_event_at_a_reset_is_told_once_and_has_the_derivative_of_the_impact() -> None:
+    for height in (1.0, 0.7, 0.33):
+        flight = solve_ivp(BouncingBall(), (0.0, 3.0), [height, 0.0], events=lambda t, y: y[0])
+        assert np.array_equal(flight.t_events[0], flight.t_events[1]), "it touches zero there, and does not cross it"
+
+    def times(height: Any) -> Any:
+        flight = solve_ivp(BouncingBall(), (0.0, 0.6), [height, 0.0], events=lambda t, y: 2.0 * y[0])
+        return ds.stack([flight.t_events[0][0], flight.t_events[1][0]])
+
+    np.testing.assert_allclose(ds.jacobian(times)(1.0), 0.5 * np.sqrt(2.0 / 9.8), rtol=1e-10)
+
+
+def test_an_event_that_comes_before_or_behind_a_reset_has_no_derivative_where_it_coincides() -> None:
+    fall = np.sqrt(2.0 / 9.8)
+
+    def first(height: Any) -> Any:
+        """A plane that rises: it is met at 0 at the time of the impact, or just after it on the way up."""
+        flight = solve_ivp(BouncingBall(), (0.0, 0.6), [height, 0.0], events=lambda t, y: y[0] - 10.0 * (t - fall))
+        return flight.t_events[0][0]
+
+    assert solve_ivp(BouncingBall(), (0.0, 0.6), [1.0, 0.0], events=lambda t, y: y[0] - 10.0 * (t - fall)).status == 0
+    with pytest.raises(RunError, match="events at one time must give the same in any order"):
+        ds.grad(first)(1.0)
+
+
 @dataclass(frozen=True)
 class Odd(System):
     """A clock with whatever events."""
