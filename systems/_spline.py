@@ -116,6 +116,17 @@ class Spline:
         below, above = self._chosen(t, column, low, middle), self._chosen(t, column, middle, high)
         return ops.where(ops.less(t, self.times[middle]), below, above)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both have equal knots of plain numbers, or are one and the same."""
+        if self is other or not isinstance(other, Spline):
+            return self is other
+        if isinstance(self.values, Number) or isinstance(other.values, Number):
+            return False
+        return (self.times, self.kind) == (other.times, other.kind) and np.array_equal(self.values, other.values)
+
+    def __hash__(self) -> int:
+        return hash((self.times, self.kind))
+
     def __repr__(self) -> str:
         return f"Spline({len(self.times)} knots from {self.times[0]!r} to {self.times[-1]!r} s, {self.kind})"
 
@@ -156,11 +167,11 @@ def _slopes_of(x: NDArray[np.float64], kind: str) -> Any:
 
 
 @final
+@dataclasses.dataclass(frozen=True, repr=False)
 class _Constant:
     """The input that is the same at all times."""
 
-    def __init__(self, value: float) -> None:
-        self.value = value
+    value: float
 
     def __call__(self, t: Any) -> Any:
         return self.value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,6 +104,14 @@ def test_knots_of_any_kind_of_number() -> None:
     matrix = jacobian(lambda v: array_ops.stack([Spline(TIMES, v)(t) for t in (0.1, 1.0, 3.0)]))(np.array(VALUES))
     known = np.array([CubicSpline(TIMES, row)([0.1, 1.0, 3.0]) for row in np.eye(6)]).T
     np.testing.assert_allclose(matrix, known, rtol=1e-11, atol=1e-12)
+
+
+def test_systems_with_inputs_are_equal_hash_and_pickle() -> None:
+    cart, still = Cart(push=Spline(TIMES, VALUES)), Cart()
+    assert cart == Cart(push=Spline(TIMES, VALUES)) != Cart(push=Spline(TIMES, VALUES, "linear"))
+    assert (pickle.loads(pickle.dumps(cart)), pickle.loads(pickle.dumps(still))) == (cart, still)
+    assert hash(cart) == hash(pickle.loads(pickle.dumps(cart)))
+    assert repr(still) == "Cart(mass=1.0, push=signal(0.0))"
 
 
 def test_wrong_data_are_told() -> None:
