@@ -17,6 +17,7 @@ from studies._checks import Floats
 __all__: list[str] = []
 
 _VARIATION = 0.3  # of the parameters: a factor between exp(-0.3) and exp(0.3)
+_REST = 1e-14
 _EXAMPLES = 150  # that Hypothesis tries while it looks for a simpler state
 
 
@@ -62,8 +63,9 @@ def _widths(trajectory: Floats) -> Floats:
     """Return the scale of each component: its range on the trajectory, or what stands for it where it rests."""
     width = np.ptp(trajectory, axis=1)
     width = np.where(width > 0.0, width, np.abs(trajectory[:, 0]))
-    moving = width[width > 0.0]
-    return np.where(width > 0.0, width, 0.1 * float(np.median(moving)) if moving.size else 1.0)
+    moves = width > _REST * np.max(width)  # what moves by rounding rests
+    moving = width[moves]
+    return np.where(moves, width, 0.1 * float(np.median(moving)) if moving.size else 1.0)
 
 
 def varied(system: Any, draw: np.random.Generator) -> Any:

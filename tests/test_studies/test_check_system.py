@@ -385,6 +385,18 @@ def test_an_energy_that_depends_on_time_is_taken_at_that_time() -> None:
         report.row("energy is constant")
 
 
+def test_components_that_rest_on_the_trajectory_are_moved_too() -> None:
+    class Turned(systems.NewtonsCradle):  # type: ignore[misc] # final, but for this
+        """The middle ball, which rests while the outer ones swing, falls upwards."""
+
+        def rates(self, t: Any, state: Any) -> Any:
+            *rates, omega_3, omega_4, omega_5 = systems.NewtonsCradle.rates(self, t, state)
+            return *rates, -omega_3, omega_4, omega_5
+
+    report = check_system(Turned(), states=2, compiled=False, raises=False)
+    assert report.row("energy is constant along the field").result == "FAILED"
+
+
 # -- where it fails ---------------------------------------------------------------------------------------------------
 
 
