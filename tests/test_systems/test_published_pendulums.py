@@ -18,6 +18,8 @@ from systems import (
     DoublePendulum,
     DoublePendulumOnCart,
     Furuta,
+    KapitzaPendulum,
+    MagneticPendulum,
     NLinkPendulum,
     PointMassDoublePendulum,
     SphericalPendulum,
@@ -241,3 +243,45 @@ def test_tufillaros_integral_is_constant_at_the_ratio_of_three_only() -> None:
     orbit = follow(system, 5.0, [1.0, 1.2, 0.3, 0.7])
     value = system.invariants["tufillaro"](orbit.y)
     np.testing.assert_allclose(value, value[0], atol=1e-9)
+
+
+# --- vibration, magnets ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("factor", "stays"), [(1.05, True), (0.95, False)])
+def test_a_vibrating_pivot_holds_the_pendulum_up_above_kapitzas_bound(factor: float, stays: bool) -> None:
+    """SOURCE: Landau and Lifshitz, Mechanics, section 30, problem 1: stable for (a W)^2 > 2 g l.
+
+    By Floquet's multipliers of one cycle of the pivot.
+    """
+    length, turns = 0.8, 400.0
+    amplitude = factor * math.sqrt(2.0 * 9.8 * length) / turns
+    system = KapitzaPendulum(length=length, amplitude=amplitude, frequency=turns)
+    cycle = 2.0 * math.pi / turns
+    sol = solve_ivp(system, (0.0, cycle), [math.pi, 0.0], method="RK4", step=cycle / 200, sensitivities=("y0",))
+    multipliers = np.linalg.eigvals(sol.dy_dy0[..., -1])
+    assert (np.max(np.abs(multipliers)) < 1.0 + 1e-9) == stays
+
+
+def test_beside_upright_kapitzas_pendulum_swings_slowly() -> None:
+    """SOURCE: Landau and Lifshitz, section 30, problem 1: sqrt((a W)^2 / (2 l^2) - g / l)."""
+    system = KapitzaPendulum(amplitude=0.01, frequency=1000.0)
+    rate = math.sqrt(0.5 * 10.0**2 - 9.8)
+    half = math.pi / rate
+    orbit = follow(system, half, [math.pi - 0.01, 0.0], t_eval=[0.5 * half, half])
+    np.testing.assert_allclose((orbit.y[0] - math.pi) / 0.01, [0.0, 1.0], atol=0.04)
+
+
+def test_a_magnetic_pendulum_stops_over_a_magnet() -> None:
+    """SOURCE: Motter et al. (2013): magnets at the corners of a triangle of side 1; friction leaves no other rest."""
+    system = MagneticPendulum()
+    starts = np.random.default_rng(2).uniform(-1.5, 1.5, (4, 24))
+    starts[2:] = 0.0
+    sol = solve_ivp(system, (0.0, 120.0), starts, method="DOP853", rtol=1e-8, atol=1e-8, t_eval=[120.0])
+    ends = sol.y[..., 0]
+    assert np.max(np.abs(ends[2:])) < 1e-3
+    corners = np.array([[1.0, 0.0], [-0.5, math.sqrt(0.75)], [-0.5, -math.sqrt(0.75)]]) / math.sqrt(3.0)
+    gaps = np.linalg.norm(ends[:2].T[:, None] - corners, axis=2)
+    assert np.max(np.min(gaps, axis=1)) < 0.05
+    assert set(np.argmin(gaps, axis=1)) == {0, 1, 2}, "some stop over each"
+    np.testing.assert_allclose(np.linalg.norm(ends[:2], axis=0), np.linalg.norm(ends[:2, 0]), atol=1e-4)
