@@ -13,6 +13,7 @@ from diffsim.protocols import is_discrete
 from studies import _checks, _tiles
 from studies._bifurcation_result import BifurcationDiagram
 from studies._checks import Floats
+from studies._crossings import smooth_flow
 from studies._grid import Grid, make_grid
 from studies._map_result import remembered
 from studies._solver import solved, without_tolerance
@@ -106,6 +107,8 @@ def bifurcation_diagram(
     span = float(getattr(system, "default_time", 10.0))
     number = _checks.count(_WHO, "n_points", n_points)
     when = _record(system, index, record, direction)
+    if isinstance(when, Surface):
+        smooth_flow(_WHO, system)
     before = (1000.0 if discrete else span) if transient is None else _checks.real(_WHO, "transient", transient)
     if before < 0.0 or (discrete and before != round(before)):
         raise must(_WHO, "transient", f"must be >= 0{' and count iterations' if discrete else ''}", transient)

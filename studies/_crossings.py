@@ -15,6 +15,8 @@ from typing import Any, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
+from diffsim.errors import KindError
+from diffsim.protocols import is_discrete
 from studies._checks import Floats
 from studies._solver import solved, without_tolerance
 
@@ -41,6 +43,23 @@ class Window:
     t: Floats
     y: Floats
     failed: Flags
+
+
+def smooth_flow(who: str, system: Any) -> None:
+    """Raise unless the System is a flow without events of its own: no map, no ball that bounces.
+
+    Raises
+    ------
+    KindError
+        It is not.
+    """
+    if is_discrete(system):
+        raise KindError(f"{who}: system must be a flow; {type(system).__name__} is a map, each iterate is a point.")
+    if getattr(system, "events", ()):
+        raise KindError(
+            f"{who}: system must have no events of its own, between which it would jump; {type(system).__name__} has. "
+            "solve_ivp(..., events=...) finds crossings of a single trajectory."
+        )
 
 
 def walk(

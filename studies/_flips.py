@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from diffsim.errors import KindError
 from studies import _checks, _tiles
 from studies._checks import Floats
-from studies._crossings import Events, Window, crossings, events_in, subset_of, walk
+from studies._crossings import Events, Window, crossings, events_in, smooth_flow, subset_of, walk
 from studies._flips_result import FlipTimeMap
 from studies._grid import Grid, make_grid
 from studies._map_result import remembered
@@ -108,6 +108,7 @@ def flip_time_map(
     [[inf, inf], [2.124917, 0.160854]]
     """
     system = _checks.system_of(_WHO, system)
+    smooth_flow(_WHO, system)
     watched = _watched(system, angles)
     start = _at_rest(system) if y0 is None else y0
     grid = make_grid(_WHO, system, axes, start, solve_for=solve_for, energy=energy)

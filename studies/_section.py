@@ -9,9 +9,9 @@ from typing import Any, final
 import numpy as np
 
 from diffsim.errors import ArgumentError, KindError, RunError, must
-from diffsim.protocols import is_discrete
 from studies import _checks, _tiles
 from studies._checks import Floats
+from studies._crossings import smooth_flow
 from studies._grid import content_of, on_energy
 from studies._map_result import remembered
 from studies._section_result import PoincareSection
@@ -105,8 +105,7 @@ def poincare_section(
     [1.5, 3.5, 5.5]
     """
     system = _checks.system_of(_WHO, system)
-    if is_discrete(system):
-        raise KindError(f"{_WHO}: system must be a flow; {type(system).__name__} is a map, each iterate is a point.")
+    smooth_flow(_WHO, system)
     surface = make_surface(_WHO, "section", system, section, direction)
     number = _checks.count(_WHO, "n_points", n_points)
     default_time = float(getattr(system, "default_time", 10.0))

@@ -86,4 +86,9 @@ def _when(text: str) -> Any:
     """Return what ``--record`` means: a word, a section, a period."""
     if text in ("maxima", "minima"):
         return text
-    return dict([named_number(text)]) if "=" in text else number(text)
+    if "=" in text:
+        return dict([named_number(text)])
+    try:
+        return number(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"must be maxima, minima, NAME=VALUE or seconds; got {text!r}") from None

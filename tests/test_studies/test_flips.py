@@ -11,7 +11,7 @@ from diffsim.cli import main
 from diffsim.errors import ArgumentError, KindError
 from studies import flip_time_map, load
 from studies._crossings import hermite_root
-from systems import DoublePendulum, Lorenz63, Pendulum
+from systems import DoublePendulum, Lorenz63, Pendulum, StandardMap
 
 
 def centred(n):
@@ -140,6 +140,7 @@ def test_tangency_between_two_nodes_is_found_and_a_near_miss_is_none():
     ("kind", "message", "arguments"),
     [
         (KindError, "must have angles; Lorenz63 has none", {"system": Lorenz63(), "axes": {"x": [1.0], "y": [1.0]}}),
+        (KindError, "StandardMap is a map", {"system": StandardMap()}),
         (ArgumentError, "Did you mean 'theta_1'", {"axes": {"theta1": [1.0], "p_1": [0.0]}}),
         (ArgumentError, "accuracy must be > 0", {"accuracy": 0.0}),
         (ArgumentError, "t_end must be > 0", {"t_end": -1.0}),

@@ -14,6 +14,7 @@ from diffsim.errors import ArgumentError, KindError, RunError
 from integrators import solve_ivp
 from studies import basins, bifurcation_diagram, load, poincare_section
 from systems import (
+    BouncingBall,
     DiscreteMap,
     DoublePendulum,
     Duffing,
@@ -94,6 +95,7 @@ def test_section_is_saved_loaded_drawn_and_run_again(tmp_path):
 
 BAD_SECTIONS = [
     (KindError, "LogisticMap is a map", LogisticMap(), {"x": 0.5}, {}),
+    (KindError, "must have no events of its own", BouncingBall(), {"velocity": 0.0}, {}),
     (ArgumentError, "unknown state component 'w'", Lorenz63(), {"w": 0.0}, {}),
     (ArgumentError, "section must name one component", Lorenz63(), {"x": 0.0, "y": 1.0}, {}),
     (KindError, "section must be a mapping such as", Lorenz63(), 3.0, {}),
