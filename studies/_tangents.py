@@ -15,6 +15,7 @@ from typing import Any, final
 import numpy as np
 
 from diffsim.errors import RunError, TraceError, must
+from diffsim.protocols import event_functions
 from integrators._methods import resolve_method
 from integrators._solve import solve_ivp
 from studies._checks import Floats
@@ -167,7 +168,7 @@ def _along(who: str, motion: Motion, clock: Clock, state: Floats, origin: float,
 
 def _solved(who: str, motion: Motion, span: Any, starts: Floats, solver: dict[str, Any]) -> Any:
     """Return a solution that reached its end; implicit methods as machine code from the first step on."""
-    if solver.get("compiled", "auto") == "auto":
+    if solver.get("compiled", "auto") == "auto" and not event_functions(motion.fun):
         try:
             run = solve_ivp(motion.fun, span, starts, **{**solver, "compiled": True})
         except TraceError:  # then the solve below says why

@@ -390,3 +390,14 @@ def test_what_has_no_derivative_befalls_one_trajectory_of_a_batch() -> None:
     assert "Values up to there are kept" in many.message[1]
     with pytest.raises(RunError):
         solve_ivp(BouncingBall(restitution=0.2), (0.0, 1.0), heights[:, 1], sensitivities="y0")
+
+
+@pytest.mark.slow
+def test_lyapunov_exponents_go_through_impacts() -> None:
+    """A ball without losses neither forgets nor is chaotic: its tangents shear, and areas are kept."""
+    found = ds.studies.lyapunov_spectrum(
+        BouncingBall(restitution=1.0), [1.0, 0.3], t_transient=0.0, t_total=8.0, t_renorm=1.0
+    )
+    assert abs(found.exponents.sum()) < 1e-6
+    ball = solve_ivp(BouncingBall(restitution=1.0), (0.0, 8.0), [1.0, 0.3], t_eval=[8.0], sensitivities="y0", **TIGHT)
+    assert np.linalg.det(ball.dy_dy0[..., -1]) == pytest.approx(1.0, rel=1e-9)
