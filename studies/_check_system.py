@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from diffsim.errors import must
 from diffsim.progress import progress_bar
 from diffsim.protocols import parameter_names
 from studies import _checks
@@ -87,7 +89,8 @@ def check_system(
     KindError
         `system` is no System.
     ArgumentError
-        An argument that cannot be used.
+        An argument that cannot be used; a parameter of `system` that is no plain number, but an array (one entry a
+        trajectory) or a number that records.
 
     Notes
     -----
@@ -102,6 +105,7 @@ def check_system(
     """
     who = "check_system"
     _checks.system_of(who, system)
+    _check_parameters(who, system)
     count = _checks.count(who, "states", states)
     _checks.positive(who, "spread", spread)
     _checks.count(who, "seed", seed, least=0)
@@ -116,6 +120,14 @@ def check_system(
     if raises and not report.ok:
         raise SystemCheckError(report.message(), report)
     return report
+
+
+def _check_parameters(who: str, system: Any) -> None:
+    """Raise unless all parameters are plain numbers."""
+    for name in parameter_names(system):
+        value = getattr(system, name)
+        if not isinstance(value, numbers.Real):
+            raise must(who, name, "must be one plain number", value, "Check one system at a time: system.replace(...).")
 
 
 class _Search:

@@ -20,6 +20,7 @@ from diffsim import ops
 from diffsim.compiler.engine import available
 from diffsim.errors import ArgumentError, KindError
 from diffsim.number import raw
+from diffsim.value import Value
 from studies import SystemCheckError, SystemReport, check_system
 from systems import HamiltonianSystem, System
 
@@ -378,6 +379,19 @@ class Shaken(HamiltonianSystem):
         return 0.5 * p[0] * p[0] + 0.5 * self.stiffness * (1.0 + 0.5 * ops.cos(t)) * q[0] * q[0]
 
 
+def test_a_system_made_of_a_function_is_checked_like_any_other() -> None:
+    def swing(t: Any, y: Any, gravity: float = 9.8) -> Any:
+        return [y[1], -gravity * np.sin(y[0])]
+
+    assert check_system(System.from_function(swing, state_names=("theta", "omega")), states=3).ok
+
+    def branches(t: Any, y: Any, gravity: float = 9.8) -> Any:
+        return [y[1], -gravity * y[0] if y[0] > 0.0 else 0.0 * y[0]]
+
+    report = check_system(System.from_function(branches, state_names=("x", "v")), states=3, raises=False)
+    assert "a branch or loop on a traced number" in report.row("traced gives").reason
+
+
 def test_an_energy_that_depends_on_time_is_taken_at_that_time() -> None:
     report = check_system(Shaken(), states=3)
     assert report.row("rates are the symplectic gradient").result == "ok"
@@ -506,6 +520,8 @@ def test_testing_hands_it_on_at_first_use() -> None:
     [
         ((Swing,), KindError, "got the class Swing. Write Swing()"),
         ((lambda t, y: y,), KindError, "check_system: system must be a System"),
+        ((Swing(mass=np.array([1.0, 2.0])),), ArgumentError, "check_system: mass must be one plain number"),
+        ((Swing(mass=Value(1.0)),), ArgumentError, "Check one system at a time: system.replace(...)"),
         ((Swing(), {"states": 0}), ArgumentError, "states must be at least 1"),
         ((Swing(), {"spread": 0.0}), ArgumentError, "spread must be > 0"),
         ((Swing(), {"t_end": -1.0}), ArgumentError, "t_end must be > 0"),
