@@ -143,6 +143,19 @@ def test_adaptive_method_gives_the_same_map():
     assert adaptive == pytest.approx(fixed, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("theta_1", "theta_2", "exponent"),
+    [(2.6445828783148455, 3.000466421104314, 3.06916), (2.6200391857086753, 2.141437179888355, 2.91489)],
+)
+def test_most_sensitive_starts_of_the_square_have_the_exponents_of_long_doubles(theta_1, theta_2, exponent):
+    """SOURCE: Gragg's method with extrapolation to order 16 in long doubles, tangents by complex steps, h = 1/160."""
+    result = sensitivity_map(
+        DoublePendulum(), {"theta_1": [theta_1], "theta_2": [theta_2]}, y0=np.zeros(4), measure="ftle", method="Vern9",
+        step=0.0025,
+    )  # fmt: skip
+    assert result.values[0, 0] == pytest.approx(exponent, abs=2e-3)
+
+
 def test_starts_without_enough_energy_to_flip_are_the_calm_ones():
     angles = np.linspace(-np.pi, np.pi, 12, endpoint=False)
     result = sensitivity_map(
