@@ -7,31 +7,25 @@ plain numbers, the same graph is kept by what the system is made of and evaluate
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 
 from diffsim import array_ops
 from diffsim.capture import WholeNumberNeeded, capture, trace_flow
-from diffsim.compiler import engine
-from diffsim.compiler.lowering import has_machine_rule
 from diffsim.enclosed import Enclosed, enclose
 from diffsim.errors import KindError
-from diffsim.graph import Graph
 from diffsim.number import AnyNumber, raw
 from diffsim.protocols import parameter_values, with_parameters
-from diffsim.routine import Routine, derived
 from diffsim.traced_array import as_traced
 from diffsim.tracer import Tracer
 from diffsim.value import Value
 from systems._base import System
+from systems._room import Room, room_of
 
 __all__: list[str] = []
-
-_LARGEST_INTERPRETED = 400  # operations of rates beyond which machine code computes them, whoever asks
 
 
 @dataclass(frozen=True)
@@ -96,14 +90,13 @@ class MechanicalSystem(System):
         if kept is None:
             return tuple(self._derived(t, components))
         room, numbers = kept
-        found = room.by_machine(t, components, numbers)
-        return tuple(room.evaluate([t, *components, *numbers]) if found is None else found)
+        return tuple(room(t, components, numbers))
 
     def _derived(self, t: Any, state: list[Any]) -> list[Any]:
         """Return the rates, differentiating now."""
         raise NotImplementedError
 
-    def _kept(self) -> tuple[_Room, list[Any]] | None:
+    def _kept(self) -> tuple[Room, list[Any]] | None:
         """Return the room with the graph of the rates, and the numbers that it takes after t and the state.
 
         None where it is not known what they depend on.
@@ -119,7 +112,7 @@ class MechanicalSystem(System):
         while True:
             if captured.key is None:
                 return None
-            room = _room(captured.key, self.dimension)
+            room = room_of(captured.key, self.dimension)
             if room.graph is not None:
                 break
             try:
@@ -330,55 +323,6 @@ def _checked_forces(system: Any, found: Any) -> list[Any]:
         got = "None (a missing return?)" if found is None else f"{len(forces)} of them" if forces else repr(found)
         raise KindError(f"{type(system).__name__}: forces must return one number for each of {names}; got {got}.")
     return forces
-
-
-@final
-class _Room:
-    """Room for the graph of one key, and for its machine code."""
-
-    def __init__(self, n: int) -> None:
-        self.graph: Graph | None = None
-        self._n = n
-
-    def evaluate(self, inputs: list[Any]) -> list[Any]:
-        """Return the rates for numbers of any kind."""
-        if self.graph is None:
-            return []
-        values = self.graph.evaluate(inputs)
-        return [values[i] for i in np.ravel(self.graph.result).tolist()]
-
-    def by_machine(self, t: Any, state: list[Any], numbers: list[Any]) -> list[Any] | None:
-        """Return the rates of a large system for floats, of one state or of a batch; None where they are no such.
-
-        PERF: ten rods in a chain, 1055 operations, take 4 ms number by number, 12 us so; compiling takes about 0.5 s.
-        """
-        routine = self._routine
-        if routine is None or t.__class__ is not float or any(x.__class__ is not float for x in numbers):
-            return None
-        if all(x.__class__ is float for x in state):
-            found: list[Any] = routine.run((t, state, numbers)).tolist()
-            return found
-        first = state[0]
-        if any(x.__class__ is not np.ndarray or x.dtype.char != "d" or x.shape != first.shape for x in state):
-            return None
-        lanes = np.array(state).reshape(self._n, -1)
-        rates = routine.run_lanes([np.array(t), lanes, np.array(numbers)], lanes.shape[1], threads=1)
-        return list(rates.reshape(self._n, *first.shape))
-
-    @functools.cached_property
-    def _routine(self) -> Routine | None:
-        graph = self.graph
-        if graph is None or graph.n_operations <= _LARGEST_INTERPRETED or not engine.available():
-            return None
-        if not all(node.row is None or has_machine_rule(node.row.name) for node in graph.nodes):
-            return None
-        shapes = ((), (self._n,), (len(graph.form[2]),))
-        return derived(graph, shapes, (self._n,), np.dtype(np.float64))
-
-
-@functools.lru_cache(maxsize=256)
-def _room(key: Hashable, n: int) -> _Room:
-    return _Room(n)
 
 
 def stacked(numbers: Sequence[Any]) -> Any:
