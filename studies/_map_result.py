@@ -206,7 +206,7 @@ class MapResult:
 
 
 def load(path: str | os.PathLike[str], system: Any = None) -> Any:
-    """Return the result of a map that was saved as ``.npz``, ``.nc`` or ``.zarr``.
+    """Return the result of a study that was saved as ``.npz``, or of a map as ``.nc`` or ``.zarr``.
 
     Nothing of the file is executed, and no pickle is read.
 
@@ -218,7 +218,7 @@ def load(path: str | os.PathLike[str], system: Any = None) -> Any:
 
     Returns
     -------
-    SensitivityMap, FlipTimeMap, ...
+    SensitivityMap, FlipTimeMap, LyapunovSpectrum, ...
         Of the kind that was saved; its ``rerun()`` makes the same call again.
 
     Raises
@@ -245,9 +245,12 @@ def load(path: str | os.PathLike[str], system: Any = None) -> Any:
         raise must("load", "path", "must name a file that is there", os.fspath(path))
     found = _read(file)
     import studies
+    from studies._record import Record  # which needs this file
 
     kind = str(found.pop("diffsim_kind", ""))
     result: Any = getattr(studies, kind) if kind in dir(studies) else None
+    if isinstance(result, type) and issubclass(result, Record):
+        return result.load(file, system)
     if not (isinstance(result, type) and issubclass(result, MapResult)):
         raise must("load", "path", "must hold the result of a map", os.fspath(path))
     call = from_json(str(found.pop("diffsim_call")))

@@ -17,10 +17,9 @@ import numpy as np
 from diffsim.errors import RunError, TraceError, must
 from diffsim.protocols import event_functions
 from integrators._methods import resolve_method
-from integrators._solve import solve_ivp
 from studies._checks import Floats
 from studies._motion import Motion
-from studies._solver import solver_arguments
+from studies._solver import solved, solver_arguments
 
 __all__: list[str] = []
 
@@ -170,11 +169,11 @@ def _solved(who: str, motion: Motion, span: Any, starts: Floats, solver: dict[st
     """Return a solution that reached its end; implicit methods as machine code from the first step on."""
     if solver.get("compiled", "auto") == "auto" and not event_functions(motion.fun):
         try:
-            run = solve_ivp(motion.fun, span, starts, **{**solver, "compiled": True})
+            run = solved(motion.fun, span, starts, **{**solver, "compiled": True})
         except TraceError:  # then the solve below says why
-            run = solve_ivp(motion.fun, span, starts, **solver)
+            run = solved(motion.fun, span, starts, **solver)
     else:
-        run = solve_ivp(motion.fun, span, starts, **solver)
+        run = solved(motion.fun, span, starts, **solver)
     status = np.atleast_1d(np.asarray(run.status))
     if (status != 0).any():
         where = int(np.argmax(status != 0))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import studies
 from diffsim.errors import ArgumentError, InterpretedWarning, KindError, RunError
 from studies import LyapunovSpectrum, lyapunov_spectrum
 from systems import DoublePendulum, HarmonicOscillator, HenonMap, LogisticMap, Lorenz63, Pendulum
@@ -189,6 +190,7 @@ def test_result_is_an_array_and_says_what_it_is(lorenz):
 
 def test_result_is_saved_loaded_and_run_again_bit_for_bit(lorenz, tmp_path):
     again = LyapunovSpectrum.load(lorenz.save(tmp_path / "lorenz.npz"))
+    assert (studies.load(tmp_path / "lorenz.npz").growth == lorenz.growth).all()
     assert again.system == lorenz.system
     assert (again.growth == lorenz.growth).all()
     assert repr(again) == repr(lorenz)
