@@ -58,8 +58,8 @@ def lyapunov_spectrum(
     k : int, optional
         Number of exponents, the largest first; all n by default.
     method : str or Integrator, optional
-        As for `solve_ivp`; by default DOP853 with rtol = atol = 1e-10.  For a Hamiltonian system over long times take a
-        symplectic one, such as ``method="GaussLegendre4", step=0.01``.
+        As for `solve_ivp`; by default DOP853 (Radau for stiff systems) with rtol = atol = 1e-10.  For a Hamiltonian
+        system over long times take a symplectic one, such as ``method="GaussLegendre4", step=0.01``.
     rng : int
         Seed of the frame at the start.
     progress : bool
@@ -140,7 +140,8 @@ def lyapunov_spectrum(
         time_unit=plan.motion.time_unit,
         dimension=n,
     )
-    _warn_of_volume(result)
+    if not plan.motion.jumps:  # a jump changes volumes too
+        _warn_of_volume(result)
     return result
 
 

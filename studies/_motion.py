@@ -12,7 +12,7 @@ from diffsim.compiled_function import jit
 from diffsim.derivatives import jvp
 from diffsim.errors import KindError, TraceError, must
 from diffsim.graph import Graph, trace
-from diffsim.protocols import is_system
+from diffsim.protocols import event_functions, is_system
 from studies import _checks
 from studies._checks import Floats
 
@@ -35,6 +35,8 @@ class Motion:
         Whether it is a map, so that time counts iterations.
     autonomous : bool
         Whether it is known not to depend on time.
+    jumps : bool
+        Whether it has events of its own.
     """
 
     fun: Any
@@ -43,6 +45,7 @@ class Motion:
     canonical: bool
     discrete: bool
     autonomous: bool
+    jumps: bool = False
 
     @property
     def n(self) -> int:
@@ -76,7 +79,8 @@ def motion_of(who: str, fun: Any, y0: Any) -> tuple[Motion, Floats]:
         starts = _starts(who, system.default_state if y0 is None else y0, len(names), f": {', '.join(names)}")
         units = tuple(system.state_units) or ("",) * len(names)
         canonical, discrete = bool(getattr(fun, "canonical", False)), bool(getattr(fun, "discrete", False))
-        return Motion(fun, names, units, canonical, discrete, _ignores_time(fun, starts[:, 0])), starts
+        jumps = bool(event_functions(fun))
+        return Motion(fun, names, units, canonical, discrete, _ignores_time(fun, starts[:, 0]), jumps), starts
     if isinstance(fun, type) or not callable(fun):
         _checks.system_of(who, fun)
     if y0 is None:

@@ -100,7 +100,8 @@ def solver_of(
         if length != round(length):
             raise must(who, name, "must be a whole number of iterations of a map", length)
         return given
-    solver = solver_arguments(method or _METHOD, rtol, atol, given, (_TOLERANCE, _TOLERANCE))
+    usual = "Radau" if getattr(motion.fun, "stiff", False) else _METHOD
+    solver = solver_arguments(usual if method is None else method, rtol, atol, given, (_TOLERANCE, _TOLERANCE))
     step = resolve_method(solver["method"], solver.get("step")).h
     if step is not None and abs(length / step - round(length / step)) > 1e-9 * (length / step):
         whole = max(1, round(length / step)) * step

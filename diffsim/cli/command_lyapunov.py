@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="time between two decompositions, in seconds; default 0.5, and 1 iteration of a map",
     )
     parser.add_argument("--count", type=integer, help="how many exponents, the largest first; default all")
-    parser.add_argument("--method", help="name of a method; default DOP853")
+    parser.add_argument("--method", help="name of a method; default DOP853, Radau for stiff systems")
     parser.add_argument("--step", type=number, help="step of a fixed-step method, in seconds")
     parser.add_argument("--rtol", type=number, help="relative tolerance of an adaptive method; default 1e-10")
     parser.add_argument("--atol", type=number, help="absolute tolerance of an adaptive method; default 1e-10")
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     starts = [start_state(text, system) for text in arguments.y0 or [None]]
     asked = {name: getattr(arguments, name) for name in ("step", "rtol", "atol")}
     solver = {name: value for name, value in asked.items() if value is not None} | machine_options(arguments)
-    t_renorm = arguments.t_renorm or (1.0 if system.discrete else 0.5)
+    t_renorm = (1.0 if system.discrete else 0.5) if arguments.t_renorm is None else arguments.t_renorm
 
     import numpy as np
 

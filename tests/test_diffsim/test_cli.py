@@ -123,6 +123,7 @@ def test_help_imports_no_numpy() -> None:
         (["balance", "--target", "upright"], "unknown equilibrium 'upright'"),
         (["balance", "Lorenz63"], "angles"),
         (["lyapunov", "Lorenz63", "--count", "4"], "k must be at most 3"),
+        (["lyapunov", "Lorenz63", "--t-renorm", "0"], "t_renorm must be > 0"),
         (["lyapunov", "Lorenz63", "--method", "RK4", "--step", "0.3"], "t_renorm must be a multiple of the step 0.3"),
         (["lyapunov", "Lorenz63", "--t-total", "10.2"], "t_total must be a multiple of t_renorm=0.5"),
         (["lyapunov", "Lorenz63", "--out", "a.txt"], "must end in .png, .svg, .pdf or .npz"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import studies
 from diffsim.errors import ArgumentError, InterpretedWarning, KindError, RunError
 from studies import LyapunovSpectrum, lyapunov_spectrum
-from systems import DoublePendulum, HarmonicOscillator, HenonMap, LogisticMap, Lorenz63, Pendulum
+from systems import BouncingBall, DoublePendulum, HarmonicOscillator, HenonMap, LogisticMap, Lorenz63, Pendulum
 
 LORENZ = {"t_transient": 50, "t_total": 2000, "t_renorm": 1, "method": "RK4", "step": 0.01}
 
@@ -297,3 +297,12 @@ def test_compiled_decompositions_are_those_of_lapack(singular, monkeypatch):
     end, factors = _frames.carried(maps, frame)
     assert np.allclose(end[0].T @ end[0], np.eye(2), atol=1e-12)
     assert np.allclose(factors, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_system_that_jumps_has_exponents_through_its_jumps():
+    # The time from impact to impact of a ball that loses speed shrinks with it; before the first one nothing contracts.
+    found = lyapunov_spectrum(BouncingBall(), t_transient=0, t_total=0.4, t_renorm=0.2, method="RK4", step=0.01)
+    assert found.total == pytest.approx(0.0, abs=1e-9)
+    assert found.divergence == 0.0
+    later = lyapunov_spectrum(BouncingBall(), t_transient=0, t_total=1.6, t_renorm=0.2, method="RK4", step=0.01)
+    assert later.total < -0.1
