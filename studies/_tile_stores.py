@@ -147,7 +147,7 @@ def opened(who: str, folder: Any, key: str, bounds: Sequence[tuple[int, int]], c
     RunError
         A zarr group is asked for and zarr is not installed.
     """
-    base = check_folder(who, folder)
+    base = check_folder(who, folder).resolve()  # workers may stand elsewhere
     own = base / key[:_KEY_SHOWN]
     own.mkdir(exist_ok=True)
     if base.suffix == ".zarr":

@@ -124,12 +124,13 @@ def _on_cluster(
 
     # NOTE: by value, since a file that the user names is no module that a worker could import.
     job = _by_value(work)
+    kept = MemoryStore() if isinstance(store, MemoryStore) else store  # never the tiles that are finished
     ahead = 2 * max(1, sum(client.nthreads().values()))
     waiting: Iterator[int] = iter(missing)
     submitted: dict[Any, int] = {}
 
     def submit(i: int) -> Any:
-        future = client.submit(_remote, job, store, i, bounds[i], pure=False, retries=_RETRIES)
+        future = client.submit(_remote, job, kept, i, bounds[i], pure=False, retries=_RETRIES)
         submitted[future] = i
         return future
 
@@ -159,7 +160,7 @@ def _by_value(work: Work) -> bytes:
     import cloudpickle
 
     own = {"diffsim", "integrators", "systems", "studies"}
-    system = getattr(getattr(work, "grid", None), "system", None)
+    system = getattr(getattr(work, "grid", work), "system", None)
     modules = {cls.__module__ for cls in type(system).__mro__} if system is not None else set()
     foreign = [sys.modules[name] for name in modules if name.split(".")[0] not in own and name in sys.modules]
     foreign = [module for module in foreign if getattr(module, "__file__", None) and module.__name__ != "__main__"]

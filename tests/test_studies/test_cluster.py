@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from diffsim.errors import RunError
-from studies import flip_time_map, sensitivity_map
+from studies import flip_time_map, poincare_section, sensitivity_map
 from studies._tile_stores import ZarrStore
 from systems import DoublePendulum, Pendulum, find
 
@@ -63,10 +63,11 @@ def alone():
 
 
 @pytest.mark.parametrize("folder", [None, "tiles", "tiles.zarr"])
-def test_cluster_gives_the_same_bits_wherever_tiles_are_kept(client, alone, tmp_path, folder):
+def test_cluster_gives_the_same_bits_wherever_tiles_are_kept(client, alone, tmp_path, folder, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the workers do not follow
     if folder == "tiles.zarr":
         pytest.importorskip("zarr")
-    place = None if folder is None else tmp_path / folder
+    place = None if folder is None else Path(folder)
     found = sensitivity_map(DoublePendulum(), AXES, **CALL, tile=500, client=client, folder=place)
     np.testing.assert_array_equal(found.values, alone.values)
     if place is not None:
@@ -100,6 +101,9 @@ def test_flip_map_and_a_system_of_the_users_own_file(client, tmp_path):
     call = {"y0": [0.0, 0.0], "t_end": 1.0, "tile": 10}
     found = sensitivity_map(system, axes, **call, client=client)
     np.testing.assert_array_equal(found.values, sensitivity_map(system, axes, **call).values)
+    found = poincare_section(system, {"x": 0.0}, y0=[[1.0, 0.5], [0.0, 0.0]], n_points=3, tile=1, client=client)
+    alone = poincare_section(system, {"x": 0.0}, y0=[[1.0, 0.5], [0.0, 0.0]], n_points=3)
+    np.testing.assert_array_equal(found.y, alone.y)
     axes = {"theta": [0.5, 3.0], "p": np.linspace(-3.0, 3.0, 5)}
     flips = flip_time_map(Pendulum(), axes, t_end=3.0, tile=4, client=client)
     np.testing.assert_array_equal(flips.values, flip_time_map(Pendulum(), axes, t_end=3.0).values)
