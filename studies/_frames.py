@@ -18,7 +18,7 @@ from studies._checks import Floats
 __all__: list[str] = []
 
 _SMALL = 4  # components up to which decompositions are compiled
-_MANY = 2000  # intervals from which on that pays
+_MANY = 4000  # intervals from which on that pays
 _LOST = 1e-28  # square of the height of a vector over the others, relative to its length
 _OPERATIONS = 3000  # of one piece of machine code, roughly
 
