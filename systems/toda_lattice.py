@@ -118,11 +118,13 @@ class TodaLattice(System):
         diagonal = [scale * state[n + i] for i in range(n)]
         beside = [ops.exp(-0.5 * self.steepness * d) for d in self._stretches(state)]  # beside[i] joins i - 1 and i
         columns = [[1.0 if i == j else 0.0 for i in range(n)] for j in range(n)]
-        for _ in range(power):
+        for _ in range(power // 2):
             columns = [_applied(diagonal, beside, column) for column in columns]
-        total = 0.0
-        for j in range(n):
-            total = total + columns[j][j]
+        more = [_applied(diagonal, beside, column) for column in columns] if power % 2 else columns
+        total = 0.0  # tr(A B) of symmetric A and B, two halves of the power
+        for left, right in zip(columns, more, strict=True):
+            for x, y in zip(left, right, strict=True):
+                total = total + x * y
         return total
 
     @property
