@@ -42,8 +42,8 @@ class Pleiades(PlanarGravitation):
 
     Equilibria: none.
 
-    Chaotic: stars 1 and 7 come as close as 0.0024 at t = 1.23, and errors of the start grow by a factor of some
-    thousands until t = 3, where the test problem ends.
+    Chaotic: stars 1 and 7 come as close as 0.034 at t = 1.68, and errors of the start grow up to 400 times until t = 3,
+    where the test problem ends.
 
     References
     ----------
@@ -54,7 +54,7 @@ class Pleiades(PlanarGravitation):
     --------
     >>> system = Pleiades()
     >>> system(0.0, system.default_state)[14:17].round(6)
-    array([-0.672684, -0.576967,  0.239083])
+    array([-2.930821, -0.529415,  0.475374])
     """
 
     default_time: ClassVar[float] = 3.0

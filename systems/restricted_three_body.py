@@ -56,8 +56,8 @@ class RestrictedThreeBody(System):
     Equilibria: Lagrange's points L1 between the bodies, L2 behind the smaller one, L3 behind the larger one, all three
     unstable; L4 and L5 at the corners of equilateral triangles, stable for mu < 0.0385.
 
-    Chaotic for many starts; the default orbit is periodic, but unstable: errors grow by thousands in a period.
-    Collisions with the bodies are singularities.
+    Chaotic for many starts; the default orbit is periodic, but unstable: its largest multiplier is 285, and errors of
+    the start grow up to two million times in a period.  Collisions with the bodies are singularities.
 
     References
     ----------
