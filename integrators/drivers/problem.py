@@ -114,7 +114,7 @@ class Problem:
     @property
     def watched(self) -> bool:
         """Whether each step is looked at beyond the callback: events, dense output, save times that move."""
-        return self.events is not None or self.dense or self.moving is not None
+        return bool(self.events) or self.dense or self.moving is not None
 
     @property
     def ragged(self) -> bool:
