@@ -33,7 +33,7 @@ TWINS = {
 QUICK_SYSTEMS = {"DoublePendulum", "HarmonicOscillator", "Kepler", "Lorenz63", "Pendulum"}
 """Systems that stand for the others where each costs a compilation or a differentiated graph."""
 WALKS = {"test_compiled.py", "test_linearise.py", "test_vjp_graph.py"}
-"""Suites beside tests/test_systems that walk the zoo: the systems that others stand for are slow there."""
+"""Suites beside tests/test_systems that walk the zoo: others stand for the rest of it there; `check_system` in depth looks at each."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -45,9 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         call = getattr(item, "callspec", None)
         drawn = {x for x in call.params.values() if isinstance(x, str)} if call is not None else set()
-        if item.path.name in WALKS and drawn & zoo:
-            item.add_marker(pytest.mark.slow)
-        if drawn & TWINS:
+        if drawn & TWINS or (item.path.name in WALKS and drawn & zoo):
             item.add_marker(pytest.mark.slow)
             item.add_marker(pytest.mark.twin)
 
