@@ -256,7 +256,7 @@ def _without_pictures(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", text)
 
 
-def draw_zoo(names: list[str], columns: int = 7) -> Any:
+def draw_zoo(names: list[str], columns: int = 8) -> Any:
     """Return a figure with the portrait of every system, a panel each."""
     import systems
     from matplotlib.figure import Figure

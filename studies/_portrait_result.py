@@ -184,7 +184,9 @@ class Portrait:
         plain: NDArray[np.float64] = self.y[i]
         if i not in self.system.angles:
             return plain
-        angle: NDArray[np.float64] = np.mod(plain + np.pi, 2.0 * np.pi) - np.pi
+        # What swings about the upper rest is cut at the lower one.
+        cut = 0.0 if float(np.max(np.cos(plain))) < 0.0 else -np.pi
+        angle: NDArray[np.float64] = np.mod(plain - cut, 2.0 * np.pi) + cut
         if self.kind == "dots":
             return angle
         jumps = np.abs(np.diff(angle, append=angle[-1])) > np.pi

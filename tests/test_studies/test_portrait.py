@@ -75,6 +75,14 @@ def test_an_angle_is_wrapped_and_its_path_broken_at_the_border() -> None:
     assert np.max(np.abs(np.diff(pieces[..., 0], axis=1))) < 1.0, "no line runs across"
 
 
+def test_an_angle_about_the_upper_rest_is_not_broken() -> None:
+    picture = portrait(systems.Pendulum(gravity=-9.8), [3.0, 0.0], 10.0, compiled=False)
+    pieces = np.array(picture.plot().axes[0].collections[0].get_segments())  # type: ignore[attr-defined]
+    assert len(pieces) == len(picture.t) - 1
+    assert np.min(pieces[..., 0]) > 2.9
+    assert np.max(pieces[..., 0]) > np.pi
+
+
 def test_rods_are_drawn_where_the_points_end() -> None:
     picture = portrait(systems.DoublePendulum(), t_end=1.0, compiled=False)
     rods = [line for line in picture.plot().axes[0].lines if len(line.get_xydata()) == 2]
