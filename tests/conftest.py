@@ -33,7 +33,7 @@ TWINS = {
 QUICK_SYSTEMS = {"DoublePendulum", "HarmonicOscillator", "Kepler", "Lorenz63", "Pendulum"}
 """Systems that stand for the others where each costs a compilation or a differentiated graph."""
 WALKS = {"test_compiled.py", "test_linearise.py", "test_vjp_graph.py"}
-"""Suites beside tests/test_systems that walk the zoo: others stand for the rest of it there; `check_system` in depth looks at each."""
+"""Suites beside tests/test_systems that walk the zoo: five stand for it there, and `check_system` looks at each."""
 
 
 @pytest.hookimpl(tryfirst=True)
