@@ -44,6 +44,7 @@ def test_array_expression_has_one_gradient(e: Expression) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.twin  # of the quick one above, which draws fewer
 @thorough
 @given(expressions())
 def test_ten_thousand_expressions_have_one_gradient_each(e: Expression) -> None:
@@ -51,6 +52,7 @@ def test_ten_thousand_expressions_have_one_gradient_each(e: Expression) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.twin  # of the quick one above, which draws fewer
 @settings(thorough, max_examples=MANY // 5)
 @given(expressions(arrays=True))
 def test_thousands_of_array_expressions_have_one_gradient_each(e: Expression) -> None:

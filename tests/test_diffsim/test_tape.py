@@ -149,6 +149,7 @@ print(tape.low_water(50) - before, tape.growth(100))
 
 
 @pytest.mark.slow
+@pytest.mark.twin  # of the promise on memory over forty cycles
 def test_a_thousand_gradients_of_a_trajectory_leave_less_than_a_megabyte() -> None:
     command = [sys.executable, "-c", THOUSAND, __file__]  # a process of its own: other tests' memory does not count
     answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=os.getcwd())
