@@ -29,6 +29,10 @@ TWINS = {
 }
 """Methods that take long in the suites and have a relative that stands for them: their tests are slow ones."""
 
+PROVEN_ON_ALL = {"test_certificates.py", "test_compiled_derivatives.py", "test_derivatives.py", "test_promises.py"}
+"""Suites of derivatives that take every method, and long: there all but these are slow tests."""
+QUICK_METHODS = {"RK4", "RK45", "DOP853", "Radau", "BDF", "Kvaerno5", "StormerVerlet", "GaussLegendre4"}
+
 
 QUICK_SYSTEMS = {"DoublePendulum", "HarmonicOscillator", "Kepler", "Lorenz63", "Pendulum"}
 """Systems that stand for the others where each costs a compilation or a differentiated graph."""
@@ -40,11 +44,14 @@ WALKS = {"test_compiled.py", "test_linearise.py", "test_vjp_graph.py"}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of methods, and of systems, that others stand for."""
     import systems
+    from integrators._methods import method_names
 
-    zoo = set(systems.names()) - QUICK_SYSTEMS
+    zoo, others = set(systems.names()) - QUICK_SYSTEMS, set(method_names()) - QUICK_METHODS
     for item in items:
         call = getattr(item, "callspec", None)
         drawn = {x for x in call.params.values() if isinstance(x, str)} if call is not None else set()
+        if item.path.name in PROVEN_ON_ALL and drawn & others:
+            item.add_marker(pytest.mark.slow)
         if drawn & TWINS or (item.path.name in WALKS and drawn & zoo):
             item.add_marker(pytest.mark.slow)
             item.add_marker(pytest.mark.twin)
