@@ -2,6 +2,8 @@
 
 python benchmarks/report.py benchmarks/results.json             writes docs/performance.md and its picture
 python benchmarks/report.py results.json --docs some/folder     writes them there
+
+Of results of W4 it writes docs/precision.md: they may come from another day, and another machine.
 """
 
 from __future__ import annotations
@@ -65,16 +67,11 @@ To run it, with peers in environments of your choice: [benchmarks](../benchmarks
 
 
 def page(results: dict[str, Any]) -> str:
-    """Return the page's text."""
-    machine, groups = results["machine"], results["groups"]
-    counts = sorted({max(record["round"] for record in group["records"]) + 1 for group in groups})
-    rounds = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
-    dates = sorted({group["date"] for group in groups})
+    """Return the page on everything but W4."""
+    groups = results["groups"]
     parts = [
         "# Performance\n",
-        f"diffsim against other packages, on one machine: {machine['processor']}, {machine['cores']} cores, "
-        f"{machine['system']}, Python {machine['python']}, {machine['gcc']}. Measured on {' and '.join(dates)} with "
-        f"commit {machine['commit']}; {rounds} rounds. Written by `python benchmarks/report.py`.\n",
+        _where(results),
         "![Time of each peer in units of diffsim's time](images/docs-performance.png)\n",
         "*Each dot is a peer's fastest variant: the median over the rounds of its time over diffsim's; "
         "the bar spans the rounds.*\n",
@@ -88,10 +85,33 @@ def page(results: dict[str, Any]) -> str:
             parts.append(f"## {seen}\n\n{WHAT[seen]}\n")
             if seen == "W1" and results["c"]:
                 parts.append(_c(results["c"]))
-            if seen == "W4":
-                parts.append(precision.section(results))
-        parts.append(f"**{group['title'][0].upper()}{group['title'][1:]}.**\n\n{summary.group_table(group)}")
+        parts.append(_titled(group))
     return "\n".join([*parts, _conditions(results), _versions(groups)])
+
+
+def precision_page(results: dict[str, Any]) -> str:
+    """Return the page on W4."""
+    parts = ["# Work and precision\n", _where(results), WHAT["W4"] + "\n", precision.section(results)]
+    parts += [_titled(group) for group in results["groups"]]
+    return "\n".join([*parts, _conditions(results), _versions(results["groups"])])
+
+
+def _where(results: dict[str, Any]) -> str:
+    """Say on which machine the figures were measured, and when."""
+    machine, groups = results["machine"], results["groups"]
+    counts = sorted({max(record["round"] for record in group["records"]) + 1 for group in groups})
+    rounds = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
+    dates = sorted({group["date"] for group in groups})
+    return (
+        f"diffsim against other packages, on one machine: {machine['processor']}, {machine['cores']} cores, "
+        f"{machine['system']}, Python {machine['python']}, {machine['gcc']}. Measured on {' and '.join(dates)} with "
+        f"commit {machine['commit']}; {rounds} round{'s' if counts[-1] > 1 else ''}. Written by "
+        "`python benchmarks/report.py`.\n"
+    )
+
+
+def _titled(group: dict[str, Any]) -> str:
+    return f"**{group['title'][0].upper()}{group['title'][1:]}.**\n\n{summary.group_table(group)}"
 
 
 def _in_short(groups: list[dict[str, Any]]) -> str:
@@ -188,10 +208,14 @@ def main(words: list[str] | None = None) -> None:
     if results["small"] and options.docs.resolve() == ROOT / "docs":
         sys.exit("report.py: these results are of --small sizes and say nothing; run benchmarks/run.py without it")
     (options.docs / "images").mkdir(parents=True, exist_ok=True)
-    plot.draw(results, options.docs / "images" / "docs-performance.png")
-    if any(group["workload"] == "W4" for group in results["groups"]):
+    of_w4 = [group for group in results["groups"] if group["workload"] == "W4"]
+    others = [group for group in results["groups"] if group["workload"] != "W4"]
+    if others:
+        plot.draw({**results, "groups": others}, options.docs / "images" / "docs-performance.png")
+        (options.docs / "performance.md").write_text(page({**results, "groups": others}), encoding="utf-8")
+    if of_w4:
         precision.draw(results, options.docs / "images" / "docs-precision.png")
-    (options.docs / "performance.md").write_text(page(results), encoding="utf-8")
+        (options.docs / "precision.md").write_text(precision_page({**results, "groups": of_w4}), encoding="utf-8")
 
 
 if __name__ == "__main__":

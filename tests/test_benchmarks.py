@@ -243,6 +243,16 @@ def test_report_writes_a_page_with_its_picture(tmp_path: Path, results: dict[str
     assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
 
 
+def test_report_gives_work_and_precision_a_page_of_its_own(tmp_path: Path, results: dict[str, Any]) -> None:
+    groups = [{**group, "workload": "W4"} for group in results["groups"]]
+    file = tmp_path / "results.json"
+    file.write_text(json.dumps({**results, "groups": groups}))
+    report.main([str(file), "--docs", str(tmp_path)])
+    assert not (tmp_path / "performance.md").exists()
+    assert "1,024 double pendulums" in (tmp_path / "precision.md").read_text(encoding="utf-8")
+    assert (tmp_path / "images" / "docs-precision.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_report_refuses_tiny_sizes_for_the_docs(tmp_path: Path, results: dict[str, Any]) -> None:
     file = tmp_path / "results.json"
     file.write_text(json.dumps({**results, "small": True}))
