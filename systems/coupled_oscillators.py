@@ -6,17 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, final
 
-from systems._base import System
-from systems._chains import chain_points, neighbours
-from systems._checks import checked_count
-from systems._sizes import numbered, repeated
+from systems._chains import Chain, chain_points
 
 __all__ = ["CoupledOscillators"]
 
 
 @final
 @dataclass(frozen=True)
-class CoupledOscillators(System):
+class CoupledOscillators(Chain):
     """Masses m in a row between two walls: springs k to the walls, springs c from each mass to the next.
 
     With ``q_0 = q_(n+1) = 0`` at the walls, ``k_i`` being k for the first and the last spring and c for all others,
@@ -75,50 +72,17 @@ class CoupledOscillators(System):
     coupling: float = 0.4
     bodies: int = field(default=2, kw_only=True, metadata={"parameter": False})
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "bodies", checked_count(type(self).__name__, "bodies", self.bodies, least=1))
+    def pulls(self, stretches: list[Any]) -> list[Any]:
+        return [k * d for k, d in zip(self._springs, stretches, strict=True)]
 
-    @property
-    def state_names(self) -> tuple[str, ...]:
-        return numbered(self.bodies, "q", "p")
-
-    @property
-    def state_units(self) -> tuple[str, ...]:
-        return repeated(self.bodies, "m", "kg m/s")
-
-    @property
-    def canonical(self) -> bool:
-        return True
-
-    @property
-    def separable(self) -> bool:
-        return True
-
-    def rates(self, t: Any, state: Any) -> tuple[Any, ...]:
-        n = self.bodies
-        pulls = [k * (right - left) for k, (left, right) in zip(self._springs, neighbours(state, n), strict=True)]
-        return (*[state[n + i] / self.mass for i in range(n)], *[pulls[i + 1] - pulls[i] for i in range(n)])
-
-    def energy(self, state: Any) -> Any:
-        """Return the energy in J of ``state`` (2 n, *batch), of shape (*batch)."""
-        n = self.bodies
-        total = 0.0
-        for k, (left, right) in zip(self._springs, neighbours(state, n), strict=True):
-            total = total + 0.5 * k * (right - left) * (right - left)
-        for i in range(n):
-            total = total + 0.5 * state[n + i] * state[n + i] / self.mass
-        return total
+    def stored(self, stretches: list[Any]) -> list[Any]:
+        return [0.5 * k * d * d for k, d in zip(self._springs, stretches, strict=True)]
 
     @property
     def invariants(self) -> Mapping[str, Callable[[Any], Any]]:
         if self.bodies != 2:
             return {"energy": self.energy}
         return {"energy": self.energy, "energy_alike": self._energy_alike, "energy_against": self._energy_against}
-
-    @property
-    def equilibria(self) -> Mapping[str, tuple[Any, ...]]:
-        return {"rest": (0.0,) * self.dimension}
 
     @property
     def default_state(self) -> tuple[Any, ...]:

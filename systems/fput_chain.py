@@ -8,17 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, final
 
 from diffsim import array_ops
-from systems._base import System
-from systems._chains import chain_points, neighbours
-from systems._checks import checked_count
-from systems._sizes import numbered, repeated
+from systems._chains import Chain, chain_points
 
 __all__ = ["FPUTChain"]
 
 
 @final
 @dataclass(frozen=True)
-class FPUTChain(System):
+class FPUTChain(Chain):
     """Equal masses between two walls, joined by springs that are not quite linear.
 
     With the stretch ``d_i = q_i - q_(i-1)`` of spring i, where ``q_0 = q_(n+1) = 0``,
@@ -82,44 +79,11 @@ class FPUTChain(System):
     beta: float = 0.0
     bodies: int = field(default=15, kw_only=True, metadata={"parameter": False})
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "bodies", checked_count(type(self).__name__, "bodies", self.bodies, least=1))
+    def pulls(self, stretches: list[Any]) -> list[Any]:
+        return [(self.stiffness + (self.alpha + self.beta * d) * d) * d for d in stretches]
 
-    @property
-    def state_names(self) -> tuple[str, ...]:
-        return numbered(self.bodies, "q", "p")
-
-    @property
-    def state_units(self) -> tuple[str, ...]:
-        return repeated(self.bodies, "m", "kg m/s")
-
-    @property
-    def canonical(self) -> bool:
-        return True
-
-    @property
-    def separable(self) -> bool:
-        return True
-
-    def rates(self, t: Any, state: Any) -> tuple[Any, ...]:
-        n = self.bodies
-        pulls = []
-        for left, right in neighbours(state, n):
-            d = right - left
-            pulls.append((self.stiffness + (self.alpha + self.beta * d) * d) * d)
-        return (*[state[n + i] / self.mass for i in range(n)], *[pulls[i + 1] - pulls[i] for i in range(n)])
-
-    def energy(self, state: Any) -> Any:
-        """Return the energy in J of ``state`` (2 n, *batch), of shape (*batch)."""
-        n = self.bodies
-        total = 0.0
-        for left, right in neighbours(state, n):
-            d = right - left
-            total = total + (0.5 * self.stiffness + (self.alpha / 3.0 + 0.25 * self.beta * d) * d) * d * d
-        for i in range(n):
-            total = total + 0.5 * state[n + i] * state[n + i] / self.mass
-        return total
+    def stored(self, stretches: list[Any]) -> list[Any]:
+        return [(0.5 * self.stiffness + (self.alpha / 3.0 + 0.25 * self.beta * d) * d) * d * d for d in stretches]
 
     def mode_energies(self, state: Any) -> Any:
         """Return the energy in J that each mode of the linear chain holds, of shape (n, *batch).
@@ -140,10 +104,6 @@ class FPUTChain(System):
     @property
     def invariants(self) -> Mapping[str, Callable[[Any], Any]]:
         return {"energy": self.energy}
-
-    @property
-    def equilibria(self) -> Mapping[str, tuple[Any, ...]]:
-        return {"rest": (0.0,) * self.dimension}
 
     @property
     def default_state(self) -> tuple[Any, ...]:

@@ -9,16 +9,14 @@ from functools import partial
 from typing import Any, ClassVar, final
 
 from diffsim import array_ops, ops
-from systems._base import System
-from systems._checks import checked_count
-from systems._sizes import numbered, repeated
+from systems._chains import Chain
 
 __all__ = ["TodaLattice"]
 
 
 @final
 @dataclass(frozen=True)
-class TodaLattice(System):
+class TodaLattice(Chain):
     """Equal masses in a ring, whose springs push exponentially: a lattice that is integrable for any number of them.
 
     With the stretch ``d_i = q_i - q_(i-1)`` of spring i, where ``q_0 = q_n``,
@@ -70,53 +68,29 @@ class TodaLattice(System):
     parameter_units: ClassVar[Mapping[str, str]] = {"mass": "kg", "force": "N", "steepness": "1/m"}
     positive: ClassVar[frozenset[str]] = frozenset({"mass", "force", "steepness"})
     default_time: ClassVar[float] = 40.0
+    fewest: ClassVar[int] = 3
 
     mass: float = 1.0
     force: float = 1.0
     steepness: float = 1.0
     bodies: int = field(default=8, kw_only=True, metadata={"parameter": False})
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "bodies", checked_count(type(self).__name__, "bodies", self.bodies, least=3))
+    def stretches(self, state: Any) -> list[Any]:
+        """Return the stretch of the spring in front of each mass, of the ring: n of them."""
+        return [state[i] - state[i - 1 if i else self.bodies - 1] for i in range(self.bodies)]
 
-    @property
-    def state_names(self) -> tuple[str, ...]:
-        return numbered(self.bodies, "q", "p")
+    def pulls(self, stretches: list[Any]) -> list[Any]:
+        return [-self.force * ops.exp(-self.steepness * d) for d in stretches]
 
-    @property
-    def state_units(self) -> tuple[str, ...]:
-        return repeated(self.bodies, "m", "kg m/s")
-
-    @property
-    def canonical(self) -> bool:
-        return True
-
-    @property
-    def separable(self) -> bool:
-        return True
-
-    def rates(self, t: Any, state: Any) -> tuple[Any, ...]:
-        n = self.bodies
-        pushes = [self.force * ops.exp(-self.steepness * d) for d in self._stretches(state)]
-        return (*[state[n + i] / self.mass for i in range(n)], *[pushes[i] - pushes[(i + 1) % n] for i in range(n)])
-
-    def energy(self, state: Any) -> Any:
-        """Return the energy in J of ``state`` (2 n, *batch), of shape (*batch): a / b for each spring at rest."""
-        n = self.bodies
-        total = 0.0
-        for d in self._stretches(state):
-            total = total + self.force / self.steepness * ops.exp(-self.steepness * d)
-        for i in range(n):
-            total = total + 0.5 * state[n + i] * state[n + i] / self.mass
-        return total
+    def stored(self, stretches: list[Any]) -> list[Any]:
+        return [self.force / self.steepness * ops.exp(-self.steepness * d) for d in stretches]
 
     def trace(self, power: int, state: Any) -> Any:
         """Return the trace of a power >= 1 of Flaschka's matrix, of shape (*batch)."""
         n = self.bodies
         scale = self.steepness / ops.sqrt(self.force * self.steepness * self.mass)
         diagonal = [scale * state[n + i] for i in range(n)]
-        beside = [ops.exp(-0.5 * self.steepness * d) for d in self._stretches(state)]  # beside[i] joins i - 1 and i
+        beside = [ops.exp(-0.5 * self.steepness * d) for d in self.stretches(state)]  # beside[i] joins i - 1 and i
         columns = [[1.0 if i == j else 0.0 for i in range(n)] for j in range(n)]
         for _ in range(power // 2):
             columns = [_applied(diagonal, beside, column) for column in columns]
@@ -131,10 +105,6 @@ class TodaLattice(System):
     def invariants(self) -> Mapping[str, Callable[[Any], Any]]:
         traces = {f"trace_{power}": partial(self.trace, power) for power in range(3, self.bodies + 1)}
         return {"energy": self.energy, "momentum": self._momentum, **traces}
-
-    @property
-    def equilibria(self) -> Mapping[str, tuple[Any, ...]]:
-        return {"rest": (0.0,) * self.dimension}
 
     @property
     def default_state(self) -> tuple[Any, ...]:
@@ -161,10 +131,6 @@ class TodaLattice(System):
             angle = 2.0 * math.pi * (i % n) / n + state[i % n] / radius
             points.append(array_ops.stack([radius * ops.sin(angle), radius * ops.cos(angle)]))
         return array_ops.stack(points)
-
-    def _stretches(self, state: Any) -> list[Any]:
-        """The stretch of the spring in front of each mass."""
-        return [state[i] - state[i - 1 if i else self.bodies - 1] for i in range(self.bodies)]
 
     def _momentum(self, state: Any) -> Any:
         total = 0.0
