@@ -8,7 +8,6 @@ from typing import Any
 
 from diffsim.enclosed import Enclosed
 from systems._mechanics import MechanicalSystem, _scalar, kinetic, one_like, solve_symmetric
-from systems._structure import Structure, structure_of
 
 __all__ = ["HamiltonianSystem"]
 
@@ -123,28 +122,10 @@ class HamiltonianSystem(MechanicalSystem):
 
     # -- structure --------------------------------------------------------------------------------------------------
 
-    def _structure(self) -> Structure:
-        return structure_of(self, self._written)
-
     @property
     def canonical(self) -> bool:
         """Whether nothing but H drives: no forces, no dissipation, for the parameters as they are."""
         return self._structure().free
-
-    @property
-    def separable(self) -> bool:
-        """Whether q' depends on p only and p' on q only (and both on t)."""
-        return self._structure().separable
-
-    @property
-    def autonomous(self) -> bool:
-        """Whether the equations do not depend on t."""
-        return self._structure().autonomous
-
-    @property
-    def cyclic(self) -> tuple[str, ...]:
-        """Coordinates on which H does not depend."""
-        return tuple(name for name, k in zip(self.coordinates, self._structure().cyclic, strict=True) if k)
 
     @property
     def invariants(self) -> Mapping[str, Callable[[Any], Any]]:

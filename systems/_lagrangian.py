@@ -8,7 +8,6 @@ from typing import Any
 
 from diffsim.enclosed import Enclosed
 from systems._mechanics import MechanicalSystem, _scalar, kinetic, one_like, solve_symmetric, stacked
-from systems._structure import Structure, structure_of
 
 __all__ = ["LagrangianSystem"]
 
@@ -151,24 +150,6 @@ class LagrangianSystem(MechanicalSystem):
         return written.pull(written.values(x), self._v, [one_like(x)])
 
     # -- structure --------------------------------------------------------------------------------------------------
-
-    def _structure(self) -> Structure:
-        return structure_of(self, self._written)
-
-    @property
-    def separable(self) -> bool:
-        """Whether q'' depends on q (and t) only."""
-        return self._structure().separable
-
-    @property
-    def autonomous(self) -> bool:
-        """Whether the equations do not depend on t."""
-        return self._structure().autonomous
-
-    @property
-    def cyclic(self) -> tuple[str, ...]:
-        """Coordinates on which L does not depend."""
-        return tuple(name for name, k in zip(self.coordinates, self._structure().cyclic, strict=True) if k)
 
     @property
     def invariants(self) -> Mapping[str, Callable[[Any], Any]]:

@@ -12,7 +12,7 @@ from diffsim.enclosed import Enclosed
 from diffsim.errors import KindError
 from systems._hamiltonian import HamiltonianSystem
 from systems._lagrangian import LagrangianSystem
-from systems._mechanics import one_like, solve_symmetric, stacked
+from systems._mechanics import MechanicalSystem, one_like, solve_symmetric, stacked
 
 __all__ = ["hamiltonian_form", "lagrangian_form"]
 
@@ -101,7 +101,7 @@ def lagrangian_form(system: HamiltonianSystem) -> Any:
 
 
 @dataclass(frozen=True)
-class _Form:
+class _Form(MechanicalSystem):
     """What both directions share: a system that is made of another one, with its fields."""
 
     @staticmethod
@@ -116,14 +116,6 @@ class _Form:
         for entry in dataclasses.fields(origin):
             object.__setattr__(made, entry.name, getattr(self, entry.name))
         return made
-
-    def __reduce__(self) -> Any:
-        return _rebuilt, (self._origin_system(),)
-
-
-@dataclass(frozen=True)
-class _HamiltonianForm(_Form, HamiltonianSystem):
-    """A Lagrangian system in coordinates and momenta."""
 
     @property
     def coordinates(self) -> tuple[str, ...]:
@@ -143,6 +135,14 @@ class _HamiltonianForm(_Form, HamiltonianSystem):
 
     def _has(self, method: str) -> bool:
         return method in ("forces", "dissipation") and bool(self._origin_system()._has(method))
+
+    def __reduce__(self) -> Any:
+        return _rebuilt, (self._origin_system(),)
+
+
+@dataclass(frozen=True)
+class _HamiltonianForm(_Form, HamiltonianSystem):
+    """A Lagrangian system in coordinates and momenta."""
 
     def hamiltonian(self, q: Any, p: Any, t: Any) -> Any:
         origin = self._origin_system()
@@ -175,25 +175,6 @@ class _HamiltonianForm(_Form, HamiltonianSystem):
 @dataclass(frozen=True)
 class _LagrangianForm(_Form, LagrangianSystem):
     """A Hamiltonian system in coordinates and velocities."""
-
-    @property
-    def coordinates(self) -> tuple[str, ...]:
-        names: tuple[str, ...] = self._origin_system().coordinates
-        return names
-
-    @property
-    def angles(self) -> tuple[int, ...]:
-        """The angles among the coordinates."""
-        return tuple(i for i in self._origin_system().angles if i < self._n)
-
-    def forces(self, q: Any, qdot: Any, t: Any) -> Any:
-        return self._origin_system().forces(q, qdot, t)
-
-    def dissipation(self, q: Any, qdot: Any, t: Any) -> Any:
-        return self._origin_system().dissipation(q, qdot, t)
-
-    def _has(self, method: str) -> bool:
-        return method in ("forces", "dissipation") and bool(self._origin_system()._has(method))
 
     def lagrangian(self, q: Any, qdot: Any, t: Any) -> Any:
         origin = self._origin_system()

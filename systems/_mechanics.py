@@ -24,6 +24,7 @@ from diffsim.tracer import Tracer
 from diffsim.value import Value
 from systems._base import System
 from systems._room import Room, room_of
+from systems._structure import Structure, structure_of
 
 __all__: list[str] = []
 
@@ -120,6 +121,30 @@ class MechanicalSystem(System):
             except WholeNumberNeeded as needed:
                 captured = needed.captured
         return room, [actual.get(id(x), x) for x in captured.values]
+
+    # -- structure --------------------------------------------------------------------------------------------------
+
+    def _written(self) -> Enclosed:
+        """Return the graph of the function that the equations are derived from."""
+        raise NotImplementedError
+
+    def _structure(self) -> Structure:
+        return structure_of(self, self._written)
+
+    @property
+    def separable(self) -> bool:
+        """Whether each half of the rates depends on the other half of the state only (and on t)."""
+        return self._structure().separable
+
+    @property
+    def autonomous(self) -> bool:
+        """Whether the equations do not depend on t."""
+        return self._structure().autonomous
+
+    @property
+    def cyclic(self) -> tuple[str, ...]:
+        """Coordinates on which the function that was written does not depend."""
+        return tuple(name for name, k in zip(self.coordinates, self._structure().cyclic, strict=True) if k)
 
     # -- what is written, as graphs ---------------------------------------------------------------------------------
 
