@@ -16,8 +16,9 @@ from diffsim.compiler.kernel import Call, address
 from integrators.compiled.carried import tangents_of
 from integrators.compiled.directions import are_apart
 from integrators.compiled.kernel_forward import SOUND
-from integrators.compiled.machine import forward_machine
+from integrators.compiled.machine import Machine, forward_machine
 from integrators.compiled.plan import Plan
+from integrators.compiled.program import Program
 from integrators.compiled.route import Route
 from integrators.compiled.stats import Stats
 from integrators.drivers.endings import REACHED
@@ -36,8 +37,11 @@ class Flight:
 
     Parameters
     ----------
-    route : Route
-    selection : Selection
+    program : Program
+    machine : Machine
+        One lane wide.
+    seeds : array, shape (n * n_directions,)
+        Tangents at the start.
     plan : Plan
         Whose steps take one call.
     nfev : int
@@ -45,31 +49,30 @@ class Flight:
     way : Stats
     """
 
-    def __init__(self, route: Route, selection: Selection, plan: Plan, nfev: int, way: Stats) -> None:
-        program, n = route.program, route.program.n
-        self._n, self._k, self._nfev, self._way, self._plan = n, selection.n_directions, nfev, way, plan
-        tangents, seeds = tangents_of(route, selection, np.zeros((n, 1))) if selection else (None, np.zeros((n, 0, 1)))
-        self._seeds = seeds.ravel()
-        machine = forward_machine(program, 1, 1, tangents, plan.has_aside, False)
+    def __init__(
+        self, program: Program, machine: Machine, seeds: NDArray[np.float64], plan: Plan, nfev: int, way: Stats
+    ) -> None:
+        n, width = program.n, program.n + seeds.size
+        self._n, self._seeds, self._nfev, self._way, self._plan = n, seeds, nfev, way, plan
         self._entries = plan.entries(machine.slice_steps)  # kept: the kernel reads them where they are
         self._kernel = machine.kernel
-        width = n + self._seeds.size
-        ends = np.cumsum([0, width, max(len(route.names), 1), plan.n_saves * width, 1, n]).tolist()
-        self._state, self._given, self._out, self._failed, self._snapshot, self._size = ends
+        ends = np.cumsum([width, max(program.n_parameters, 1), plan.n_saves * width, 1, n]).tolist()
+        self._given, self._out, self._failed, self._snapshot, self._size = ends
         self._shape = (plan.n_saves, width)
         self._constant = (len(self._entries.counts), 0, plan.k_last, 1), (plan.t0, plan.h, plan.h_last)
 
     @staticmethod
     def of(route: Route, selection: Selection, plan: Plan, nfev: int, way: Stats) -> Flight | None:
         """Return the flight of a plan; None where its steps are too many for one call, or its numbers for one piece."""
-        if selection and are_apart(route.program, selection.n_directions):
+        program, tangents, seeds = route.program, None, np.zeros(0)
+        if selection:
+            if are_apart(program, selection.n_directions):
+                return None
+            tangents, seeds = tangents_of(route, selection, np.zeros((program.n, 1)))
+        machine = forward_machine(program, 1, 1, tangents, plan.has_aside, False)
+        if plan.n_steps > machine.slice_steps or plan.n_saves * (program.n + seeds.size) > _LARGEST:
             return None
-        width = route.program.n * (1 + selection.n_directions)
-        tangents = tangents_of(route, selection, np.zeros((route.program.n, 1)))[0] if selection else None
-        machine = forward_machine(route.program, 1, 1, tangents, plan.has_aside, False)
-        if plan.n_steps > machine.slice_steps or plan.n_saves * width > _LARGEST:
-            return None
-        return Flight(route, selection, plan, nfev, way)
+        return Flight(program, machine, seeds.ravel(), plan, nfev, way)
 
     def __call__(self, y0: NDArray[np.float64], values: Sequence[float]) -> Run | None:
         """Integrate from a start; None where a number is not finite, which `run_compiled` knows how to tell.
@@ -104,5 +107,7 @@ class Flight:
         if room[self._failed : self._failed + 1].view(np.int64)[0] != SOUND or not np.isfinite(out).all():
             return None
         out = out.reshape(self._shape)
-        dy = out[:, n:].reshape(-1, n, self._k).transpose(1, 2, 0) if self._k else None
+        dy = None
+        if self._seeds.size:
+            dy = out[:, n:].reshape(len(out), n, self._seeds.size // n).transpose(1, 2, 0)
         return Run(plan.times, out[:, :n].T, 0, REACHED, self._nfev, plan.n_saves, dy, self._way)
