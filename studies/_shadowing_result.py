@@ -96,7 +96,8 @@ class ShadowingGradient(Record):
             right.set_ylabel(f"|{what}|")
             right.legend(fontsize=9)
             unit = _checks.unit_of(self.system, name) if hasattr(self.system, "state_names") else ""
-            left.set_title(_output.label(name, unit), fontsize=10)
+            if unit not in ("", "1"):  # the label of the axis has the name
+                left.set_title(_output.label(name, unit), fontsize=10)
             for panel in (left, right):
                 _output.quiet(panel)
         panels[-1, 0].set_xlabel("window")
