@@ -234,10 +234,15 @@ def test_deadline_ends_a_solve_with_what_there_is(m: int, every: bool) -> None:
 def test_interrupt_gives_back_what_there_is_and_loses_no_step() -> None:
     more: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-9, "compiled": True, "max_steps": 10**9}
     begun = solve_ivp(driven, (0.0, 100.0), [0.4, -0.2], **more)
+    # NOTE: a shell's background job is born with SIGINT ignored, and so are its tests
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.8, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
-    sol = solve_ivp(driven, (0.0, 1e6), [0.4, -0.2], **more)
-    timer.join()
+    try:
+        sol = solve_ivp(driven, (0.0, 1e6), [0.4, -0.2], **more)
+    finally:
+        timer.join()
+        signal.signal(signal.SIGINT, before)
     assert sol.status == -2
     assert sol.message.startswith("Interrupted at t=")
     assert len(sol.t) > len(begun.t)
