@@ -34,7 +34,12 @@ def test_tutorial_has_its_six_chapters() -> None:
     assert [page.name[0] for page in CHAPTERS] == list("123456")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+LONG = ("chaos", "stiff")
+"""Pages whose examples take more than a few seconds."""
+RUN = [pytest.param(page, id=page.stem, marks=[pytest.mark.slow] * (page.stem in LONG)) for page in PAGES]
+
+
+@pytest.mark.parametrize("page", RUN)
 def test_page_runs_and_shows_what_it_prints(page: Path) -> None:
     build.check(page)
 
