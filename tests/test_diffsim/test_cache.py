@@ -493,6 +493,7 @@ RACE = """
 
 
 @needs_llvm
+@pytest.mark.slow
 def test_eight_processes_race_while_entries_are_damaged_and_evicted(tmp_path: Path) -> None:
     processes = [_python(RACE, tmp_path / "cache", seed) for seed in range(8)]
     assert [_finish(process) for process in processes] == ["[]\n"] * 8
