@@ -17,12 +17,13 @@ from typing import Any, final
 
 import numpy as np
 
-from diffsim.dataflow import inputs_of
+from diffsim.dataflow import inputs_of, outputs_of
 from diffsim.errors import TraceError
-from diffsim.graph import Graph, _indices, _pruned
+from diffsim.graph import Graph, _indices, _pruned, trace
 from diffsim.linearise import vjp_graph
 from diffsim.number import AnyNumber, new_level
 from diffsim.primitive import Elementwise, Primitive, Select
+from diffsim.shortening import shortened
 from diffsim.tracer import Builder, Node, Tracer
 from diffsim.tree import leaves
 
@@ -127,8 +128,18 @@ class Enclosed:
         given = len(self.inputs)
         still = [*fixed, *range(given, given + len(self.borrowed))]
         program = vjp_graph(self.graph, list(positions), fixed=still)
-        found = program.evaluate([values[i] for i in inputs_of(self.graph)] + list(weights))
-        return [found[int(i)] for i in np.ravel(leaves(program.result)[1])]
+        wanted = [int(i) for i in np.ravel(leaves(program.result)[1])]
+        known = [weight.constant() if isinstance(weight, Tracer) else weight for weight in weights]
+
+        def cotangents(x: AnyNumber, w: AnyNumber) -> Any:
+            numbers = [w[k] if weight is None else weight for k, weight in enumerate(known)]
+            found = program.evaluate([*x, *numbers])
+            return [found[i] for i in wanted]
+
+        pulled = trace(cotangents, np.zeros(len(inputs_of(self.graph))), np.zeros(len(known)))
+        shorter = shortened(pulled, fixed=still)
+        found = shorter.evaluate([values[i] for i in inputs_of(self.graph)] + list(weights))
+        return [found[i] for i in outputs_of(shorter)]
 
     def push(self, values: Sequence[AnyNumber], tangents: Mapping[int, AnyNumber]) -> list[Any]:
         """Return the tangents of the results, given those of some inputs, by position; exactly 0.0 for none."""
