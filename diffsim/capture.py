@@ -299,6 +299,7 @@ def trace_flow(
     column: bool = False,
     what: str = "the right-hand side",
     at: tuple[float, Any] | None = None,
+    n_results: int | None = None,
 ) -> Graph:
     """Record ``fun(t, y, *args)`` as a graph.
 
@@ -307,6 +308,8 @@ def trace_flow(
     captured : Captured
     n : int
         Number of state components.
+    n_results : int, optional
+        Number of results: n by default, as of a right-hand side.
     column : bool
         Whether `fun` is called with ``y`` of shape (n, 1), as SciPy does for ``vectorized=True``; else it is (n,).
     what : str
@@ -333,7 +336,7 @@ def trace_flow(
 
     def flow(t: Any, y: Any, numbers: Any) -> Any:
         state = y.reshape(n, 1) if column else y
-        return _as_flow(captured(list(numbers), t, as_traced(state)), n, captured.label)
+        return _as_flow(captured(list(numbers), t, as_traced(state)), n_results or n, captured.label)
 
     try:
         wholes = frozenset(captured._plan.wholes)
@@ -353,7 +356,12 @@ def trace_flow(
 
 
 def traced_flow(
-    captured: Captured, n: int, *, column: bool = False, at: tuple[float, Any] | None = None
+    captured: Captured,
+    n: int,
+    *,
+    column: bool = False,
+    at: tuple[float, Any] | None = None,
+    n_results: int | None = None,
 ) -> tuple[Captured, Graph]:
     """Return a right-hand side that can be traced, and its graph: whole numbers whose value is needed are no inputs.
 
@@ -361,7 +369,7 @@ def traced_flow(
     """
     while True:
         try:
-            return captured, trace_flow(captured, n, column=column, at=at)
+            return captured, trace_flow(captured, n, column=column, at=at, n_results=n_results)
         except WholeNumberNeeded as needed:
             captured = needed.captured
 

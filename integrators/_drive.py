@@ -62,6 +62,10 @@ def run_all(
         return run_interpreted(problem, selection, tick)
     if problem.grid is None and 0 in problem.batch:  # no trajectory to choose steps for
         return run_interpreted(problem, selection, tick)
+    if problem.events:
+        from integrators.compiled.watched import run_watched_compiled  # few solves need it
+
+        return run_watched_compiled(problem, route, explain, tick)
     return run_along(problem, route, selection, memory, explain, tick)
 
 

@@ -223,6 +223,8 @@ class _Walk:
 
     def _scope(self, namespace: dict[str, Any], loaded: Sequence[str]) -> Slot:
         """The globals of one module: the first function that is met reads them, for all."""
+        if id(namespace) not in self._scopes and (id(namespace) in self._met or len(self._met) >= _MOST):
+            return self._opaque()  # reached as a dictionary already, or more than is looked at
         slot = self._shared(namespace, Scope)
         entries = self._scopes.setdefault(id(namespace), self._met[id(namespace)][1].slot).entries
         for name in loaded:

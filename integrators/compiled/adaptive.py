@@ -71,6 +71,8 @@ class Voyage:
     every : bool
         Whether all steps are logged though there are save times: for derivatives.
     tick : callable, optional
+    limit : int, optional
+        Attempts in place of those of the problem's control.
 
     Attributes
     ----------
@@ -82,7 +84,9 @@ class Voyage:
     found : Found
     """
 
-    def __init__(self, problem: Problem, route: Route, every: bool, tick: Tick | None) -> None:
+    def __init__(
+        self, problem: Problem, route: Route, every: bool, tick: Tick | None, *, limit: int | None = None
+    ) -> None:
         self.problem, self.route, self.program = problem, route, route.program
         n, m = problem.y0.shape[0], math.prod(problem.batch)
         self.start: NDArray[np.float64] = np.asarray(raw(problem.y0), dtype=np.float64).reshape(n, m)
@@ -96,9 +100,9 @@ class Voyage:
         pair = pair_of(problem.method)
         if pair is None:
             raise RunError("solve_ivp: machine code chooses steps by an embedded pair. Use compiled=False.")
-        self.found: Found = self._found(pair, tick)
+        self.found: Found = self._found(pair, tick, limit)
 
-    def _found(self, pair: Pair, tick: Tick | None) -> Found:
+    def _found(self, pair: Pair, tick: Tick | None, limit: int | None) -> Found:
         """Return the steps: those that are chosen now, or those of an earlier evaluation."""
         problem, guard, span = self.problem, self.problem.guard, (self.t0, self.t1)
         known = replay.tracks(len(self.t0))
@@ -111,7 +115,7 @@ class Voyage:
             self.values,
             span,
             self.saves,
-            _bounds(problem, len(self.start)),
+            _bounds(problem, len(self.start), limit),
             threads=problem.threads,
             tick=tick,
             late=guard.late,
@@ -206,7 +210,7 @@ def _saves(problem: Problem, t0: NDArray[np.float64], every: bool) -> Saves:
     return Saves(own[kept], last - kept.sum(axis=1), last, every)
 
 
-def _bounds(problem: Problem, n: int) -> Bounds:
+def _bounds(problem: Problem, n: int, limit: int | None) -> Bounds:
     control = problem.control
     controller, order = control.controller, problem.method.error_order or problem.method.order
     elementary = controller.b == (1.0,)
@@ -215,7 +219,7 @@ def _bounds(problem: Problem, n: int) -> Bounds:
         control.first_step,
         float(control.longest(0.0)),
         control.min_step,
-        control.max_steps or DEFAULT_MAX_STEPS,
+        limit or control.max_steps or DEFAULT_MAX_STEPS,
         (controller.safety, controller.min_factor, controller.max_factor),
         () if elementary else tuple(-b / (order + 1) for b in controller.b),
     )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffsim import array_ops
+from diffsim import array_ops, replay
 from diffsim.compiler import engine
 from diffsim.errors import ArgumentError, InterpretedWarning, RunError, TraceError
 from diffsim.number import Number, depth_of, raw, shape_of
@@ -67,7 +67,7 @@ def route_of(problem: Problem, selection: Selection, compiled: bool | str) -> Ro
         return "compiled=False."
     if compiled == "auto" and problem.grid is not None and problem.grid.n_steps < problem.method.pays_from:
         return f"Machine code pays from {problem.method.pays_from} steps on; compiled=True asks for it."
-    why = _not_for_machines(problem)
+    why = _not_for_machines(problem, selection)
     if why is not None:
         if compiled is True:
             raise ArgumentError(f"solve_ivp: compiled=True {why} Leave compiled='auto'.")
@@ -101,12 +101,14 @@ def _one_point(problem: Problem) -> tuple[float, Any] | None:
     return float(np.ravel(raw(problem.ends[0]))[0]), start.reshape(len(start), -1)[:, 0]
 
 
-def _not_for_machines(problem: Problem) -> str | None:
+def _not_for_machines(problem: Problem, selection: Selection) -> str | None:
     """Return why a solve cannot be compiled whatever the right-hand side is, or None."""
-    if problem.events or problem.moving is not None:
-        return "does not look for events, nor take save times that carry derivatives; got " + (
-            "events." if problem.events else "such a time."
-        )
+    if problem.moving is not None:
+        return "does not take save times that carry derivatives; got such a time."
+    if problem.events:
+        why = _not_with_events(problem, selection)
+        if why is not None:
+            return why
     if not problem.method.traceable:
         return f"is for methods whose step can be traced; got {problem.method!r}."
     largest, n = problem.method.largest_traced, problem.y0.shape[0]
@@ -131,6 +133,20 @@ def _not_for_machines(problem: Problem) -> str | None:
     if pair_of(problem.method) is None:
         return f"chooses steps by the error of an embedded Runge-Kutta pair; got {problem.method!r}."
     return "takes a number for max_step; got a function of time." if callable(problem.control.max_step) else None
+
+
+def _not_with_events(problem: Problem, selection: Selection) -> str | None:
+    """Return why events are looked for in Python, step by step, or None."""
+    if problem.grid is not None:
+        return "looks for events on steps of its own choice; got fixed ones."
+    if problem.dense:
+        return "makes no dense output where there are events; got dense_output=True."
+    if selection or problem.recording or replay.is_active():
+        return "looks for events in plain numbers; got derivatives."
+    endless = not np.isfinite(raw(problem.ends[1])).all()
+    if endless and problem.control.controller.b != (1.0,):  # a search with a memory cannot be made in stretches
+        return f"runs ahead of its events to a finite end, unless its control has no memory; got t1={raw(problem.ends[1])}."
+    return None
 
 
 def _too_many_derivatives(problem: Problem, selection: Selection, route: Route) -> str | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffsim import array_ops
 from diffsim.errors import ArgumentError, RunError, must
@@ -150,6 +151,21 @@ class EventWatch:
             value = self._value(event, *course.at(1.0))
             self._starts[i] = Start(value, found.sign)
         return None
+
+    def passes(self, values: NDArray[np.float64]) -> bool:
+        """Return whether steps without a sign change, which begin with these values, need not be looked at."""
+        return all(
+            start.sign == _sign(value) and not (start.first or start.noise)
+            for start, value in zip(self._starts, values.tolist(), strict=True)
+        )
+
+    def stand(self, values: NDArray[np.float64]) -> None:
+        """Go on from the end of such steps, where the functions have these values."""
+        self._starts = [Start(value, _sign(value)) for value in values.tolist()]
+
+    def gauge(self, event: Event) -> Callable[[float, Any], float]:
+        """Return an event function in plain numbers, checked."""
+        return functools.partial(self._value, event)
 
     def _sunk(self, segment: Segment, event: Event) -> Interruption:
         """End where the way between two resets has become too small for numbers: it would go on below."""

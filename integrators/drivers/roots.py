@@ -18,10 +18,10 @@ Plain: TypeAlias = Callable[[float], float]
 
 _EPS = float(np.finfo(np.float64).eps)
 
-_DEGREES = (8, 16, 32)
+DEGREES = (8, 16, 32)
 """Degrees of the series that are tried on a piece, each with the points of the one before."""
 
-_DECAYED = 1e-10
+DECAYED = 1e-10
 """Size of the last coefficients, in units of the largest, at which a series stands for its function."""
 
 _BUDGET = 250
@@ -208,12 +208,12 @@ def _sample(g: Plain, samples: dict[float, float]) -> float:
     return slope
 
 
-_SIGNS = {n: np.array([(-1.0) ** (k + 1) * k * k for k in range(n)]) for n in range(1, _DEGREES[-1] + 2)}
+_SIGNS = {n: np.array([(-1.0) ** (k + 1) * k * k for k in range(n)]) for n in range(1, DEGREES[-1] + 2)}
 """Derivatives of the Chebyshev polynomials at the left end."""
 
 
 @functools.lru_cache(maxsize=8)
-def _points(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def chebyshev_points(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the Chebyshev points of degree n on [0, 1], and the matrix from values there to coefficients."""
     k = np.arange(n + 1)
     nodes = 0.5 - 0.5 * np.cos(np.pi * k / n)
@@ -225,15 +225,15 @@ def _points(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def _series(at: Plain, low: float, high: float, *, small: bool) -> NDArray[np.float64] | None:
     """Return the Chebyshev coefficients of a function on a piece, None where they do not decay."""
-    for n in _DEGREES[:1] if small else _DEGREES if high - low == 1.0 else _DEGREES[:2]:
-        nodes, matrix = _points(n)
+    for n in DEGREES[:1] if small else DEGREES if high - low == 1.0 else DEGREES[:2]:
+        nodes, matrix = chebyshev_points(n)
         values = np.array([at(low + (high - low) * x) for x in nodes.tolist()])
         if not np.isfinite(values).all():
             return None
         coefficients: NDArray[np.float64] = matrix @ values
         size = np.abs(coefficients)
         largest = size.max()
-        if largest == 0.0 or size[-2:].max() <= _DECAYED * largest:
+        if largest == 0.0 or size[-2:].max() <= DECAYED * largest:
             return coefficients
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
@@ -94,6 +95,27 @@ class Saver:
             self._y.append(segment.states((wanted - segment.begin) / segment.h))
         if behind:
             self._y.append(segment.y[:, None])
+
+    def pass_by(self, ends: NDArray[np.float64], states: NDArray[np.float64], at: Callable[[Any], Any]) -> None:
+        """Save what lies in steps, one behind the other, that nothing interrupts.
+
+        Parameters
+        ----------
+        ends, states : arrays, shapes (k,) and (n, k)
+            Where the steps end.
+        at : callable
+            From times within them, shape (j,), to the states there, (n, j).
+        """
+        if self._t_eval is None:
+            self._t.append(ends)
+            self._y.append(states)
+            return
+        ahead = self._t_eval[self._next :]
+        times = ahead[: int((ahead <= ends[-1] if self._forward else ahead >= ends[-1]).sum())]
+        if len(times):
+            self._next += len(times)
+            self._t.append(times)
+            self._y.append(at(times))
 
     def _check_jump(self, segment: Segment) -> None:
         """Raise where the state at a save time has no derivative: it coincides with a jump that moves."""

@@ -471,6 +471,20 @@ def test_second_capture_only_reads(route: str, monkeypatch: pytest.MonkeyPatch) 
 # --- nothing goes stale ----------------------------------------------------------------------------------------------
 
 
+def test_namespace_that_is_held_as_a_dictionary_is_read_anew() -> None:
+    """Once an AttributeError; the globals of a function and an object that a closure holds are the same dictionary."""
+    namespace: dict[str, Any] = {"k": 2.0}
+    exec("def g(x):\n    return k * x\n", namespace)
+    held = [namespace]
+
+    def fun(t: float, y: Any) -> Any:
+        return [held[0]["g"](y[0])]
+
+    assert capture(fun)(capture(fun).values, 0.0, [3.0]) == [6.0]
+    namespace["k"] = 5.0
+    assert capture(fun)(capture(fun).values, 0.0, [3.0]) == [15.0]
+
+
 def test_closure_that_is_set_between_solves_is_seen() -> None:
     rate = 1.0
 
