@@ -65,7 +65,7 @@ def run_all(
     if problem.events:
         from integrators.compiled.watched import run_watched_compiled  # few solves need it
 
-        return run_watched_compiled(problem, route, explain, tick)
+        return run_watched_compiled(problem, route, selection, explain, tick)
     return run_along(problem, route, selection, memory, explain, tick)
 
 

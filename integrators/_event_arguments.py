@@ -9,6 +9,7 @@ from typing import Any, final
 
 import numpy as np
 
+from diffsim import array_ops
 from diffsim.capture import capture
 from diffsim.errors import ArgumentError, KindError, must
 from diffsim.number import Number, raw
@@ -89,6 +90,10 @@ class EventSet:
         given = len(self) - self.n_own
         made = [self._with(event, changes) for event in self.events[:given]]
         return replace(self, events=(*made, *self.events[given:]), args=())
+
+    def without_derivatives(self) -> EventSet:
+        """Return the same events in plain numbers, whatever their functions bring along."""
+        return replace(self, events=tuple(map(_plain, self.events)), args=tuple(map(_bare, self.args)))
 
     def of(self, fun: Any) -> EventSet:
         """Return the same events where `fun` is the right-hand side: a System's own see the parameters it has."""
@@ -201,6 +206,20 @@ def _own_events(fun: Any) -> tuple[Event, ...]:
 
 def _bare(x: Any) -> Any:
     return raw(x) if isinstance(x, Number) else x
+
+
+def _plain(event: Event) -> Event:
+    """Return an event in plain numbers."""
+    fun, reset = event.plain or event.fun, event.reset
+
+    def value(t: Any, y: Any, *args: Any) -> Any:
+        return _bare(fun(t, y, *args))
+
+    def state(t: Any, y: Any, *args: Any) -> Any:
+        found = None if reset is None else reset(t, y, *args)
+        return None if found is None else raw(array_ops.array(found))
+
+    return replace(event, fun=value, reset=None if reset is None else state, plain=None)
 
 
 def _listed(name: str, given: Any) -> tuple[Any, ...]:

@@ -67,7 +67,7 @@ def route_of(problem: Problem, selection: Selection, compiled: bool | str) -> Ro
         return "compiled=False."
     if compiled == "auto" and problem.grid is not None and problem.grid.n_steps < problem.method.pays_from:
         return f"Machine code pays from {problem.method.pays_from} steps on; compiled=True asks for it."
-    why = _not_for_machines(problem, selection)
+    why = _not_for_machines(problem)
     if why is not None:
         if compiled is True:
             raise ArgumentError(f"solve_ivp: compiled=True {why} Leave compiled='auto'.")
@@ -101,12 +101,12 @@ def _one_point(problem: Problem) -> tuple[float, Any] | None:
     return float(np.ravel(raw(problem.ends[0]))[0]), start.reshape(len(start), -1)[:, 0]
 
 
-def _not_for_machines(problem: Problem, selection: Selection) -> str | None:
+def _not_for_machines(problem: Problem) -> str | None:
     """Return why a solve cannot be compiled whatever the right-hand side is, or None."""
     if problem.moving is not None:
         return "does not take save times that carry derivatives; got such a time."
     if problem.events:
-        why = _not_with_events(problem, selection)
+        why = _not_with_events(problem)
         if why is not None:
             return why
     if not problem.method.traceable:
@@ -135,17 +135,15 @@ def _not_for_machines(problem: Problem, selection: Selection) -> str | None:
     return "takes a number for max_step; got a function of time." if callable(problem.control.max_step) else None
 
 
-def _not_with_events(problem: Problem, selection: Selection) -> str | None:
+def _not_with_events(problem: Problem) -> str | None:
     """Return why events are looked for in Python, step by step, or None."""
     if problem.grid is not None:
         return "looks for events on steps of its own choice; got fixed ones."
-    if problem.dense:
-        return "makes no dense output where there are events; got dense_output=True."
-    if selection or problem.recording or replay.is_active():
-        return "looks for events in plain numbers; got derivatives."
-    endless = not np.isfinite(raw(problem.ends[1])).all()
-    if endless and problem.control.controller.b != (1.0,):  # a search with a memory cannot be made in stretches
-        return f"runs ahead of its events to a finite end, unless its control has no memory; got t1={raw(problem.ends[1])}."
+    if replay.is_active():
+        return "does not make steps of an earlier evaluation again where there are events."
+    t1 = raw(problem.ends[1])
+    if not np.isfinite(t1).all() and problem.control.controller.b != (1.0,):  # made in stretches, it would forget
+        return f"runs ahead of its events to a finite end, unless its control has no memory; got t1={t1}."
     return None
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from diffsim import array_ops, ops
 from diffsim.number import shape_of
+from integrators._integrator import Integrator
 from integrators.compiled.adaptive import parameters_of
 from integrators.compiled.dense import evaluations
 from integrators.compiled.program import Program
@@ -58,15 +59,34 @@ def with_polynomials(problem: Problem, route: Route, run: Run, every: Run) -> Ru
     sizes = _sizes(problem, begins, t[lane, np.minimum(slot + 1, n_times - 1)], slot)
     sizes = np.where(moves, sizes, 1.0)
     own = [x[lane] if shape_of(x) else x for x in parameters_of(problem, route)]
-    method, f = problem.method, _flow(route.program, own)
-    coefficients = method.dense(f, begins, starts, sizes, method.advance(f, begins, starts, sizes))
+    coefficients = coefficients_of(problem.method, route.program, own, begins, starts, sizes)
     if not moves.all():
         coefficients = [ops.where(moves, d, 0.0) for d in coefficients]
     ts = [row[:count] for row, count in zip(t, counts, strict=True)]
-    extra = evaluations(method, n)[2] * (counts - 1)
+    extra = evaluations(problem.method, n)[2] * (counts - 1)
     calls = run.nfev if problem.grid is not None else every.nfev  # those for save times are among `extra`
     nfev = calls + (extra.reshape(problem.batch) if problem.batch else int(extra[0]))
     return dataclasses.replace(run, sol=Pieces(ts, begins, sizes, starts, coefficients), nfev=nfev)
+
+
+def coefficients_of(
+    method: Integrator, program: Program, numbers: Sequence[Any], begins: Any, starts: Any, sizes: Any
+) -> Sequence[Any]:
+    """Return the polynomials of many steps, see `Integrator.dense`.
+
+    Parameters
+    ----------
+    method : Integrator
+        One that `has_polynomials`.
+    program : Program
+        The right-hand side.
+    numbers : sequence of numbers or arrays, shape (k,)
+        Its parameters.
+    begins, sizes : arrays, shape (k,)
+    starts : array or recording number, shape (n, k)
+    """
+    f = _flow(program, numbers)
+    return method.dense(f, begins, starts, sizes, method.advance(f, begins, starts, sizes))
 
 
 def _sizes(problem: Problem, begins: NDArray[np.float64], ends: NDArray[np.float64], slot: Any) -> Any:

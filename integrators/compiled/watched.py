@@ -8,26 +8,28 @@ does.  Where an event interrupts, the next stretch begins behind it.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffsim.number import Number, raw
-from integrators.compiled.adaptive import AdaptiveStats, Voyage, told
+from integrators.compiled.adaptive import AdaptiveStats, Voyage, parameters_of, told
 from integrators.compiled.adaptive_endings import endings
-from integrators.compiled.dense import dense_program, evaluations
+from integrators.compiled.dense import evaluations, flow_of
 from integrators.compiled.gauges import gauge_of
-from integrators.compiled.kernel_control import ENDED
-from integrators.compiled.machine_walk import Track, walk
+from integrators.compiled.kernel_control import ENDED, KEPT
 from integrators.compiled.route import Route, find_route
+from integrators.compiled.stretch import Leg, Stretch
 from integrators.drivers.batch import together
 from integrators.drivers.control import DEFAULT_MAX_STEPS
 from integrators.drivers.endings import REACHED, interrupted, status_of
 from integrators.drivers.event_watch import EventWatch
+from integrators.drivers.pieces import Collector
 from integrators.drivers.problem import Problem
 from integrators.drivers.quiet import are_quiet
-from integrators.drivers.right_hand_side import first_value
+from integrators.drivers.right_hand_side import RightHandSide, first_value
 from integrators.drivers.run import Run, Tick
 from integrators.drivers.saver import Saver
 from integrators.drivers.segment import Segment
@@ -40,8 +42,8 @@ _SHORTEST, _LONGEST = 64, 8192
 """Attempts of the first stretch, and at most, where an event may interrupt; each is twice as long as the last."""
 
 
-def run_watched_compiled(problem: Problem, route: Route, explain: bool, tick: Tick | None) -> Run:
-    """Integrate all trajectories of a problem with events, in plain numbers.
+def run_watched_compiled(problem: Problem, route: Route, selection: Selection, explain: bool, tick: Tick | None) -> Run:
+    """Integrate all trajectories of a problem with events, one after the other.
 
     Returns
     -------
@@ -49,70 +51,31 @@ def run_watched_compiled(problem: Problem, route: Route, explain: bool, tick: Ti
         With ``y`` of shape (n, *batch, n_times).
     """
     way = told(problem, route, explain)
+
+    def one(problem: Problem, route: Route) -> Run:
+        recording = problem.recording or any(isinstance(x, Number) for x in route.values)
+        flight = Flight(problem, route, way, tick, recording)
+        run = flight.run()
+        if not selection and not recording:
+            return run
+        from integrators.compiled.watched_derivatives import with_derivatives  # not needed by a plain solve
+
+        return with_derivatives(problem, route, selection, flight.legs, run)
+
     if problem.batch == ():
-        return _Flight(problem, route, way, tick).run()
+        return one(problem, route)
     runs = []
     for spot in np.ndindex(*problem.batch):
-        one = problem.at(spot)
-        own = route if one.fun is problem.fun else find_route(one.fun, one.args, *_asked(one))
-        runs.append(_Flight(one, own, way, tick).run())
-    return together(problem, Selection(), runs)
-
-
-def _asked(problem: Problem) -> tuple[Any, ...]:
-    return problem.y0.shape[0], problem.method, problem.vectorized
+        lane = problem.at(spot)
+        same = lane.fun is problem.fun
+        n, method, column = lane.y0.shape[0], lane.method, lane.vectorized
+        runs.append(one(lane, route if same else find_route(lane.fun, lane.args, n, method, column)))
+    return together(problem, selection, runs)
 
 
 @final
-class _Stretch:
-    """Steps that machine code has made, one behind the other.
-
-    Parameters
-    ----------
-    voyage : Voyage
-        Of one trajectory.
-
-    Attributes
-    ----------
-    t, h, t_next : arrays, shape (k,)
-    y, y_next : arrays, shape (n, k)
-    """
-
-    def __init__(self, voyage: Voyage) -> None:
-        self._voyage, steps, found = voyage, voyage.found.steps, voyage.found
-        self.t, self.h, self.y = steps.t[steps.order], steps.h[steps.order], steps.y[:, steps.order]
-        self.t_next, self.y_next = np.append(self.t[1:], found.t), np.concatenate([self.y[:, 1:], found.y], axis=1)
-
-    def __len__(self) -> int:
-        return len(self.t)
-
-    def states(self, step: NDArray[np.intp], x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the states (n, k) at positions on steps, by the interpolant; at the ends those of the steps."""
-        y = np.where(x == 0.0, self.y[:, step], self.y_next[:, step])
-        inner = np.flatnonzero((x != 0.0) & (x != 1.0))
-        if len(inner):
-            problem, program = self._voyage.problem, self._voyage.program
-            where = step[inner]
-            track = Track.of_single_steps(np.array([self.t[where], self.h[where], x[inner]]))
-            dense = dense_program(program, problem.method)
-            y[:, inner] = walk(dense, self.y[:, where], self._voyage.values, track, threads=1)[0]
-        return y
-
-    def times(self, step: NDArray[np.intp], x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the times (k,) at positions on steps."""
-        inner = self.t[step] + x * self.h[step]
-        return np.where(x == 0.0, self.t[step], np.where(x == 1.0, self.t_next[step], inner))
-
-    def at(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the states (n, k) at times within the steps."""
-        sign = np.sign(self.h[0])
-        step = np.minimum(np.searchsorted(sign * self.t_next, sign * times), len(self) - 1)
-        return self.states(step, (times - self.t[step]) / self.h[step])
-
-
-@final
-class _Flight:
-    """One trajectory with events.
+class Flight:
+    """One trajectory with events, in plain numbers.
 
     Parameters
     ----------
@@ -121,16 +84,27 @@ class _Flight:
     route : Route
     way : AdaptiveStats
     tick : callable, optional
+    recording : bool
+        Whether the problem has numbers that record.
+
+    Attributes
+    ----------
+    legs : list of Leg
     """
 
-    def __init__(self, problem: Problem, route: Route, way: AdaptiveStats, tick: Tick | None) -> None:
+    def __init__(self, problem: Problem, route: Route, way: AdaptiveStats, tick: Tick | None, recording: bool) -> None:
         self._problem, self._route, self._way, self._tick = problem, route, way, tick
-        self._f = problem.right_hand_side(column=problem.vectorized)
+        self._recording = recording
         self._t, self._end = (float(raw(end)) for end in problem.ends)
-        self._y: NDArray[np.float64] = np.array(problem.y0, dtype=np.float64)
+        self._y: NDArray[np.float64] = np.array(raw(problem.y0), dtype=np.float64)
+        self.legs: list[Leg] = []
+        symbolic = flow_of(route.program, [raw(x) for x in parameters_of(problem, route)])
+        self._f = RightHandSide(lambda t, y: np.asarray(symbolic(t, y), dtype=np.float64))
         self._saver = Saver(problem.t_eval, problem.ends, self._y)
+        self._collector = Collector(self._t, self._y) if problem.dense else None
         self._attempts = problem.control.max_steps or DEFAULT_MAX_STEPS
         self._nfev = 0
+        self._recent: list[float] = []  # sizes of the last steps, for messages
 
     def run(self) -> Run:
         """Integrate it."""
@@ -139,7 +113,9 @@ class _Flight:
         watch = None
         try:
             if message is None:
-                first_value(self._f, self._t, self._y, problem.names, problem.strict)
+                first_value(
+                    problem.right_hand_side(column=problem.vectorized), self._t, self._y, problem.names, problem.strict
+                )
                 watch = self._begin()
                 message = self._fly(watch)
         except KeyboardInterrupt:
@@ -151,26 +127,28 @@ class _Flight:
         t, y = self._saver.result()
         n_events = len(problem.events or ())
         t_events, y_events = ([np.zeros(0)] * n_events,) * 2 if watch is None else watch.result()
+        sol = None if self._collector is None else self._collector.pieces()
         told = status_of(message), message, self._nfev, len(t)
-        return Run(t, y, *told, stats=self._way, t_events=t_events, y_events=y_events)
+        return Run(t, y, *told, stats=self._way, sol=sol, t_events=t_events, y_events=y_events)
 
     def _begin(self) -> EventWatch:
         """Return who looks at the steps that may hold an event, and find out how to evaluate many of them."""
         problem, events = self._problem, self._problem.events
         assert events is not None  # or somebody else would run the problem
-        watch = EventWatch(events, self._t, self._y, problem.names)
-        plain = tuple(raw(x) if isinstance(x, Number) else x for x in events.args)
+        plain = events.without_derivatives() if self._recording else events
+        watch = EventWatch(plain, self._t, self._y, problem.names)
         start = (self._t, self._y)
-        self._gauges = [gauge_of(event, plain, watch.gauge(event), start) for event in events]
+        self._gauges = [gauge_of(event, plain.args, watch.gauge(event), start) for event in plain]
         return watch
 
     def _fly(self, watch: EventWatch) -> Any:
         """Integrate, stretch by stretch; return the message at the end."""
         control = self._problem.control
         step, length = control.first_step, self._first_length()
+        self.legs.append(Leg([], []))
         while True:
             voyage = self._ahead(step, length)
-            stretch, found = _Stretch(voyage), voyage.found
+            stretch, found = Stretch(voyage), voyage.found
             interruption = self._looked(stretch, watch) if len(stretch) else None
             if interruption is None:
                 whole = found.why[0] == ENDED or found.cut or self._attempts <= 0 or found.attempts[0] < length
@@ -185,6 +163,7 @@ class _Flight:
             if self._t == self._end:
                 return REACHED
             step, length = control.first_step, self._first_length()
+            self.legs.append(Leg([], []))
 
     def _move(self, t: float, y: Any) -> None:
         """Go on from there."""
@@ -212,6 +191,10 @@ class _Flight:
             control=dataclasses.replace(problem.control, first_step=step),
         )
         voyage = Voyage(bare, self._route, False, None, limit=min(length, self._attempts))
+        sizes = [*self._recent, *voyage.found.recent[:, 0]]
+        self._recent = [size for size in sizes if size == size][-KEPT:]
+        recent = np.array([math.nan] * (KEPT - len(self._recent)) + self._recent)[:, None]
+        voyage.found = dataclasses.replace(voyage.found, recent=recent)
         attempt, moved, dense = evaluations(problem.method, len(self._y))
         attempts, accepted = int(voyage.found.attempts[0]), int(voyage.found.accepted[0])
         begun = 1 + (step is None) if step is None or step == problem.control.first_step else 0
@@ -219,7 +202,7 @@ class _Flight:
         self._nfev += begun + attempt * attempts + (moved + dense) * accepted
         return voyage
 
-    def _looked(self, stretch: _Stretch, watch: EventWatch) -> Interruption | None:
+    def _looked(self, stretch: Stretch, watch: EventWatch) -> Interruption | None:
         """Look for events on the steps of a stretch and save what comes before the first that interrupts."""
 
         def values(t: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -228,6 +211,9 @@ class _Flight:
         def at(step: NDArray[np.intp], x: NDArray[np.float64]) -> NDArray[np.float64]:
             return values(stretch.times(step, x), stretch.states(step, x))
 
+        leg = self.legs[-1]
+        offset = sum(map(len, leg.stretches))
+        leg.stretches.append(stretch)
         busy = np.append(np.flatnonzero(~are_quiet(at, len(stretch))), len(stretch))
         begin, end = values(stretch.t, stretch.y), values(stretch.t_next, stretch.y_next)
         k = 0
@@ -235,18 +221,26 @@ class _Flight:
             until = int(busy[np.searchsorted(busy, k)])
             if until > k and watch.passes(begin[:, k]):
                 self._saver.pass_by(stretch.t_next[k:until], stretch.y_next[:, k:until], stretch.at)
+                if self._collector is not None:
+                    self._collector.pass_by(*stretch.polynomials(slice(k, until)))
                 watch.stand(end[:, until - 1])
+                leg.looks.append((offset + k, offset + until, watch.starts))
                 k = until
                 continue
-            segment = self._again(stretch, k)
+            segment, told = self._again(stretch, k), watch.n_told
             interruption = watch.take(segment)
-            self._saver.take(segment if interruption is None else interruption.segment)
+            nothing = interruption is None and watch.n_told == told
+            leg.looks.append((offset + k, offset + k + 1, watch.starts if nothing else None))
+            part = segment if interruption is None else interruption.segment
+            self._saver.take(part)
+            if self._collector is not None:
+                self._collector.take(part)
             if interruption is not None:
                 return interruption
             k += 1
         return None
 
-    def _again(self, stretch: _Stretch, k: int) -> Segment:
+    def _again(self, stretch: Stretch, k: int) -> Segment:
         """Make a step once more, in Python."""
         method, f = self._problem.method, self._f
         t, h, end = float(stretch.t[k]), float(stretch.h[k]), float(stretch.t_next[k])

@@ -163,6 +163,20 @@ class EventWatch:
         """Go on from the end of such steps, where the functions have these values."""
         self._starts = [Start(value, _sign(value)) for value in values.tolist()]
 
+    @property
+    def starts(self) -> list[Start]:
+        """What is known of the functions where the next step begins."""
+        return list(self._starts)
+
+    @starts.setter
+    def starts(self, known: list[Start]) -> None:
+        self._starts = list(known)
+
+    @property
+    def n_told(self) -> int:
+        """Number of occurrences so far."""
+        return sum(map(len, self._times))
+
     def gauge(self, event: Event) -> Callable[[float, Any], float]:
         """Return an event function in plain numbers, checked."""
         return functools.partial(self._value, event)

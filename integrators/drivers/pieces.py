@@ -84,34 +84,41 @@ class Collector:
 
     def __init__(self, t0: float, y0: Any) -> None:
         self._t0, self._y0 = t0, y0
-        self._steps: list[tuple[float, Any, Any, Any, Sequence[Any]]] = []
+        self._ends: list[NDArray[np.float64]] = []
+        self._parts: list[Pieces] = []
 
     def take(self, segment: Segment) -> None:
         """Keep the polynomial of a step, unless it has no length."""
         if segment.raw != segment.raw_old:
-            self._steps.append((segment.raw, segment.begin, segment.h, segment.y_old, segment.coefficients))
+            begins, sizes = (_one(x) for x in (segment.begin, segment.h))
+            self.pass_by(np.array([segment.raw]), begins, sizes, segment.y_old[:, None], _columns(segment.coefficients))
+
+    def pass_by(
+        self, ends: NDArray[np.float64], begins: Any, sizes: Any, starts: Any, coefficients: Sequence[Any]
+    ) -> None:
+        """Keep the polynomials of steps one behind the other.
+
+        Parameters
+        ----------
+        ends : array, shape (k,)
+        begins, sizes, starts, coefficients
+            See `Pieces`.
+        """
+        self._ends.append(ends)
+        self._parts.append(Pieces([ends], begins, sizes, starts, coefficients))
 
     def pieces(self) -> Pieces:
         """Return what was kept."""
-        if not self._steps:
+        if not self._parts:
             nothing = np.zeros((*self._y0.shape, 1))
             return Pieces([np.array([self._t0])], np.array([self._t0]), np.ones(1), self._y0[:, None], [nothing])
-        ends, begins, sizes, starts, coefficients = zip(*self._steps, strict=True)
-        degree = max(len(some) for some in coefficients)
-        nothing = np.zeros(self._y0.shape)
-        rows = [[some[k] if k < len(some) else nothing for some in coefficients] for k in range(degree)]
-        return Pieces(
-            [np.array([self._t0, *ends])], _row(begins), _row(sizes), _side_by_side(starts), [*map(_side_by_side, rows)]
-        )
+        return replace(joined(self._parts, len(self._y0)), ts=[np.concatenate([[self._t0], *self._ends])])
 
 
-def _row(numbers: Sequence[Any]) -> Any:
-    """Return scalars as an array of any kind of number."""
-    recording = any(isinstance(x, Number) for x in numbers)
-    return array_ops.stack(list(numbers)) if recording else np.array(numbers)
+def _one(x: Any) -> Any:
+    """Return a scalar as an array of any kind of number."""
+    return array_ops.reshape(x, (1,)) if isinstance(x, Number) else np.array([x])
 
 
-def _side_by_side(states: Sequence[Any]) -> Any:
-    """Return states (n,) as the columns of an array of any kind of number."""
-    recording = any(isinstance(y, Number) for y in states)
-    return array_ops.stack(list(states), axis=1) if recording else np.stack(states, axis=1)
+def _columns(coefficients: Sequence[Any]) -> list[Any]:
+    return [d[:, None] for d in coefficients]

@@ -295,7 +295,7 @@ class Problem:
                 self.grid,
                 self.control,
                 self.names,
-                self._events(f, changes),
+                self.events_of(f, changes),
                 dense=self.dense,
                 moving=self.moving,
                 strict=strict,
@@ -326,7 +326,7 @@ class Problem:
         more: dict[str, Any] = {"strict": strict, "tick": tick, "guard": self.guard}
         return run_adaptive(self.method, f, y0, self.ends, self.t_eval, self.control, self.names, **more)
 
-    def _events(self, f: RightHandSide, changes: Mapping[Any, Any]) -> EventSet | None:
+    def events_of(self, f: RightHandSide, changes: Mapping[Any, Any]) -> EventSet | None:
         """Return the events, with the parameters that `f` has."""
         if self.events is None or not changes:
             return self.events

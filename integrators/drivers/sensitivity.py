@@ -169,31 +169,31 @@ def run_block(
     from diffsim.derivatives import pushforward  # not needed by a plain solve, which should start fast
 
     keys = list(dict.fromkeys(parameter.name for parameter in selection.parameters))
-    values = [_as_float(problem.parameter(key, changes)) for key in keys]
+    values = [as_float(problem.parameter(key, changes)) for key in keys]
     runs: list[Run] = []
 
     def flow(start: Any, *parameters: Any) -> Any:
         replaced = {**changes, **dict(zip(keys, parameters, strict=True))}
         run = problem.run(start, changes=replaced, column=column, strict=strict, tick=tick)
         runs.append(run)
-        return (run.y, _numbers(run))
+        return (run.y, numbers_of(run))
 
-    (y, others), (tangents, _) = pushforward(flow, (y0, *values), _seeds(selection, y0, keys, values))
+    (y, others), (tangents, _) = pushforward(flow, (y0, *values), seeds_of(selection, y0, keys, values))
     tangents = array_ops.broadcast_to(tangents, (selection.n_directions, *y.shape))
     axes = (1, 0, *range(2, len(tangents.shape)))
     return checked_derivatives(
-        dataclasses.replace(_with_numbers(runs[0], others), y=y, dy=array_ops.transpose(tangents, axes))
+        dataclasses.replace(with_numbers(runs[0], others), y=y, dy=array_ops.transpose(tangents, axes))
     )
 
 
-def _numbers(run: Run) -> list[Any]:
+def numbers_of(run: Run) -> list[Any]:
     """Return the numbers of a run beside its states: those of its events and of its dense output."""
     parts = () if run.sol is None else run.sol.numbers
     return [*(run.t_events or ()), *(run.y_events or ()), *parts]
 
 
-def _with_numbers(run: Run, numbers: Sequence[Any]) -> Run:
-    """Return a run with other numbers in the place of those of `_numbers`."""
+def with_numbers(run: Run, numbers: Sequence[Any]) -> Run:
+    """Return a run with other numbers in the place of those of `numbers_of`."""
     k = len(run.t_events or ())
     events, parts = [array_ops.array(x) for x in numbers[: 2 * k]], numbers[2 * k :]
     return dataclasses.replace(
@@ -204,7 +204,7 @@ def _with_numbers(run: Run, numbers: Sequence[Any]) -> Run:
     )
 
 
-def _as_float(value: Any) -> Any:
+def as_float(value: Any) -> Any:
     """Return a parameter as a number that can carry a tangent."""
     if isinstance(value, Number):
         return value
@@ -214,7 +214,7 @@ def _as_float(value: Any) -> Any:
     return float(plain) if plain.ndim == 0 else plain.astype(np.float64)
 
 
-def _seeds(selection: Selection, y0: Any, keys: Sequence[Any], values: Sequence[Any]) -> tuple[Any, ...]:
+def seeds_of(selection: Selection, y0: Any, keys: Sequence[Any], values: Sequence[Any]) -> tuple[Any, ...]:
     """Return the tangents with which the starts and the parameters set out, one leading axis of directions."""
     n_directions, n_starts = selection.n_directions, len(selection.components)
     start = np.zeros((n_directions, *shape_of(y0)))

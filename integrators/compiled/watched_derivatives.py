@@ -1,0 +1,216 @@
+"""Derivatives of compiled solves with events: the steps that were found, made again in numbers that record.
+
+Steps on which nothing happens are one row of the table of primitives (`flow`), whatever their number.  A step with an
+event is made in Python, from its start; the time and the state of the event get their derivatives there, by the
+implicit function theorem.  So is the first step behind a reset, which leaves at a time that may move.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diffsim import array_ops
+from diffsim.errors import RunError
+from diffsim.number import Number, raw
+from integrators.compiled.adaptive import parameters_of
+from integrators.compiled.carried import together
+from integrators.compiled.dense import dense_program
+from integrators.compiled.flow import flow
+from integrators.compiled.machine_walk import Track
+from integrators.compiled.polynomials import coefficients_of
+from integrators.compiled.route import Route
+from integrators.compiled.stretch import Leg
+from integrators.compiled.trek import Trek
+from integrators.drivers.endings import refused, status_of
+from integrators.drivers.event_watch import EventWatch
+from integrators.drivers.pieces import Collector
+from integrators.drivers.problem import Problem
+from integrators.drivers.right_hand_side import RightHandSide
+from integrators.drivers.run import Run
+from integrators.drivers.saver import Saver
+from integrators.drivers.segment import Segment
+from integrators.drivers.sensitivity import Selection, as_float, checked_derivatives, numbers_of, seeds_of, with_numbers
+
+__all__: list[str] = []
+
+
+def with_derivatives(problem: Problem, route: Route, selection: Selection, legs: Sequence[Leg], plain: Run) -> Run:
+    """Return a run of one trajectory with its derivatives: tangents, numbers that record, or both.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of one trajectory.
+    route : Route
+    selection : Selection
+    legs : sequence of Leg
+        What was found in plain numbers.
+    plain : Run
+        How it went.
+    """
+    numbers = parameters_of(problem, route)
+    if not selection:
+        return _Recording(problem, route, problem.y0, numbers, {}).run(legs, plain)
+    from diffsim.derivatives import pushforward  # not needed by a plain solve, which should start fast
+
+    names = [parameter.name for parameter in selection.parameters]
+    values = [as_float(problem.parameter(name, {})) for name in names]
+    runs: list[Run] = []
+
+    def states(start: Any, *moved: Any) -> Any:
+        own = list(numbers)
+        for name, x in zip(names, moved, strict=True):
+            own[route.names.index(name)] = x
+        changes = dict(zip(names, moved, strict=True))
+        run = _Recording(problem, route, start, own, changes).run(legs, plain)
+        runs.append(run)
+        return (run.y, numbers_of(run))
+
+    seeds = seeds_of(selection, problem.y0, names, values)
+    (y, others), (tangents, _) = pushforward(states, (problem.y0, *values), seeds)
+    tangents = array_ops.broadcast_to(tangents, (selection.n_directions, *y.shape))
+    dy = array_ops.transpose(tangents, (1, 0, 2))
+    return checked_derivatives(dataclasses.replace(with_numbers(runs[0], others), y=y, dy=dy))
+
+
+@final
+class _Recording:
+    """One trajectory in numbers that record.
+
+    Parameters
+    ----------
+    problem : Problem
+    route : Route
+    start : array or recording number, shape (n,)
+    numbers : sequence of number
+        What the program is given.
+    changes : mapping
+        Parameters of the right-hand side that are replaced, by name.
+    """
+
+    def __init__(
+        self, problem: Problem, route: Route, start: Any, numbers: Sequence[Any], changes: Mapping[Any, Any]
+    ) -> None:
+        self._problem, self._route, self._numbers = problem, route, numbers
+        self._f: RightHandSide = problem.right_hand_side(changes, column=problem.vectorized)
+        self._t, self._y = float(raw(problem.ends[0])), start
+        events = problem.events_of(self._f, changes)
+        assert events is not None  # or nobody would look for them
+        self._watch = EventWatch(events, self._t, start, problem.names)
+        self._saver = Saver(problem.t_eval, problem.ends, start)
+        self._collector = Collector(self._t, start) if problem.dense else None
+
+    def run(self, legs: Sequence[Leg], plain: Run) -> Run:
+        """Make all steps again."""
+        status, message = plain.status, plain.message
+        try:
+            for leg in legs:
+                self._fly(leg)
+        except RunError as error:  # what has no derivative at an event befalls one trajectory, not its neighbours
+            if self._problem.strict:
+                raise
+            message = refused(str(error))
+            status = status_of(message)
+        if self._watch.ended is not None:
+            self._saver.close(self._watch.ended)
+        t, y = self._saver.result()
+        t_events, y_events = self._watch.result()
+        sol = None if self._collector is None else self._collector.pieces()
+        told = {"status": status, "message": message, "n_times": len(t)}
+        return dataclasses.replace(plain, t=t, y=y, sol=sol, t_events=t_events, y_events=y_events, **told)
+
+    def _fly(self, leg: Leg) -> None:
+        """Make the steps of a leg; stand where it ended."""
+        if not leg.looks:
+            return
+        way = _Way(self._problem, self._route, self._numbers, leg)
+        first = None
+        if isinstance(self._t, Number):  # a step that leaves at a time that moves
+            first = self._segment(way, 0, self._t, self._y, float(way.t_next[0]) - self._t)
+        way.go(self._y if first is None else first.step.y, 0 if first is None else 1)
+        for begin, end, starts in leg.looks:
+            if starts is None:
+                segment = first if begin == 0 and first is not None else self._made(way, begin)
+                interruption = self._watch.take(segment)
+                part = segment if interruption is None else interruption.segment
+                self._take(part)
+                if interruption is not None:
+                    self._t, self._y = part.t, interruption.start
+                continue
+            if begin == 0 and first is not None:
+                self._take(first)
+                begin = 1
+            if end > begin:
+                self._saver.pass_by(way.t_next[begin:end], way.ends(begin, end), way.at)
+                if self._collector is not None:
+                    self._collector.pass_by(*way.polynomials(begin, end))
+            self._watch.starts = starts
+
+    def _take(self, part: Segment) -> None:
+        self._saver.take(part)
+        if self._collector is not None:
+            self._collector.take(part)
+
+    def _made(self, way: _Way, k: int) -> Segment:
+        t, h = float(way.t[k]), float(way.h[k])
+        return self._segment(way, k, t, self._y if k == 0 else way.start(k), h)
+
+    def _segment(self, way: _Way, k: int, t: Any, y: Any, h: Any) -> Segment:
+        """Make one step in Python."""
+        method, f, end = self._problem.method, self._f, float(way.t_next[k])
+        step = method.advance(f, t, y, h, method.begin(f, t, y))
+        return Segment(method, f, (t, y, float(way.t[k])), (end, step.y, end), h, step)
+
+
+@final
+class _Way:
+    """The steps of a leg, and the states along them once they are made."""
+
+    def __init__(self, problem: Problem, route: Route, numbers: Sequence[Any], leg: Leg) -> None:
+        n_steps = leg.looks[-1][1]
+        self._problem, self._route = problem, route
+        self._parameters, self._active = together(numbers), tuple(isinstance(x, Number) for x in numbers)
+        self.t, self.h, self.t_next = (
+            np.concatenate([getattr(stretch, name) for stretch in leg.stretches])[:n_steps]
+            for name in ("t", "h", "t_next")
+        )
+
+    def go(self, start: Any, first: int) -> None:
+        """Make the steps from ``first`` on."""
+        self._first, k = first, len(self.t) - first
+        every = np.arange(k)
+        lead = np.array([self.t[first:], self.h[first:]])
+        track = Track(lead, every, np.zeros(1, dtype=np.int64), np.array([k]), every, k)
+        self._states = flow(Trek(self._route.program, track, self._active, False, 1), start, self._parameters)
+
+    def start(self, k: int) -> Any:
+        """Return the state at the start of a step."""
+        return self._states[:, k - self._first]
+
+    def ends(self, begin: int, end: int) -> Any:
+        """Return the states at the ends of some steps, shape (n, end - begin)."""
+        return self._states[:, begin + 1 - self._first : end + 1 - self._first]
+
+    def polynomials(self, begin: int, end: int) -> tuple[Any, ...]:
+        """Return the polynomials of some steps, as `Collector.pass_by` takes them."""
+        some, starts = slice(begin, end), self._states[:, begin - self._first : end - self._first]
+        numbers = [self._parameters[j] for j in range(len(self._active))]
+        where = self.t[some], starts, self.h[some]
+        coefficients = coefficients_of(self._problem.method, self._route.program, numbers, *where)
+        return self.t_next[some], where[0], where[2], starts, coefficients
+
+    def at(self, times: NDArray[np.float64]) -> Any:
+        """Return the states at times within the steps, shape (n, len(times))."""
+        sign = np.sign(self.h[0])
+        step = np.minimum(np.searchsorted(sign * self.t_next, sign * times), len(self.t) - 1)
+        lead = np.array([self.t[step], self.h[step], (times - self.t[step]) / self.h[step]])
+        dense = dense_program(self._route.program, self._problem.method)
+        single = Trek(dense, Track.of_single_steps(lead), self._active, True, 1)
+        own = array_ops.reshape(self._parameters, (-1, 1))
+        own = array_ops.broadcast_to(own, (own.shape[0], len(times))) if own.shape[0] else np.zeros((0, len(times)))
+        return flow(single, self._states[:, step - self._first], own)
