@@ -15,7 +15,7 @@ from studies import _checks, _tiles
 from studies._basins_result import Basins
 from studies._checks import Floats
 from studies._grid import Grid, make_grid
-from studies._map_result import remembered
+from studies._record_text import remembered
 from studies._solver import solved, without_tolerance
 from studies._tile_stores import Tile
 

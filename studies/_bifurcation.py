@@ -15,7 +15,7 @@ from studies._bifurcation_result import BifurcationDiagram
 from studies._checks import Floats
 from studies._crossings import smooth_flow
 from studies._grid import Grid, make_grid
-from studies._map_result import remembered
+from studies._record_text import remembered
 from studies._solver import solved, without_tolerance
 from studies._surface import Surface, make_surface, section_points, window_nodes
 from studies._tile_stores import Tile

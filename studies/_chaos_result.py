@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -48,6 +49,14 @@ class ChaosVerdict(Record):
     """
 
     study: ClassVar[str] = "is_chaotic"
+    axes_of: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "names": ("indicator",),
+        "values": ("indicator",),
+        "says": ("indicator",),
+        "rules": ("indicator",),
+        **dict.fromkeys(("times", "exponent", "megno", "log_sali", "log_gali"), ("time",)),
+        "path": ("side", "step"),
+    }
 
     names: tuple[str, ...]
     values: Floats
@@ -89,10 +98,10 @@ class ChaosVerdict(Record):
             The indicators do not agree.
         """
         if not self.agree:
-            raise RunError(f"is_chaotic: the indicators do not agree: {self._told()}. Look at a longer t_total.")
+            raise RunError(f"is_chaotic: the indicators do not agree: {self._words()}. Look at a longer t_total.")
         return self.verdict == "chaotic"
 
-    def _told(self) -> str:
+    def _words(self) -> str:
         return ", ".join(
             f"{name} says {says}" if says != "does not apply" else f"{name} does not apply"
             for name, says in zip(self.names, self.says, strict=True)
@@ -100,7 +109,7 @@ class ChaosVerdict(Record):
 
     def __repr__(self) -> str:
         span = f"{self.times[-1]:g} {self.time_unit}"
-        return f"ChaosVerdict({self.title}: {self.verdict} over {span}; {self._told()}; {self.method})"
+        return f"ChaosVerdict({self.title}: {self.verdict} over {span}; {self._words()}; {self.method})"
 
     def plot(self) -> Figure:
         """Return a figure: exponent, MEGNO, alignment indices over time, and the walk of the 0-1 test."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -38,6 +39,13 @@ class CovariantVectors(Record):
     """
 
     study: ClassVar[str] = "covariant_vectors"
+    axes_of: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "times": ("time",),
+        "states": ("component", "time"),
+        "vectors": ("component", "vector", "time"),
+        "growth": ("vector", "interval"),
+        "names": ("component",),
+    }
 
     times: Floats
     states: Floats

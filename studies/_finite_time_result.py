@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -39,6 +40,11 @@ class FiniteTimeExponent(Record):
     """
 
     study: ClassVar[str] = "finite_time_exponent"
+    axes_of: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        **dict.fromkeys(("direction", "stretched", "by_start", "names"), ("component",)),
+        "by_parameter": ("parameter",),
+        "parameters": ("parameter",),
+    }
 
     value: float
     direction: Floats

@@ -15,7 +15,7 @@ from studies._checks import Floats
 from studies._crossings import Events, Window, crossings, events_in, smooth_flow, subset_of, walk
 from studies._flips_result import FlipTimeMap
 from studies._grid import Grid, make_grid
-from studies._map_result import remembered
+from studies._record_text import remembered
 from studies._solver import finer, without_tolerance
 from studies._tile_stores import Tile
 

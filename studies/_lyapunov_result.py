@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -45,6 +46,7 @@ class LyapunovSpectrum(Record):
     """
 
     study: ClassVar[str] = "lyapunov_spectrum"
+    axes_of: ClassVar[Mapping[str, tuple[str, ...]]] = {"growth": ("exponent", "start", "interval")}
 
     growth: Floats
     divergence: float

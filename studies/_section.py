@@ -13,7 +13,7 @@ from studies import _checks, _tiles
 from studies._checks import Floats
 from studies._crossings import smooth_flow
 from studies._grid import content_of, on_energy
-from studies._map_result import remembered
+from studies._record_text import remembered
 from studies._section_result import PoincareSection
 from studies._solver import without_tolerance
 from studies._surface import Surface, make_surface, section_points, window_nodes

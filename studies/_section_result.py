@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from diffsim.errors import must
 from studies import _checks, _map_picture, _output
 from studies._checks import Floats
-from studies._map_result import Lost, MapResult
+from studies._map_result import MapResult
+from studies._record_text import Lost
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

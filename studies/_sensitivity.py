@@ -14,7 +14,7 @@ from diffsim.protocols import is_discrete
 from studies import _checks, _tiles
 from studies._checks import Floats
 from studies._grid import Grid, make_grid
-from studies._map_result import remembered
+from studies._record_text import remembered
 from studies._sensitivity_result import SensitivityMap, default_observable, name_of
 from studies._solver import solved
 from studies._tile_stores import Tile

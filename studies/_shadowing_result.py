@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -42,6 +43,13 @@ class ShadowingGradient(Record):
     """
 
     study: ClassVar[str] = "shadowing_gradient"
+    axes_of: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "parameters": ("parameter",),
+        "windows": ("parameter", "window"),
+        "averages": ("window",),
+        "plain": ("parameter", "segment"),
+        "growth": ("solution",),
+    }
 
     parameters: tuple[str, ...]
     observable: str

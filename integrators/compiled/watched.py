@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim.number import Number, raw
+from integrators._event_arguments import EventSet
 from integrators.compiled.adaptive import AdaptiveStats, Voyage, parameters_of, told
 from integrators.compiled.adaptive_endings import endings
 from integrators.compiled.dense import evaluations, flow_of
@@ -133,8 +134,7 @@ class Flight:
 
     def _begin(self) -> EventWatch:
         """Return who looks at the steps that may hold an event, and find out how to evaluate many of them."""
-        problem, events = self._problem, self._problem.events
-        assert events is not None  # or somebody else would run the problem
+        problem, events = self._problem, self._problem.events or EventSet(())
         plain = events.without_derivatives() if self._recording else events
         watch = EventWatch(plain, self._t, self._y, problem.names)
         start = (self._t, self._y)

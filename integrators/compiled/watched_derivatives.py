@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from diffsim import array_ops
 from diffsim.errors import RunError
 from diffsim.number import Number, raw
+from integrators._event_arguments import EventSet
 from integrators.compiled.adaptive import parameters_of
 from integrators.compiled.carried import together
 from integrators.compiled.dense import dense_program
@@ -99,8 +100,7 @@ class _Recording:
         self._problem, self._route, self._numbers = problem, route, numbers
         self._f: RightHandSide = problem.right_hand_side(changes, column=problem.vectorized)
         self._t, self._y = float(raw(problem.ends[0])), start
-        events = problem.events_of(self._f, changes)
-        assert events is not None  # or nobody would look for them
+        events = problem.events_of(self._f, changes) or EventSet(())
         self._watch = EventWatch(events, self._t, start, problem.names)
         self._saver = Saver(problem.t_eval, problem.ends, start)
         self._collector = Collector(self._t, start) if problem.dense else None

@@ -194,7 +194,7 @@ def test_any_event_is_found_at_the_same_times(angle: float, p: float, level: flo
 
 
 def last_of_bounces(way: Any, compiled: bool, t_eval: Any) -> Any:
-    """Return the end of a bouncing ball, and all that its events say, as a function of start, gravity and restitution."""
+    """Return the end of a bouncing ball, and what its events say, of start, gravity and restitution."""
 
     def end(x: Any) -> Any:
         ball = BouncingBall(gravity=x[2], restitution=x[3])

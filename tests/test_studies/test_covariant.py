@@ -8,7 +8,7 @@ import pytest
 import diffsim as ds
 from diffsim.errors import ArgumentError, RunError
 from diffsim.protocols import with_parameters
-from studies import CovariantVectors, FiniteTimeExponent, covariant_vectors, finite_time_exponent
+from studies import CovariantVectors, FiniteTimeExponent, covariant_vectors, finite_time_exponent, load
 from systems import DoublePendulum, HarmonicOscillator, HenonMap, Lorenz63
 
 STEPS = {"method": "RK4", "step": 0.01}
@@ -134,3 +134,13 @@ def test_failed_solve_and_several_starts_are_refused():
         finite_time_exponent(lambda t, y: [y[0] ** 2], [1.0], t=2.0)
     with pytest.raises(ArgumentError, match=r"must be one start.*sensitivity_map"):
         finite_time_exponent(Lorenz63(), np.ones((3, 2)), t=2.0)
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_vectors_come_back_from_datasets_with_named_axes(suffix, lorenz, tmp_path):
+    pytest.importorskip("xarray")
+    pytest.importorskip({".nc": "h5py", ".zarr": "zarr"}[suffix])
+    again = load(lorenz.save(tmp_path / f"vectors{suffix}"))
+    np.testing.assert_array_equal(again.vectors, lorenz.vectors)
+    assert (again.names, again.method) == (lorenz.names, lorenz.method)
+    assert lorenz.to_xarray()["vectors"].dims == ("component", "vector", "time")

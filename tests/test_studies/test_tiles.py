@@ -215,7 +215,7 @@ def test_saved_numbers_choose_no_code(whole, tmp_path):
     with pytest.raises(ArgumentError, match="system is no System of the zoo"):
         load(tmp_path / "bad.npz")
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
-    with pytest.raises(ArgumentError, match="must hold the result of a map"):
+    with pytest.raises(ArgumentError, match="must hold the result of a study"):
         load(tmp_path / "other.npz")
     with pytest.raises(ArgumentError, match="must name a file that is there"):
         load(tmp_path / "none.npz")
