@@ -8,7 +8,7 @@ import numpy as np
 
 from diffsim.errors import TraceError
 from diffsim.number import Number
-from integrators.compiled.driver import route_of, run_compiled, tell
+from integrators.compiled.driver import is_watched, route_of, run_compiled, tell
 from integrators.compiled.route import Route
 from integrators.drivers.batch import run_interpreted, shaped, together
 from integrators.drivers.problem import Problem
@@ -62,7 +62,7 @@ def run_all(
         return run_interpreted(problem, selection, tick)
     if problem.grid is None and 0 in problem.batch:  # no trajectory to choose steps for
         return run_interpreted(problem, selection, tick)
-    if problem.events:
+    if is_watched(problem):
         from integrators.compiled.watched import run_watched_compiled  # few solves need it
 
         return run_watched_compiled(problem, route, selection, explain, tick)

@@ -103,10 +103,8 @@ def _one_point(problem: Problem) -> tuple[float, Any] | None:
 
 def _not_for_machines(problem: Problem) -> str | None:
     """Return why a solve cannot be compiled whatever the right-hand side is, or None."""
-    if problem.moving is not None:
-        return "does not take save times that carry derivatives; got such a time."
-    if problem.events:
-        why = _not_with_events(problem)
+    if is_watched(problem):
+        why = _not_watched(problem)
         if why is not None:
             return why
     if not problem.method.traceable:
@@ -116,8 +114,6 @@ def _not_for_machines(problem: Problem) -> str | None:
         return f"takes up to {largest} components with {type(problem.method).__name__}; got {n}."
     if largest is not None and problem.dense:
         return f"makes no dense output with {type(problem.method).__name__}; got dense_output=True."
-    if any(isinstance(end, Number) for end in problem.ends):
-        return "takes plain t_span; got a recording number."
     if np.asarray(raw(problem.y0)).dtype.kind == "c":
         return "takes real y0; got complex numbers."
     if problem.guard.listens:
@@ -135,12 +131,20 @@ def _not_for_machines(problem: Problem) -> str | None:
     return "takes a number for max_step; got a function of time." if callable(problem.control.max_step) else None
 
 
-def _not_with_events(problem: Problem) -> str | None:
-    """Return why events are looked for in Python, step by step, or None."""
+def is_watched(problem: Problem) -> bool:
+    """Whether single steps matter: for events, and for save times and ends of the span that carry derivatives."""
+    return bool(problem.events) or problem.moving is not None or any(isinstance(end, Number) for end in problem.ends)
+
+
+def _not_watched(problem: Problem) -> str | None:
+    """Return why single steps are looked at in Python, one after the other, or None."""
+    if isinstance(problem.ends[0], Number):
+        return "takes a plain start of t_span; got a recording number."
     if problem.grid is not None:
-        return "looks for events on steps of its own choice; got fixed ones."
+        what = "looks for events" if problem.events else "takes times that carry derivatives"
+        return f"{what} on steps of its own choice; got fixed ones."
     if replay.is_active():
-        return "does not make steps of an earlier evaluation again where there are events."
+        return "does not make steps of an earlier evaluation again where single steps matter."
     t1 = raw(problem.ends[1])
     if not np.isfinite(t1).all() and problem.control.controller.b != (1.0,):  # made in stretches, it would forget
         return f"runs ahead of its events to a finite end, unless its control has no memory; got t1={t1}."

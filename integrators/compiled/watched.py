@@ -1,5 +1,7 @@
 """The compiled driver for trajectories with events: machine code runs ahead, Python looks where something happens.
 
+It is also the one for derivatives by the end of the span and by save times: few steps have to do with those.
+
 The steps are searched a stretch at a time.  Event functions are evaluated on all steps of a stretch at once; those on
 which one of them may change its sign are made again in Python, one by one, and looked at as the interpreted driver
 does.  Where an event interrupts, the next stretch begins behind it.
@@ -126,8 +128,10 @@ class Flight:
         if watch is not None and watch.ended is not None:
             self._saver.close(watch.ended)
         t, y = self._saver.result()
-        n_events = len(problem.events or ())
-        t_events, y_events = ([np.zeros(0)] * n_events,) * 2 if watch is None else watch.result()
+        t_events, y_events = None, None
+        if problem.events is not None:
+            nothing = [np.zeros(0)] * len(problem.events)
+            t_events, y_events = (nothing, nothing) if watch is None else watch.result()
         sol = None if self._collector is None else self._collector.pieces()
         told = status_of(message), message, self._nfev, len(t)
         return Run(t, y, *told, stats=self._way, sol=sol, t_events=t_events, y_events=y_events)
@@ -206,7 +210,7 @@ class Flight:
         """Look for events on the steps of a stretch and save what comes before the first that interrupts."""
 
         def values(t: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.array([gauge(t, y) for gauge in self._gauges])
+            return np.array([gauge(t, y) for gauge in self._gauges]).reshape(-1, len(t))
 
         def at(step: NDArray[np.intp], x: NDArray[np.float64]) -> NDArray[np.float64]:
             return values(stretch.times(step, x), stretch.states(step, x))
@@ -214,7 +218,8 @@ class Flight:
         leg = self.legs[-1]
         offset = sum(map(len, leg.stretches))
         leg.stretches.append(stretch)
-        busy = np.append(np.flatnonzero(~are_quiet(at, len(stretch))), len(stretch))
+        quiet = are_quiet(at, len(stretch)) if self._gauges else np.ones(len(stretch), dtype=bool)
+        busy = np.append(np.flatnonzero(~quiet), len(stretch))
         begin, end = values(stretch.t, stretch.y), values(stretch.t_next, stretch.y_next)
         k = 0
         while k < len(stretch):

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diffsim import array_ops
 from diffsim.errors import RunError
 from diffsim.number import Number, raw
 from integrators._event_arguments import EventSet
+from integrators._interpolant import evaluate
 from integrators.compiled.adaptive import parameters_of
 from integrators.compiled.carried import together
 from integrators.compiled.dense import dense_program
@@ -102,7 +102,7 @@ class _Recording:
         self._t, self._y = float(raw(problem.ends[0])), start
         events = problem.events_of(self._f, changes) or EventSet(())
         self._watch = EventWatch(events, self._t, start, problem.names)
-        self._saver = Saver(problem.t_eval, problem.ends, start)
+        self._saver = Saver(problem.t_eval, problem.ends, start, moving=problem.moving)
         self._collector = Collector(self._t, start) if problem.dense else None
 
     def run(self, legs: Sequence[Leg], plain: Run) -> Run:
@@ -119,7 +119,7 @@ class _Recording:
         if self._watch.ended is not None:
             self._saver.close(self._watch.ended)
         t, y = self._saver.result()
-        t_events, y_events = self._watch.result()
+        t_events, y_events = (None, None) if self._problem.events is None else self._watch.result()
         sol = None if self._collector is None else self._collector.pieces()
         told = {"status": status, "message": message, "n_times": len(t)}
         return dataclasses.replace(plain, t=t, y=y, sol=sol, t_events=t_events, y_events=y_events, **told)
@@ -129,13 +129,21 @@ class _Recording:
         if not leg.looks:
             return
         way = _Way(self._problem, self._route, self._numbers, leg)
-        first = None
+        t1, n_steps = self._problem.ends[1], len(way.t)
+        moves = isinstance(t1, Number) and float(way.t_next[-1]) == float(raw(t1))
+        first = last = None
         if isinstance(self._t, Number):  # a step that leaves at a time that moves
-            first = self._segment(way, 0, self._t, self._y, float(way.t_next[0]) - self._t)
-        way.go(self._y if first is None else first.step.y, 0 if first is None else 1)
+            end = t1 if moves and n_steps == 1 else float(way.t_next[0])
+            first = self._segment(way, 0, self._t, self._y, end)
+        way.go(self._y if first is None else first.step.y, 0 if first is None else 1, n_steps - moves)
+        if moves and (first is None or n_steps > 1):  # a step that ends at such a time
+            t = float(way.t[-1])
+            last = self._segment(way, n_steps - 1, t, self._y if n_steps == 1 else way.start(n_steps - 1), t1)
         for begin, end, starts in leg.looks:
             if starts is None:
-                segment = first if begin == 0 and first is not None else self._made(way, begin)
+                ready = first if begin == 0 else None
+                ready = last if begin == n_steps - 1 and last is not None else ready
+                segment = self._made(way, begin) if ready is None else ready
                 interruption = self._watch.take(segment)
                 part = segment if interruption is None else interruption.segment
                 self._take(part)
@@ -145,10 +153,13 @@ class _Recording:
             if begin == 0 and first is not None:
                 self._take(first)
                 begin = 1
-            if end > begin:
-                self._saver.pass_by(way.t_next[begin:end], way.ends(begin, end), way.at)
+            until = end - 1 if end == n_steps and last is not None else end
+            if until > begin:
+                self._saver.pass_by(way.t_next[begin:until], way.ends(begin, until), way.at)
                 if self._collector is not None:
-                    self._collector.pass_by(*way.polynomials(begin, end))
+                    self._collector.pass_by(*way.polynomials(begin, until))
+            if until < end and last is not None:
+                self._take(last)
             self._watch.starts = starts
 
     def _take(self, part: Segment) -> None:
@@ -157,14 +168,14 @@ class _Recording:
             self._collector.take(part)
 
     def _made(self, way: _Way, k: int) -> Segment:
-        t, h = float(way.t[k]), float(way.h[k])
-        return self._segment(way, k, t, self._y if k == 0 else way.start(k), h)
+        return self._segment(way, k, float(way.t[k]), self._y if k == 0 else way.start(k), float(way.t_next[k]))
 
-    def _segment(self, way: _Way, k: int, t: Any, y: Any, h: Any) -> Segment:
+    def _segment(self, way: _Way, k: int, t: Any, y: Any, end: Any) -> Segment:
         """Make one step in Python."""
-        method, f, end = self._problem.method, self._f, float(way.t_next[k])
+        method, f = self._problem.method, self._f
+        h = end - t if isinstance(t, Number) or isinstance(end, Number) else float(way.h[k])
         step = method.advance(f, t, y, h, method.begin(f, t, y))
-        return Segment(method, f, (t, y, float(way.t[k])), (end, step.y, end), h, step)
+        return Segment(method, f, (t, y, float(way.t[k])), (end, step.y, float(way.t_next[k])), h, step)
 
 
 @final
@@ -180,11 +191,11 @@ class _Way:
             for name in ("t", "h", "t_next")
         )
 
-    def go(self, start: Any, first: int) -> None:
-        """Make the steps from ``first`` on."""
-        self._first, k = first, len(self.t) - first
+    def go(self, start: Any, first: int, end: int) -> None:
+        """Make the steps from ``first`` to ``end``, the latter excluded."""
+        self._first, k = first, max(0, end - first)
         every = np.arange(k)
-        lead = np.array([self.t[first:], self.h[first:]])
+        lead = np.array([self.t[first:end], self.h[first:end]])
         track = Track(lead, every, np.zeros(1, dtype=np.int64), np.array([k]), every, k)
         self._states = flow(Trek(self._route.program, track, self._active, False, 1), start, self._parameters)
 
@@ -204,10 +215,16 @@ class _Way:
         coefficients = coefficients_of(self._problem.method, self._route.program, numbers, *where)
         return self.t_next[some], where[0], where[2], starts, coefficients
 
-    def at(self, times: NDArray[np.float64]) -> Any:
-        """Return the states at times within the steps, shape (n, len(times))."""
+    def at(self, times: Any) -> Any:
+        """Return the states at times within the steps, which may carry derivatives; shape (n, len(times))."""
         sign = np.sign(self.h[0])
-        step = np.minimum(np.searchsorted(sign * self.t_next, sign * times), len(self.t) - 1)
+        step = np.minimum(np.searchsorted(sign * self.t_next, sign * raw(times)), len(self.t) - 1)
+        if isinstance(times, Number):
+            starts = self._states[:, step - self._first]
+            numbers = [self._parameters[j] for j in range(len(self._active))]
+            where = self.t[step], starts, self.h[step]
+            coefficients = coefficients_of(self._problem.method, self._route.program, numbers, *where)
+            return evaluate(starts, coefficients, (times - self.t[step]) / self.h[step])
         lead = np.array([self.t[step], self.h[step], (times - self.t[step]) / self.h[step]])
         dense = dense_program(self._route.program, self._problem.method)
         single = Trek(dense, Track.of_single_steps(lead), self._active, True, 1)

@@ -113,9 +113,10 @@ class Saver:
         ahead = self._t_eval[self._next :]
         times = ahead[: int((ahead <= ends[-1] if self._forward else ahead >= ends[-1]).sum())]
         if len(times):
+            wanted = times if self._moving is None else self._moving[self._next : self._next + len(times)]
             self._next += len(times)
             self._t.append(times)
-            self._y.append(at(times))
+            self._y.append(at(wanted))
 
     def _check_jump(self, segment: Segment) -> None:
         """Raise where the state at a save time has no derivative: it coincides with a jump that moves."""

@@ -248,6 +248,35 @@ def test_second_derivatives_of_an_event_time_are_the_closed_form() -> None:
     np.testing.assert_allclose(hessian(lands)(np.array([v, g])), exact, atol=1e-10)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_derivatives_by_the_end_and_by_save_times_are_the_slope(method: str) -> None:
+    system, y0 = DoublePendulum(), np.array([0.5, 0.5, 0.0, 0.0])
+    options = {"method": method, "rtol": 1e-9, "atol": 1e-9, "compiled": True}
+
+    def end(t: Any) -> Any:
+        return solve_ivp(system, (0.0, t), y0, **options).y[:, -1]
+
+    def saved(times: Any) -> Any:
+        return solve_ivp(system, (0.0, 3.0), y0, t_eval=times, **options).y[1]
+
+    np.testing.assert_allclose(jacobian(end)(2.0), system(0.0, end(2.0)), rtol=1e-6)
+    times = np.array([0.5, 1.25, 3.0])
+    slopes = [system(0.0, y)[1] for y in solve_ivp(system, (0.0, 3.0), y0, t_eval=times, **options).y.T]
+    np.testing.assert_allclose(jacobian(saved)(times), np.diag(slopes), rtol=1e-5, atol=1e-12)
+
+
+def test_derivatives_by_the_end_behind_a_reset_are_those_of_the_interpreted_driver() -> None:
+    def height(x: Any, compiled: bool) -> Any:
+        ball = BouncingBall(gravity=x[1], restitution=x[2])
+        options = {"rtol": 1e-9, "atol": 1e-9, "compiled": compiled, "dense_output": True}
+        sol = solve_ivp(ball, (0.0, x[3]), [x[0], 0.0], **options)
+        return array_ops.concatenate([sol.y[:, -1], sol.sol(0.7)])
+
+    x = np.array([1.0, 9.0, 0.8, 1.1])
+    machine, python = (jacobian(lambda x, c=c: height(x, c))(x) for c in (True, False))
+    np.testing.assert_allclose(machine, python, rtol=1e-6, atol=1e-7)
+
+
 def test_a_grazed_event_has_no_derivative() -> None:
     def fun(t: Any, y: Any) -> Any:
         return [y[1], -1.0 + 0.0 * y[0]]
