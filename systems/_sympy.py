@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -67,7 +68,7 @@ def system_from_sympy(
     Returns
     -------
     System
-        A `HamiltonianSystem` for one expression.  It cannot be pickled.
+        A `HamiltonianSystem` for one expression.
 
     Raises
     ------
@@ -102,33 +103,63 @@ def system_from_sympy(
         lambda x: [_number(sympy, e, dict(zip(inputs, list(x), strict=True)), table) for e in asked],
         np.zeros(len(inputs)),
     )
-    written = _as_code(graph, name)
+    written = Written(_as_code(graph), name)
     values = {str(symbol): float(value) for symbol, value in given.items()}
     names_of = tuple(map(str, state))
     if energy:
-        return _hamiltonian_system(written, names_of, values, name, tuple(angles))
+        return _hamiltonian_system(written, names_of, tuple(angles), values)
+    return system_of(written, Traits(names_of, angles=tuple(angles), elementwise=True), values)
 
-    def rates(t: Any, y: Any, *numbers: Any) -> Any:
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """The rates, or the Hamiltonian, as lines of Python: ``written(t, state, *parameters)`` returns a list.
+
+    Attributes
+    ----------
+    text : str
+        Of a function of t, the components and the parameters.
+    name : str
+        Of the system.
+    """
+
+    text: str
+    name: str
+
+    @property
+    def __name__(self) -> str:
+        return self.name
+
+    def __call__(self, t: Any, y: Any, *numbers: Any) -> Any:
         components = y.tolist() if y.__class__ is np.ndarray and y.ndim == 1 else y  # floats need no warnings
-        return written(t, *components, *numbers)
-
-    rates.__name__ = name
-    return system_of(rates, Traits(names_of, angles=tuple(angles), elementwise=True), values)
+        return _compiled(self.text, self.name)(t, *components, *numbers)
 
 
 def _hamiltonian_system(
-    written: Callable[..., Any], names: tuple[str, ...], values: dict[str, float], name: str, angles: tuple[int, ...]
+    written: Written, names: tuple[str, ...], angles: tuple[int, ...], values: Mapping[str, float]
 ) -> System:
+    system: System = _hamiltonian_class(written, names, angles, tuple(values))(**values)
+    return system
+
+
+@functools.lru_cache(maxsize=256)
+def _hamiltonian_class(
+    written: Written, names: tuple[str, ...], angles: tuple[int, ...], parameters: tuple[str, ...]
+) -> type[Any]:
+    """Return the class of the systems of one Hamiltonian."""
     n = len(names) // 2
 
     def hamiltonian(self: Any, q: Any, p: Any, t: Any) -> Any:
-        return written(t, *q, *p, *self.parameters.values())[0]
+        return written(t, [*q, *p], *self.parameters.values())[0]
+
+    def reduced(self: Any) -> Any:
+        return _hamiltonian_system, (written, names, angles, self.parameters)
 
     space = {"coordinates": names[:n], "state_names": names, "hamiltonian": hamiltonian, "angles": angles}
-    entries = [(key, float, dataclasses.field(default=value)) for key, value in values.items()]
-    made = dataclasses.make_dataclass(name, entries, bases=(HamiltonianSystem,), namespace=space, frozen=True)
-    system: System = made()
-    return system
+    entries = [(key, float) for key in parameters]
+    return dataclasses.make_dataclass(
+        written.name, entries, bases=(HamiltonianSystem,), namespace={**space, "__reduce__": reduced}, frozen=True
+    )
 
 
 def _functions(sympy: Any) -> dict[Any, Callable[..., Any]]:
@@ -214,19 +245,24 @@ def _pieces(sympy: Any, e: Any, value: Callable[[Any], Any]) -> Any:
     return total
 
 
-def _as_code(graph: Graph, name: str) -> Callable[..., Any]:
-    """Return a function of the graph's inputs, one by one, in lines of Python."""
-    lines, inputs, rows = [], [], {}
+def _as_code(graph: Graph) -> str:
+    """Return lines of Python: a function of the graph's inputs, one by one."""
+    lines, inputs = [], []
     for i, node in enumerate(graph.nodes):
         if node.row is not None:
-            rows[f"_{node.row.name}"] = node.row
             lines.append(f"    v{i} = _{node.row.name}({', '.join(f'v{j}' for j in node.operands)})")
         elif node.value is None:
             inputs.append(f"v{i}")
         else:
             lines.append(f"    v{i} = {node.value!r}" if node.value == node.value else f"    v{i} = _nan")
     ends = ", ".join(f"v{int(i)}" for leaf in leaves(graph.result) for i in np.ravel(leaf))
-    text = "\n".join([f"def written({', '.join(inputs)}):", *lines, f"    return [{ends}]"])
+    return "\n".join([f"def written({', '.join(inputs)}):", *lines, f"    return [{ends}]"])
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(text: str, name: str) -> Callable[..., Any]:
+    """Return the function that `_as_code` has written."""
+    rows = {f"_{row.name}": row for row in TABLE.values() if f"_{row.name}(" in text}
     space: dict[str, Any] = {**rows, "_nan": math.nan, "inf": math.inf, "__name__": f"sympy_{name}"}
     exec(compile(text, f"<{name} from SymPy>", "exec"), space)
     written: Callable[..., Any] = space["written"]

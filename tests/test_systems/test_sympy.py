@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,19 @@ def test_a_system_goes_to_sympy_and_comes_back(name: str) -> None:
     back = system_from_sympy(expressions, symbols, parameters, time=sympy.Symbol("t"))
     np.testing.assert_allclose(back(0.7, state), rates, rtol=1e-10, atol=1e-12)
     assert back.parameters == system.parameters
+
+
+@pytest.mark.parametrize("energy", [True, False])
+def test_a_system_from_sympy_pickles_and_is_equal(energy: bool) -> None:
+    x, p, k = sympy.symbols("x p k")
+    asked = p**2 / 2 + k * x**2 / 2 if energy else [p, -k * x]
+    spring = system_from_sympy(asked, [x, p], {k: 4.0}, name="Spring")
+    again = pickle.loads(pickle.dumps(spring.replace(k=9.0)))
+    assert again == spring.replace(k=9.0) != spring
+    assert hash(again) == hash(spring.replace(k=9.0))
+    np.testing.assert_array_equal(again(0.0, [1.0, 3.0]), [3.0, -9.0])
+    runs = [solve_ivp(one, (0.0, 1.0), [1.0, 0.0], rtol=1e-9, compiled=True) for one in (again, spring)]
+    assert [run.y[0, -1] for run in runs] == pytest.approx([math.cos(3.0), math.cos(2.0)], rel=1e-5)
 
 
 def test_a_hamiltonian_in_sympy_is_a_system() -> None:
