@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffsim import array_ops
+from diffsim import array_ops, replay
 from diffsim.compiler import engine
 from diffsim.errors import ArgumentError, InterpretedWarning, RunError, TraceError
 from diffsim.number import Number, depth_of, raw, shape_of
 from integrators.compiled.carried import copied, tangents_of, together, with_tangents
-from integrators.compiled.dense import fixed_evaluations, has_polynomials, pair_of
+from integrators.compiled.dense import fixed_evaluations, formula_of, has_polynomials
 from integrators.compiled.directions import are_apart, fly_directions
 from integrators.compiled.flow import Journey, flow
 from integrators.compiled.kernel_forward import SOUND
@@ -39,6 +39,9 @@ LARGEST_SEARCHED = 400
 
 PERF: the first solve of Lorenz-96 takes 0.6 s with 60 components (180 operations), 2 s with 120, 6 s with 200.
 """
+
+LARGEST_ELIMINATED = 32
+"""Components beyond which the steps of methods for stiff problems are chosen interpreted, with LAPACK or SuperLU."""
 
 
 def route_of(problem: Problem, selection: Selection, compiled: bool | str) -> Route | TraceError | str:
@@ -87,7 +90,7 @@ def route_of(problem: Problem, selection: Selection, compiled: bool | str) -> Ro
     unknown = [parameter.name for parameter in selection.parameters if parameter.name not in route.names]
     if unknown:
         return f"Machine code does not see the parameter {unknown[0]}."
-    why = _not_for_search(problem, route) or _too_many_derivatives(problem, selection, route)
+    why = _not_for_search(problem, selection, route) or _too_many_derivatives(problem, selection, route)
     if why is not None and compiled is True:
         raise ArgumentError(f"solve_ivp: compiled=True {why} Leave compiled='auto'.")
     return route if why is None else f"Machine code {why}"
@@ -123,13 +126,15 @@ def _not_for_machines(problem: Problem) -> str | None:
     if problem.grid is not None and problem.guard.max_seconds is not None:
         return "has no clock for max_seconds with fixed steps; got a time."
     if problem.dense and not has_polynomials(problem.method):
-        return f"knows the polynomials of Runge-Kutta methods only; got {problem.method!r}."
+        return f"knows the polynomials of Runge-Kutta and Rosenbrock methods only; got {problem.method!r}."
     if problem.grid is not None:
         return None
     if not problem.method.adaptive:
         return "takes fixed steps on times that all trajectories share; got times of their own."
-    if pair_of(problem.method) is None:
-        return f"chooses steps by the error of an embedded Runge-Kutta pair; got {problem.method!r}."
+    if formula_of(problem.method) is None:
+        return f"chooses steps by the error of an embedded Runge-Kutta pair or of Rodas5P; got {problem.method!r}."
+    if problem.method.implicit and problem.jac is not None and problem.jac.jac is not None:
+        return "chooses steps with exact Jacobians; got jac."
     return "takes a number for max_step; got a function of time." if callable(problem.control.max_step) else None
 
 
@@ -142,10 +147,16 @@ def _too_many_derivatives(problem: Problem, selection: Selection, route: Route) 
     return None if asked <= most else f"has derivatives of {name} up to order {most}; got {asked}."
 
 
-def _not_for_search(problem: Problem, route: Route) -> str | None:
+def _not_for_search(problem: Problem, selection: Selection, route: Route) -> str | None:
     """Return why the steps of a solve cannot be chosen by machine code, or None."""
     if problem.grid is not None:
         return None
+    if problem.method.implicit:
+        name, n = type(problem.method).__name__, problem.y0.shape[0]
+        if selection or _records(problem, route) or replay.is_active():
+            return f"chooses the steps of {name} in plain numbers; got derivatives."
+        if n > LARGEST_ELIMINATED:
+            return f"chooses the steps of {name} for up to {LARGEST_ELIMINATED} components; got {n}."
     if route.program.graph.n_operations > LARGEST_SEARCHED:
         return f"chooses steps for right-hand sides of up to {LARGEST_SEARCHED} operations; got a larger one."
     return None

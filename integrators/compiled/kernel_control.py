@@ -13,6 +13,7 @@ from typing import final
 from diffsim.compiler import elementary
 from diffsim.compiler.emitter import Value
 from integrators.compiled.kernel_frame import Frame
+from integrators.drivers.control import FAILED_FACTOR
 
 __all__: list[str] = []
 
@@ -124,7 +125,11 @@ class StepControl:
 
     # --- after it -----------------------------------------------------------------------------------------------------
 
-    def judge(self, ratio: Value, sound: Value) -> Value:
+    def tried(self) -> Value:
+        """Write the mask of the lanes that make the attempt at hand."""
+        return self.frame.b.both(self._running, self.frame.b.opposite(self.holds(self.over)))
+
+    def judge(self, ratio: Value, sound: Value, failed: Value | None = None) -> Value:
         """Write the next size, and the counts; returns the mask of the lanes that accept their step.
 
         Parameters
@@ -133,16 +138,20 @@ class StepControl:
             Error in units of the tolerance.
         sound : Value
             Mask of the lanes whose new state is finite.
+        failed : Value, optional
+            Mask of the lanes whose step could not be made.
         """
         b, frame = self.frame.b, self.frame
-        tried = b.both(self._running, b.opposite(self.holds(self.over)))
+        tried = self.tried()
         # NOTE: without a finite state there is no tolerance; infinity would make any error look small
         ratio = b.select(sound, ratio, b.constant(math.nan))
         accepted = b.both(b.compare("olt", ratio, b.constant(1.0)), tried)
-        frame.put(self.h_abs, self._next_size(ratio, accepted, tried))
+        if failed is not None:
+            accepted = b.both(accepted, b.opposite(failed))
+        frame.put(self.h_abs, self._next_size(ratio, accepted, tried, failed))
         rejected = b.both(tried, b.opposite(accepted))
-        self._count(self.attempts, tried)
-        self._count(self.accepted, accepted)
+        self.count(self.attempts, tried)
+        self.count(self.accepted, accepted)
         before = frame.get(self.rejected)
         frame.put(self.rejected, b.select(accepted, b.constant(0.0), b.select(rejected, b.constant(1.0), before)))
         sizes = [*(frame.get(slot) for slot in self.recent), b.abs(frame.get(self.h))]
@@ -160,12 +169,13 @@ class StepControl:
         self.flag(self.over, over)
         return over
 
-    def _count(self, slot: int, mask: Value) -> None:
+    def count(self, slot: int, mask: Value, n: int = 1) -> None:
+        """Write the increase of a count by n, in some lanes."""
         b = self.frame.b
-        more = b.integer("add", b.bits(self.frame.get(slot)), b.choose(mask, b.whole(1), b.whole(0)))
+        more = b.integer("add", b.bits(self.frame.get(slot)), b.choose(mask, b.whole(n), b.whole(0)))
         self.frame.put(slot, b.real(more))
 
-    def _next_size(self, ratio: Value, accepted: Value, tried: Value) -> Value:
+    def _next_size(self, ratio: Value, accepted: Value, tried: Value, failed: Value | None) -> Value:
         b, frame, real = self.frame.b, self.frame, self._real
         alone = b.mul(real[SAFETY], self._power(self._logarithm(ratio), b.constant(-1.0 / (self.order + 1))))
         grown = self._filtered(ratio, accepted) if self.n_ratios else alone
@@ -174,6 +184,8 @@ class StepControl:
         modest = b.select(b.compare("olt", grown, b.constant(1.0)), grown, b.constant(1.0))
         grown = b.select(again, modest, grown)
         shrunk = b.select(b.compare("ogt", alone, real[MIN_FACTOR]), alone, real[MIN_FACTOR])
+        if failed is not None:
+            shrunk = b.select(failed, b.constant(FAILED_FACTOR), shrunk)
         size = b.mul(b.abs(frame.get(self.h)), b.select(accepted, grown, shrunk))
         return b.select(tried, size, frame.get(self.h_abs))
 
