@@ -15,11 +15,10 @@ from diffsim import replay
 from diffsim.errors import RunError
 from diffsim.number import raw
 from integrators._interpolant import evaluate
-from integrators._rosenbrock_tableau import RosenbrockTableau
 from integrators.compiled.adaptive_endings import endings
 from integrators.compiled.dense import dense_program, evaluations, formula_of
 from integrators.compiled.machine_walk import Track, walk
-from integrators.compiled.program import Formula, Program
+from integrators.compiled.program import Formula, Pair, Program
 from integrators.compiled.retrace import note, retrace
 from integrators.compiled.route import Route
 from integrators.compiled.search import Bounds, Found, Saves, attempt_operations, search
@@ -95,7 +94,7 @@ class Voyage:
             for end in problem.ends
         )
         self.formula = _formula(problem)
-        with_pieces = problem.dense and isinstance(self.formula, RosenbrockTableau)
+        with_pieces = problem.dense and not isinstance(self.formula, Pair)
         self.saves = _saves(problem, self.t0, every or with_pieces or replay.is_active())
         self.found: Found = self._found(self.formula, tick)
 
@@ -158,7 +157,7 @@ class Voyage:
         method, found = self.problem.method, self.found
         attempt, moved, dense = evaluations(method, len(self.start))
         first = 1 + (self.problem.control.first_step is None) * ~self.still
-        counted = isinstance(self.formula, RosenbrockTableau)
+        counted = not isinstance(self.formula, Pair)
         calls = first + (found.told[0] if counted else attempt * found.attempts) + moved * found.accepted
         if points is not None and dense:
             columns = np.unique(points.column)
@@ -269,7 +268,7 @@ def outcome(voyage: Voyage, points: Points | None, way: AdaptiveStats) -> Run:
     t = times_of_steps(voyage) if points is None or given is None else given
     status, message = endings(voyage)
     nfev, (njev, nlu) = voyage.evaluations(points), voyage.found.told[1:]
-    sol = pieces_of(voyage) if problem.dense and isinstance(voyage.formula, RosenbrockTableau) else None
+    sol = pieces_of(voyage) if problem.dense and not isinstance(voyage.formula, Pair) else None
     if t.ndim > 1:
         t = t.reshape(len(n_times), t.shape[-1])
     if problem.batch != ():

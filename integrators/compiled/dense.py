@@ -10,6 +10,7 @@ import numpy as np
 
 from diffsim.errors import RunError
 from diffsim.number import AnyNumber
+from integrators._esdirk_tableau import EsdirkTableau
 from integrators._integrator import Integrator
 from integrators._rosenbrock_tableau import RosenbrockTableau
 from integrators._runge_kutta import NamedRungeKutta, RungeKutta
@@ -26,7 +27,7 @@ _ASKED = ("advance", "begin", "advised", "error_ratio", "dense")
 def formula_of(method: Integrator) -> Formula | None:
     """Return what machine code needs to choose the steps of a method; None if it does not know how."""
     own = type(method)
-    if isinstance(method.formula, RosenbrockTableau):
+    if isinstance(method.formula, RosenbrockTableau | EsdirkTableau):
         return method.formula
     if not isinstance(method, RungeKutta) or method.tableau.b_error is None:
         return None
@@ -130,7 +131,7 @@ class _Counter:
 def evaluations(method: Integrator, n: int) -> tuple[int, int, int]:
     """Return how often a method calls a right-hand side of n components: in an attempt, at a new state, for output."""
     formula = formula_of(method)
-    return formula.evaluations if isinstance(formula, RosenbrockTableau) else _counted(method, n)
+    return _counted(method, n) if formula is None or isinstance(formula, Pair) else formula.evaluations
 
 
 @functools.lru_cache(maxsize=64)

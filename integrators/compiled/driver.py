@@ -110,7 +110,7 @@ def _not_for_machines(problem: Problem) -> str | None:
         return "does not look for events, nor take save times that carry derivatives; got " + (
             "events." if problem.events else "such a time."
         )
-    if not problem.method.traceable:
+    if not problem.method.traceable and not (problem.method.adaptive and problem.method.formula is not None):
         return f"is for methods whose step can be traced; got {problem.method!r}."
     largest, n = problem.method.largest_traced, problem.y0.shape[0]
     if largest is not None and n > largest:
@@ -126,13 +126,14 @@ def _not_for_machines(problem: Problem) -> str | None:
     if problem.grid is not None and problem.guard.max_seconds is not None:
         return "has no clock for max_seconds with fixed steps; got a time."
     if problem.dense and not has_polynomials(problem.method):
-        return f"knows the polynomials of Runge-Kutta and Rosenbrock methods only; got {problem.method!r}."
+        return f"does not know the polynomials of this method; got {problem.method!r}."
     if problem.grid is not None:
         return None
     if not problem.method.adaptive:
         return "takes fixed steps on times that all trajectories share; got times of their own."
     if formula_of(problem.method) is None:
-        return f"chooses steps by the error of an embedded Runge-Kutta pair or of Rodas5P; got {problem.method!r}."
+        known = "of Rodas5P, Kvaerno3, Kvaerno5"
+        return f"chooses steps by the error of an embedded Runge-Kutta pair, or {known}; got {problem.method!r}."
     if problem.method.implicit and problem.jac is not None and problem.jac.jac is not None:
         return "chooses steps with exact Jacobians; got jac."
     return "takes a number for max_step; got a function of time." if callable(problem.control.max_step) else None

@@ -17,8 +17,9 @@ from integrators.drivers.control import FAILED_FACTOR
 
 __all__: list[str] = []
 
-MAX_STEP, MIN_STEP, SAFETY, MIN_FACTOR, MAX_FACTOR, EXPONENT = range(6)
-"""Doubles that the kernel is given; an exponent for each error ratio that is looked at."""
+MAX_STEP, MIN_STEP, SAFETY, MIN_FACTOR, MAX_FACTOR, NEWTON, EXPONENT = range(7)
+"""Doubles that the kernel is given: limits, factors, the tolerance of Newton's iterations, and an exponent for each
+error ratio that is looked at."""
 ENDED, TOO_SMALL, SPENT = range(3)
 """Why a trajectory ended."""
 KEPT = 4
@@ -65,6 +66,11 @@ class StepControl:
         b = self.frame.b
         self._real = [b.splat(b.double_at(real, i)) for i in range(EXPONENT + self.n_ratios)]
         self._limit = self.everywhere(limit)
+
+    @property
+    def newton(self) -> Value:
+        """The tolerance of Newton's iterations."""
+        return self._real[NEWTON]
 
     def everywhere(self, k: Value) -> Value:
         """Write a whole number into every lane."""

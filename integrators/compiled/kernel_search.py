@@ -10,8 +10,10 @@ from __future__ import annotations
 from typing import final
 
 from diffsim.compiler.emitter import Shape, Value
+from integrators._rosenbrock_tableau import RosenbrockTableau
 from integrators.compiled.kernel_attempt import MOST_UNROLLED, Attempt, LoopedAttempt, UnrolledAttempt
 from integrators.compiled.kernel_control import StepControl
+from integrators.compiled.kernel_esdirk import EsdirkAttempt
 from integrators.compiled.kernel_field import Field
 from integrators.compiled.kernel_frame import NUMBER, Frame
 from integrators.compiled.kernel_lane import LaneCode
@@ -80,7 +82,10 @@ class SearchKernel:
             looped = formula.n_stages > MOST_UNROLLED or is_large(program)
             kind = LoopedAttempt if looped else UnrolledAttempt
             return kind(self.frame, self.field, formula, self.control)
-        return RosenbrockAttempt(self.frame, self.field, slope_of(program), formula, self.control)
+        slope = slope_of(program)
+        if isinstance(formula, RosenbrockTableau):
+            return RosenbrockAttempt(self.frame, self.field, slope, formula, self.control)
+        return EsdirkAttempt(self.frame, self.field, slope, formula, self.control)
 
     @property
     def n_logged(self) -> int:

@@ -15,6 +15,7 @@ from diffsim.graph import Graph, trace
 from diffsim.number import AnyNumber
 from diffsim.strength import strengthen
 from diffsim.tree import leaves
+from integrators._esdirk_tableau import EsdirkTableau
 from integrators._rosenbrock_tableau import RosenbrockTableau
 
 __all__: list[str] = []
@@ -73,7 +74,7 @@ class Scheme:
         return cls((*rows, end), tuple(float(c[i]) for i in kept), blends)
 
 
-Formula: TypeAlias = "Pair | RosenbrockTableau"
+Formula: TypeAlias = "Pair | RosenbrockTableau | EsdirkTableau"
 """What the search for steps knows of a method."""
 
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from diffsim.compiler import engine
 from diffsim.compiler.kernel import Call, Kernel, address, n_threads, run_blocks
+from integrators._esdirk_tableau import EsdirkTableau
+from integrators._implicit import newton_tolerance
 from integrators.compiled.kernel_control import KEPT
 from integrators.compiled.kernel_search import HEADER, LOGGED, N_COUNTS, NEXT, RUNNING, SearchKernel
 from integrators.compiled.kernel_start import StartKernel
@@ -59,6 +61,11 @@ class Bounds:
     max_steps: int
     factors: tuple[float, ...]
     exponents: tuple[float, ...] = ()
+
+    @property
+    def newton(self) -> float:
+        """Tolerance of Newton's iterations, in units of that of the solve."""
+        return newton_tolerance(float(self.tolerance[0].min()))
 
 
 @final
@@ -234,7 +241,7 @@ class _Worker:
         self._header = self._space[self._skipped :].view(np.int64)
         self._header[NEXT], self._header[RUNNING] = self.first, _NOT_BEGUN
         self._before = arrays.addresses()
-        self._real = (bounds.max_step, bounds.min_step, *bounds.factors, *bounds.exponents)
+        self._real = (bounds.max_step, bounds.min_step, *bounds.factors, bounds.newton, *bounds.exponents)
         self._logs: list[_Log] = []
 
     @property
@@ -316,7 +323,9 @@ def search(
     """
     n, m = y0.shape
     lanes = 1 if m == 1 else engine.host().lanes
-    machine = _search_machine(program, formula, len(bounds.exponents), lanes, 1 if m <= lanes else 2)
+    machine = _search_machine(
+        program, formula, len(bounds.exponents), lanes, 1 if m <= lanes or isinstance(formula, EsdirkTableau) else 2
+    )
     arrays = _Arrays(y0, parameters, span, saves, bounds, -(-m // lanes) * lanes)
     if m:
         arrays.begin(program, formula.order, lanes, bounds)
