@@ -11,7 +11,7 @@ from diffsim import array_ops
 from diffsim.number import Number, raw
 from integrators._integrator import Step
 from integrators.compiled.dense import flow_of
-from integrators.compiled.kernel_control import ENDED, TOO_SMALL
+from integrators.compiled.kernel_control import ENDED, TOO_SMALL, UNSOLVED
 from integrators.compiled.route import Route
 from integrators.compiled.slope import slope_of
 from integrators.drivers.control import DEFAULT_MAX_STEPS
@@ -42,7 +42,7 @@ def _reason(voyage: Voyage, j: int) -> Ending:
     control, names = problem.control, problem.names
     t, y, h_abs = float(found.t[j]), found.y[:, j].copy(), float(found.h[j])
     direction = 1.0 if voyage.t1[j] >= voyage.t0[j] else -1.0
-    failed = found.why[j] == TOO_SMALL
+    failed = found.why[j] in (TOO_SMALL, UNSOLVED)
     h = float(found.tried[j]) if failed and found.attempts[j] else h_abs * direction
     recent = tuple(float(x) for x in found.recent[:, j] if x == x)
     fall = Fall(t, y, h, recent, control.atol + np.abs(y) * control.rtol)
@@ -58,6 +58,8 @@ def _reason(voyage: Voyage, j: int) -> Ending:
         if np.isfinite(slope).all():  # but no tolerance to measure it by
             return too_small(int(np.argmax(np.abs(slope) / fall.scale)), names, t, fall, control.min_step)
         return not_finite(int(np.argmin(np.isfinite(slope))), names, t, fall)
+    if found.why[j] == UNSOLVED:
+        return too_small(0, names, t, fall, control.min_step, newton=True)
     step = _attempt(voyage, j, t, y, h)
     if not step.ok:
         return too_small(0, names, t, fall, control.min_step, newton=True)

@@ -12,6 +12,7 @@ from diffsim.errors import RunError
 from diffsim.number import AnyNumber
 from integrators._esdirk_tableau import EsdirkTableau
 from integrators._integrator import Integrator
+from integrators._radau_tableau import RadauTableau
 from integrators._rosenbrock_tableau import RosenbrockTableau
 from integrators._runge_kutta import NamedRungeKutta, RungeKutta
 from integrators._tableau import Tableau
@@ -27,7 +28,7 @@ _ASKED = ("advance", "begin", "advised", "error_ratio", "dense")
 def formula_of(method: Integrator) -> Formula | None:
     """Return what machine code needs to choose the steps of a method; None if it does not know how."""
     own = type(method)
-    if isinstance(method.formula, RosenbrockTableau | EsdirkTableau):
+    if isinstance(method.formula, RosenbrockTableau | EsdirkTableau | RadauTableau):
         return method.formula
     if not isinstance(method, RungeKutta) or method.tableau.b_error is None:
         return None

@@ -50,6 +50,8 @@ class Attempt(abc.ABC):
         the step is made again for its save times.
     evaluations, jacobians, factorisations : int
         Counts of the trajectory, where the method counts on its own.
+    cleared : list of int
+        Further slots that are 0 at the start of a trajectory.
     further : list of Inputs
         Those of graphs beside the right-hand side.
     """
@@ -65,6 +67,7 @@ class Attempt(abc.ABC):
         self.evaluations, self.jacobians, self.factorisations = (frame.slots(1) for _ in range(3))
         self.polynomial: list[int] = []
         self.further: list[Inputs] = []
+        self.cleared: list[int] = []
 
     @property
     def graphs(self) -> list[Graph]:

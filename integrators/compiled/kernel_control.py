@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import final
 
 from diffsim.compiler import elementary
 from diffsim.compiler.emitter import Value
@@ -20,15 +19,14 @@ __all__: list[str] = []
 MAX_STEP, MIN_STEP, SAFETY, MIN_FACTOR, MAX_FACTOR, NEWTON, EXPONENT = range(7)
 """Doubles that the kernel is given: limits, factors, the tolerance of Newton's iterations, and an exponent for each
 error ratio that is looked at."""
-ENDED, TOO_SMALL, SPENT = range(3)
-"""Why a trajectory ended."""
+ENDED, TOO_SMALL, SPENT, UNSOLVED = range(4)
+"""Why a trajectory ended; the last one: its step is too small, and its equations have not been solved."""
 KEPT = 4
 """Sizes of the last accepted steps that are kept for messages."""
 _TINY = 5e-324
 _SMALLEST_RATIO = 1e-10  # as in `integrators.Controller`
 
 
-@final
 class StepControl:
     """Writes the control of steps on the slots of a frame.
 
@@ -57,7 +55,7 @@ class StepControl:
         self.t, self.h, self.t_new, self.h_abs = (frame.slots(1) for _ in range(4))
         self.t_end, self.direction, self.rejected = (frame.slots(1) for _ in range(3))
         self.trajectory, self.attempts, self.accepted = (frame.slots(1) for _ in range(3))
-        self.over, self.why = frame.slots(1), frame.slots(1)
+        self.over, self.why, self.unsolved = (frame.slots(1) for _ in range(3))
         self.recent = [frame.slots(1) for _ in range(KEPT)]
         self.ratios = [frame.slots(1) for _ in range(n_ratios - 1)]
 
@@ -106,11 +104,14 @@ class StepControl:
         h_abs, rejected = frame.get(self.h_abs), b.compare("une", frame.get(self.rejected), b.constant(0.0))
         limited = b.select(b.compare("ogt", h_abs, self._real[MAX_STEP]), self._real[MAX_STEP], h_abs)
         limited = b.select(b.compare("olt", limited, smallest), smallest, limited)
+        cut = b.both(b.compare("une", limited, h_abs), b.compare("ogt", h_abs, b.constant(0.0)))
+        self.limited(b.both(cut, b.opposite(rejected)))
         h_abs = b.select(rejected, h_abs, limited)
         stuck = b.opposite(b.compare("oge", h_abs, smallest))
         here = b.compare("oeq", t, end)  # an empty span
         spent = b.integer_compare("sge", b.bits(frame.get(self.attempts)), self._limit)
-        why = b.choose(stuck, b.whole(TOO_SMALL), b.choose(spent, b.whole(SPENT), b.whole(ENDED)))
+        small = b.choose(b.both(rejected, self.holds(self.unsolved)), b.whole(UNSOLVED), b.whole(TOO_SMALL))
+        why = b.choose(stuck, small, b.choose(spent, b.whole(SPENT), b.whole(ENDED)))
         frame.put(self.why, b.real(b.choose(here, b.whole(ENDED), why)))
         over = b.both(self._running, b.either(b.either(stuck, spent), here))
         self.flag(self.over, over)
@@ -119,6 +120,9 @@ class StepControl:
         t_new = b.select(beyond, end, t_new)
         frame.put(self.t_new, t_new)
         frame.put(self.h, b.select(over, frame.get(self.h), b.sub(t_new, t)))  # of a step that failed: for its message
+
+    def limited(self, mask: Value) -> None:
+        """Write what follows where the size of a step was cut to its limits."""
 
     def _smallest(self, t: Value, direction: Value) -> Value:
         """Write the shortest step: ten units in the last place of t, `min_step` at least."""
@@ -151,9 +155,10 @@ class StepControl:
         tried = self.tried()
         # NOTE: without a finite state there is no tolerance; infinity would make any error look small
         ratio = b.select(sound, ratio, b.constant(math.nan))
-        accepted = b.both(b.compare("olt", ratio, b.constant(1.0)), tried)
+        accepted = b.both(self.fits(ratio), tried)
         if failed is not None:
             accepted = b.both(accepted, b.opposite(failed))
+            self.flag(self.unsolved, failed)
         frame.put(self.h_abs, self._next_size(ratio, accepted, tried, failed))
         rejected = b.both(tried, b.opposite(accepted))
         self.count(self.attempts, tried)
@@ -164,6 +169,10 @@ class StepControl:
         for slot, old, new in zip(self.recent, sizes, sizes[1:], strict=False):
             frame.put(slot, b.select(accepted, new, old))
         return accepted
+
+    def fits(self, ratio: Value) -> Value:
+        """Write the mask of the lanes whose error is small enough."""
+        return self.frame.b.compare("olt", ratio, self.frame.b.constant(1.0))
 
     def move(self, accepted: Value) -> Value:
         """Write the time of the lanes that accept their step; returns the mask of those that end."""

@@ -7,6 +7,7 @@ from typing import final
 from diffsim.compiler.emitter import Value
 from diffsim.graph import Graph
 from integrators._esdirk_tableau import EsdirkTableau
+from integrators._implicit import MAX_ITERATIONS
 from integrators.compiled.kernel_attempt import Attempt
 from integrators.compiled.kernel_control import StepControl
 from integrators.compiled.kernel_elimination import Elimination
@@ -42,7 +43,8 @@ class EsdirkAttempt(Attempt):
         self._slope_field = Field(frame, slope.program.reduced, None, field.values.parameter_slots)
         self.further = [self._slope_field.values]
         self._elimination = Elimination(frame, n)
-        self._newton = Newton(frame, self._elimination, control)
+        self._newton = Newton(frame, control, MAX_ITERATIONS, lenient=True)
+        self._z, self._scale, self._right = (frame.slots(n) for _ in range(3))
         self._c, self._base, self._value = frame.slots(1), frame.slots(n), frame.slots(n)
         rows = [[(j, x) for j, x in enumerate(row) if x] for row in ((), *tableau.rows, tableau.error)]
         self._stages = StageRows(frame, rows, tableau.nodes, control.t, n)
@@ -69,7 +71,7 @@ class EsdirkAttempt(Attempt):
         stages.copy(str(self.first), str(stages.k))
         stages.each_stage(self._stage, first=1)
         for i in range(self.n):
-            frame.put(self.new + i, frame.get(self._newton.z + i))
+            frame.put(self.new + i, frame.get(self._z + i))
         stages.clear(self.errors[0], self.n)
         stages.each_entry(
             str(self._tableau.n_stages),
@@ -90,22 +92,29 @@ class EsdirkAttempt(Attempt):
         before = stages.place(stages.k, b.line(f"sub i64 {i}, 1"))
         for m in range(self.n):
             start = b.fma(c, b.load(stages.address(before, m)), frame.get(self._base + m))
-            frame.put(newton.z + m, start)
-            frame.put(newton.scale + m, b.add(self._atol[m], b.mul(self._rtol[m], b.abs(start))))
+            frame.put(self._z + m, start)
+            frame.put(self._scale + m, b.add(self._atol[m], b.mul(self._rtol[m], b.abs(start))))
 
-        def residual() -> None:
+        def step() -> Value:
             self.count(self.evaluations, newton.active)
 
             def take(slot: int, k: Value | None) -> Value:
-                there = b.sub(frame.get(newton.z + slot), frame.get(self._base + slot))
-                frame.put(newton.right + slot, b.fnma(c, k or b.constant(0.0), there))
+                there = b.sub(frame.get(self._z + slot), frame.get(self._base + slot))
+                frame.put(self._right + slot, b.fnma(c, k or b.constant(0.0), there))
                 return ""
 
-            self.field.stage(lambda: stages.leading(i), newton.z, take)
+            self.field.stage(lambda: stages.leading(i), self._z, take)
+            self._elimination.solve(self._right)
+            return newton.norm([(self._right + m, self._scale + m) for m in range(self.n)])
 
-        newton.write(residual)
+        def move(mask: Value) -> None:
+            for m in range(self.n):
+                z = frame.get(self._z + m)
+                frame.put(self._z + m, b.select(mask, b.sub(z, frame.get(self._right + m)), z))
+
+        newton.write(b.both(self.tried(), b.opposite(newton.failed)), step, move)
         for m in range(self.n):
-            rise = b.sub(frame.get(newton.z + m), frame.get(self._base + m))
+            rise = b.sub(frame.get(self._z + m), frame.get(self._base + m))
             stages.put(i, m, b.div(rise, c))
 
     def failed(self) -> Value:

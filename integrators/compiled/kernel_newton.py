@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import final
 
 from diffsim.compiler.emitter import Value
-from integrators._implicit import MAX_ITERATIONS
 from integrators.compiled.kernel_control import StepControl
-from integrators.compiled.kernel_elimination import Elimination
 from integrators.compiled.kernel_frame import Frame
 
 __all__: list[str] = []
@@ -16,7 +14,7 @@ __all__: list[str] = []
 
 @final
 class Newton:
-    """Writes the iterations of `integrators._implicit.newton`, of one group of lanes.
+    """Writes iterations as those of `integrators._implicit.newton`, for one group of lanes.
 
     A lane that is done keeps what it has while others go on, so its numbers do not depend on them.
 
@@ -24,89 +22,93 @@ class Newton:
     ----------
     frame : Frame
         Of one group.
-    elimination : Elimination
-        Has the factors.
     control : StepControl
+    limit : int
+        Number of iterations.
+    lenient : bool
+        Whether a step far below the tolerance ends the iterations at once: what is left may be rounding.
 
     Attributes
     ----------
-    z : int
-        Slots of the unknowns.
-    scale : int
-        Sizes in whose units steps are measured.
-    right : int
-        Slots of the residual, and of the step that follows from it.
+    rate, iterations : int
+        Slots of each lane's rate of convergence (0 where it is not known), and of the number of its iterations.
     """
 
-    def __init__(self, frame: Frame, elimination: Elimination, control: StepControl) -> None:
-        self.frame, self._elimination, self._control = frame, elimination, control
-        n = self._n = elimination.n
-        self.z, self.scale, self.right = (frame.slots(n) for _ in range(3))
+    def __init__(self, frame: Frame, control: StepControl, limit: int, *, lenient: bool) -> None:
+        self.frame, self._control, self._limit, self._lenient = frame, control, limit, lenient
         self._active, self._failed, self._old, self._product = (frame.slots(1) for _ in range(4))
+        self.rate, self.iterations = frame.slots(1), frame.slots(1)
 
     def clear(self) -> None:
-        """Write, before an attempt: no lane has failed."""
+        """Write: no lane has failed."""
         self.frame.put(self._failed, self.frame.b.constant(0.0))
+
+    def pardon(self, lanes: Value) -> None:
+        """Write: what lanes have failed in is tried again."""
+        self.flag(self._failed, self.frame.b.both(self.failed, self.frame.b.opposite(lanes)))
 
     @property
     def failed(self) -> Value:
-        """Write the mask of the lanes that have failed in this attempt."""
-        return self._holds(self._failed)
+        """Write the mask of the lanes that have failed."""
+        return self.holds(self._failed)
 
     @property
     def active(self) -> Value:
         """Write the mask of the lanes that iterate."""
-        return self._holds(self._active)
+        return self.holds(self._active)
 
-    def write(self, residual: Callable[[], None]) -> None:
+    def write(self, lanes: Value, step: Callable[[], Value], move: Callable[[Value], None]) -> None:
         """Write the iterations.
 
         Parameters
         ----------
-        residual : callable
-            Writes the residual at `z` into `right`.
+        lanes : Value
+            Mask of the lanes that take part; others keep what they have.
+        step : callable
+            Writes the step of an iteration; returns its norm in units of the tolerance.
+        move : callable
+            Writes the taking of the step, in the lanes of a mask.
         """
         b, frame = self.frame.b, self.frame
-        self._flag(self._active, b.both(self._control.tried(), b.opposite(self.failed)))
+        self.flag(self._active, lanes)
+        for slot in (self.rate, self.iterations):
+            frame.put(slot, b.select(lanes, b.constant(0.0), frame.get(slot)))
         frame.put(self._old, b.constant(0.0))
-        with b.loop(str(MAX_ITERATIONS)) as k, b.when(b.any(self.active)):
-            residual()
-            self._elimination.solve(self.right)
-            self._judge(k)
-        self._flag(self._failed, b.either(self.failed, self.active))
+        with b.loop(str(self._limit)) as k, b.when(b.any(self.active)):
+            more = b.add(frame.get(self.iterations), b.constant(1.0))
+            frame.put(self.iterations, b.select(self.active, more, frame.get(self.iterations)))
+            self._judge(k, step(), move)
+        self.flag(self._failed, b.either(self.failed, self.active))
 
-    def _judge(self, k: Value) -> None:
+    def _judge(self, k: Value, norm: Value, move: Callable[[Value], None]) -> None:
         """Write what follows from the step of iteration k."""
         b, frame = self.frame.b, self.frame
-        zero, one, active = b.constant(0.0), b.constant(1.0), self.active
-        norm, old, tolerance = self._norm(), frame.get(self._old), self._control.newton
-        later = b.compare("oge", self._number(k), one)
+        zero, one, active, tolerance = b.constant(0.0), b.constant(1.0), self.active, self._control.newton
+        old, later = frame.get(self._old), b.compare("oge", self._number(k), one)
         there = b.compare("ogt", old, zero)
         rate = b.select(there, b.div(norm, b.select(there, old, one)), zero)
         ahead = b.div(norm, b.sub(one, rate))
-        hopeless = b.either(
-            b.compare("oge", rate, one),
-            b.compare("ogt", b.mul(self._power(rate, b.line(f"sub i64 {MAX_ITERATIONS}, {k}")), ahead), tolerance),
-        )
+        left = b.mul(self._power(rate, b.line(f"sub i64 {self._limit}, {k}")), ahead)
+        hopeless = b.either(b.compare("oge", rate, one), b.compare("ogt", left, tolerance))
         infinite = b.opposite(b.compare("olt", norm, b.constant(float("inf"))))  # NaN too
-        rounding = b.compare("ole", norm, b.mul(b.constant(0.01), tolerance))  # what is left may have no rate
+        least = b.mul(b.constant(0.01), tolerance) if self._lenient else zero
+        tiny = b.compare("ole", norm, least)
         near = b.both(later, b.compare("olt", b.mul(rate, ahead), tolerance))
-        lost = b.either(infinite, b.both(b.opposite(rounding), b.both(later, hopeless)))
+        lost = b.either(infinite, b.both(b.opposite(tiny), b.both(later, hopeless)))
         moved = b.both(active, b.opposite(lost))
-        for c in range(self._n):
-            z = frame.get(self.z + c)
-            frame.put(self.z + c, b.select(moved, b.sub(z, frame.get(self.right + c)), z))
-        self._flag(self._failed, b.either(self.failed, b.both(active, lost)))
-        self._flag(self._active, b.both(moved, b.opposite(b.either(rounding, near))))
+        move(moved)
+        self.flag(self._failed, b.either(self.failed, b.both(active, lost)))
+        self.flag(self._active, b.both(moved, b.opposite(b.either(tiny, near))))
         frame.put(self._old, norm)
+        frame.put(self.rate, b.select(b.both(active, later), rate, frame.get(self.rate)))
 
-    def _norm(self) -> Value:
-        """Write the root mean square of the step in units of the scale."""
+    def norm(self, parts: Sequence[tuple[int, int]]) -> Value:
+        """Write the root mean square of numbers (slots) in units of others (slots)."""
         b, frame, total = self.frame.b, self.frame, self.frame.b.constant(0.0)
-        for c in range(self._n):
-            part = b.div(frame.get(self.right + c), frame.get(self.scale + c))
+        for number, unit in parts:
+            part = b.div(frame.get(number), frame.get(unit))
             total = b.add(total, b.mul(part, part))
-        return b.sqrt(b.div(total, b.constant(float(self._n))))
+        return b.sqrt(b.div(total, b.constant(float(len(parts)))))
 
     def _power(self, x: Value, exponent: Value) -> Value:
         """Write a whole power >= 1."""
@@ -119,9 +121,11 @@ class Newton:
     def _number(self, k: Value) -> Value:
         return self.frame.b.splat(self.frame.b.line(f"sitofp i64 {k} to double"))
 
-    def _flag(self, slot: int, mask: Value) -> None:
+    def flag(self, slot: int, mask: Value) -> None:
+        """Put a mask into a slot."""
         b = self.frame.b
         self.frame.put(slot, b.select(mask, b.constant(1.0), b.constant(0.0)))
 
-    def _holds(self, slot: int) -> Value:
+    def holds(self, slot: int) -> Value:
+        """Write the mask that was put into a slot."""
         return self.frame.b.compare("une", self.frame.get(slot), self.frame.b.constant(0.0))

@@ -10,6 +10,9 @@ from __future__ import annotations
 from typing import final
 
 from diffsim.compiler.emitter import Shape, Value
+from diffsim.errors import RunError
+from integrators._esdirk_tableau import EsdirkTableau
+from integrators._radau_tableau import RadauTableau
 from integrators._rosenbrock_tableau import RosenbrockTableau
 from integrators.compiled.kernel_attempt import MOST_UNROLLED, Attempt, LoopedAttempt, UnrolledAttempt
 from integrators.compiled.kernel_control import StepControl
@@ -17,6 +20,8 @@ from integrators.compiled.kernel_esdirk import EsdirkAttempt
 from integrators.compiled.kernel_field import Field
 from integrators.compiled.kernel_frame import NUMBER, Frame
 from integrators.compiled.kernel_lane import LaneCode
+from integrators.compiled.kernel_pilot import RadauControl
+from integrators.compiled.kernel_radau import RadauAttempt
 from integrators.compiled.kernel_rolled import is_large
 from integrators.compiled.kernel_rosenbrock import RosenbrockAttempt
 from integrators.compiled.program import Formula, Pair, Program
@@ -72,7 +77,8 @@ class SearchKernel:
         frame = self.frame = Frame(shape, groups, given=True)
         self.lane = LaneCode(frame)
         self.field = Field(frame, self.program, None)
-        self.control = StepControl(frame, formula.order, n_ratios)
+        kind = RadauControl if isinstance(formula, RadauTableau) else StepControl
+        self.control = kind(frame, formula.order, n_ratios)
         self.attempt = self._attempt(program, formula)
         self.t_save, self.save, self.save_end, self.logged, self.taken = (frame.slots(1) for _ in range(5))
 
@@ -85,7 +91,11 @@ class SearchKernel:
         slope = slope_of(program)
         if isinstance(formula, RosenbrockTableau):
             return RosenbrockAttempt(self.frame, self.field, slope, formula, self.control)
-        return EsdirkAttempt(self.frame, self.field, slope, formula, self.control)
+        if isinstance(formula, RadauTableau) and isinstance(self.control, RadauControl):
+            return RadauAttempt(self.frame, self.field, slope, formula, self.control)
+        if isinstance(formula, EsdirkTableau):
+            return EsdirkAttempt(self.frame, self.field, slope, formula, self.control)
+        raise RunError(f"solve_ivp: machine code does not know how to make a step of {type(formula).__name__}.")
 
     @property
     def n_logged(self) -> int:
@@ -194,7 +204,7 @@ class SearchKernel:
         ):
             self.lane.copy(self._outside(pointer, j), self.lane.address(slot, lane))
         counts = (control.attempts, control.accepted, self.logged, *self.attempt.counts)
-        for slot in (control.rejected, control.over, self.taken, *counts):
+        for slot in (control.rejected, control.over, control.unsolved, self.taken, *counts, *self.attempt.cleared):
             self.lane.set(slot, lane, "0")
         for slot in control.ratios:
             self.lane.set(slot, lane, "1.0", "double")

@@ -16,6 +16,7 @@ from diffsim.number import AnyNumber
 from diffsim.strength import strengthen
 from diffsim.tree import leaves
 from integrators._esdirk_tableau import EsdirkTableau
+from integrators._radau_tableau import RadauTableau
 from integrators._rosenbrock_tableau import RosenbrockTableau
 
 __all__: list[str] = []
@@ -74,7 +75,7 @@ class Scheme:
         return cls((*rows, end), tuple(float(c[i]) for i in kept), blends)
 
 
-Formula: TypeAlias = "Pair | RosenbrockTableau | EsdirkTableau"
+Formula: TypeAlias = "Pair | RosenbrockTableau | EsdirkTableau | RadauTableau"
 """What the search for steps knows of a method."""
 
 

@@ -14,6 +14,7 @@ from diffsim.compiler import engine
 from diffsim.compiler.kernel import Call, Kernel, address, n_threads, run_blocks
 from integrators._esdirk_tableau import EsdirkTableau
 from integrators._implicit import newton_tolerance
+from integrators._radau_tableau import RadauTableau
 from integrators.compiled.kernel_control import KEPT
 from integrators.compiled.kernel_search import HEADER, LOGGED, N_COUNTS, NEXT, RUNNING, SearchKernel
 from integrators.compiled.kernel_start import StartKernel
@@ -323,9 +324,9 @@ def search(
     """
     n, m = y0.shape
     lanes = 1 if m == 1 else engine.host().lanes
-    machine = _search_machine(
-        program, formula, len(bounds.exponents), lanes, 1 if m <= lanes or isinstance(formula, EsdirkTableau) else 2
-    )
+    iterates = isinstance(formula, EsdirkTableau | RadauTableau)  # lanes wait for each other: the fewer, the better
+    groups = 1 if m <= lanes or iterates else 2
+    machine = _search_machine(program, formula, len(bounds.exponents), lanes, groups)
     arrays = _Arrays(y0, parameters, span, saves, bounds, -(-m // lanes) * lanes)
     if m:
         arrays.begin(program, formula.order, lanes, bounds)
