@@ -10,6 +10,7 @@ import numpy as np
 
 from diffsim.errors import RunError
 from diffsim.number import AnyNumber
+from integrators._bdf_tableau import BdfTableau
 from integrators._esdirk_tableau import EsdirkTableau
 from integrators._integrator import Integrator
 from integrators._radau_tableau import RadauTableau
@@ -28,7 +29,7 @@ _ASKED = ("advance", "begin", "advised", "error_ratio", "dense")
 def formula_of(method: Integrator) -> Formula | None:
     """Return what machine code needs to choose the steps of a method; None if it does not know how."""
     own = type(method)
-    if isinstance(method.formula, RosenbrockTableau | EsdirkTableau | RadauTableau):
+    if isinstance(method.formula, RosenbrockTableau | EsdirkTableau | RadauTableau | BdfTableau):
         return method.formula
     if not isinstance(method, RungeKutta) or method.tableau.b_error is None:
         return None

@@ -105,7 +105,7 @@ class StepControl:
         limited = b.select(b.compare("ogt", h_abs, self._real[MAX_STEP]), self._real[MAX_STEP], h_abs)
         limited = b.select(b.compare("olt", limited, smallest), smallest, limited)
         cut = b.both(b.compare("une", limited, h_abs), b.compare("ogt", h_abs, b.constant(0.0)))
-        self.limited(b.both(cut, b.opposite(rejected)))
+        self.limited(b.both(cut, b.opposite(rejected)), b.div(limited, h_abs))
         h_abs = b.select(rejected, h_abs, limited)
         stuck = b.opposite(b.compare("oge", h_abs, smallest))
         here = b.compare("oeq", t, end)  # an empty span
@@ -118,11 +118,15 @@ class StepControl:
         t_new = b.add(t, b.mul(h_abs, direction))
         beyond = b.compare("ogt", b.mul(b.sub(t_new, end), direction), b.constant(0.0))
         t_new = b.select(beyond, end, t_new)
+        self.clipped(beyond, b.div(b.abs(b.sub(t_new, t)), h_abs))
         frame.put(self.t_new, t_new)
         frame.put(self.h, b.select(over, frame.get(self.h), b.sub(t_new, t)))  # of a step that failed: for its message
 
-    def limited(self, mask: Value) -> None:
-        """Write what follows where the size of a step was cut to its limits."""
+    def limited(self, mask: Value, factor: Value) -> None:
+        """Write what follows where the size of a step was brought within its limits, by a factor."""
+
+    def clipped(self, mask: Value, factor: Value) -> None:
+        """Write what follows where a step was shortened to end with the span, by a factor."""
 
     def _smallest(self, t: Value, direction: Value) -> Value:
         """Write the shortest step: ten units in the last place of t, `min_step` at least."""

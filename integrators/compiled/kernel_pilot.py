@@ -46,7 +46,7 @@ class RadauControl(StepControl):
         """Slots that are 0 at the start of a trajectory."""
         return self.factored, self.known, self.stale, self._size_before
 
-    def limited(self, mask: Value) -> None:
+    def limited(self, mask: Value, factor: Value) -> None:
         """Write: a step that was cut to its limits says nothing about the next one."""
         b, frame = self.frame.b, self.frame
         first = b.integer_compare("eq", b.bits(frame.get(self.attempts)), b.whole(0))

@@ -11,6 +11,7 @@ from integrators.compiled.kernel_attempt import Attempt
 from integrators.compiled.kernel_elimination import Elimination
 from integrators.compiled.kernel_field import Field
 from integrators.compiled.kernel_frame import Frame
+from integrators.compiled.kernel_jacobian import KeptJacobian
 from integrators.compiled.kernel_newton import Newton
 from integrators.compiled.kernel_pilot import ITERATIONS, RadauControl
 from integrators.compiled.slope import Slope
@@ -40,18 +41,17 @@ class RadauAttempt(Attempt):
 
     def __init__(self, frame: Frame, field: Field, slope: Slope, tableau: RadauTableau, control: RadauControl) -> None:
         super().__init__(frame, field, control)
-        n, self._tableau, self._slope, self._pilot = self.n, tableau, slope, control
-        self._slope_field = Field(frame, slope.program.reduced, None, field.values.parameter_slots)
-        self.further = [self._slope_field.values]
+        n, self._tableau, self._pilot = self.n, tableau, control
+        self._jacobian = KeptJacobian(frame, slope, field.values.parameter_slots)
+        self.further = [self._jacobian.field.values]
         self._real, self._pair = Elimination(frame, n), Elimination(frame, 2 * n)
         self._newton = Newton(frame, control, ITERATIONS, lenient=False)
         control.rate, control.iterations = self._newton.rate, self._newton.iterations
-        self._entries, self._size = frame.slots(len(slope.places)), frame.slots(1)
+        self._size = frame.slots(1)
         self._w, self._z, self._step = ([frame.slots(n) for _ in range(3)] for _ in range(3))
         self._f, self._scale, self._at, self._defect = (frame.slots(k * n) for k in (3, 1, 1, 1))
         self._z_last, self._y_last = [frame.slots(n) for _ in range(3)], frame.slots(n)
         self._t_last, self._h_last, self._begun, self._again = (frame.slots(1) for _ in range(4))
-        self._refresh = frame.slots(1)
         self.new, self.closing, estimate = frame.slots(n), frame.slots(n), frame.slots(n)
         self.errors = [estimate]
         self.polynomial = [frame.slots(n) for _ in range(3)]
@@ -60,7 +60,7 @@ class RadauAttempt(Attempt):
 
     @property
     def graphs(self) -> list[Graph]:
-        return [self._slope_field.graph]
+        return [self._jacobian.field.graph]
 
     # --- an attempt ---------------------------------------------------------------------------------------------------
 
@@ -69,8 +69,8 @@ class RadauAttempt(Attempt):
         for c in range(self.n):
             size = b.mul(b.abs(frame.get(self.y + c)), self._rtol[c])
             frame.put(self._scale + c, b.add(self._atol[c], size))
-        newton.flag(self._refresh, b.both(self.tried(), b.opposite(newton.holds(control.known))))
-        begins = b.both(newton.holds(self._refresh), b.opposite(newton.holds(self._begun)))
+        newton.flag(self._jacobian.asked, b.both(self.tried(), b.opposite(newton.holds(control.known))))
+        begins = b.both(newton.holds(self._jacobian.asked), b.opposite(newton.holds(self._begun)))
         self.count(self.jacobians, begins)  # others have been counted with the step that asked for them
         newton.flag(self._again, self.tried())
         newton.clear()
@@ -85,8 +85,7 @@ class RadauAttempt(Attempt):
         missing = b.both(again, b.opposite(newton.holds(control.factored)))
         self.count(self.factorisations, missing, 2)
         frame.put(self._size, b.select(missing, frame.get(control.h), frame.get(self._size)))
-        with b.when(b.any(newton.holds(self._refresh))):
-            self._slope_field.stage(lambda: [frame.get(control.t)], self.y, self._take)
+        self._jacobian.make(frame.get(control.t), self.y)
         with b.when(b.any(missing)):
             self._factorise()
         newton.flag(control.factored, b.either(again, newton.holds(control.factored)))
@@ -97,18 +96,10 @@ class RadauAttempt(Attempt):
         # NOTE: with the Jacobian of an earlier state, once more with that of this one
         once_more = b.both(b.both(again, newton.failed), newton.holds(control.stale))
         newton.flag(self._again, once_more)
-        newton.flag(self._refresh, once_more)
+        newton.flag(self._jacobian.asked, once_more)
         newton.flag(control.stale, b.both(newton.holds(control.stale), b.opposite(once_more)))
         newton.flag(control.factored, b.both(newton.holds(control.factored), b.opposite(once_more)))
         self.count(self.jacobians, once_more)
-
-    def _take(self, slot: int, k: Value | None) -> Value:
-        """Write where an entry of the Jacobian goes; df/dt is of no use here."""
-        b, frame = self.frame.b, self.frame
-        if slot < len(self._slope.places):
-            old, new = frame.get(self._entries + slot), b.constant(0.0) if k is None else k
-            frame.put(self._entries + slot, b.select(self._newton.holds(self._refresh), new, old))
-        return ""
 
     def _factorise(self) -> None:
         """Write both factorisations, of the Jacobians and sizes that the lanes have kept."""
@@ -117,11 +108,13 @@ class RadauAttempt(Attempt):
         real, imaginary = (b.mul(b.constant(x), inverse) for x in self._tableau.mu_complex)
         self._real.fill(b.mul(b.constant(self._tableau.mu_real), inverse))
         self._pair.fill(real)
-        for e, (i, j) in enumerate(self._slope.places):
-            value = frame.get(self._entries + e)
+
+        def take_away(i: int, j: int, value: Value) -> None:
             self._real.take_away(i, j, value)
             self._pair.take_away(i, j, value)
             self._pair.take_away(n + i, n + j, value)
+
+        self._jacobian.each(take_away)
         for i in range(n):
             self._pair.take_away(i, n + i, imaginary)
             self._pair.take_away(n + i, i, b.neg(imaginary))

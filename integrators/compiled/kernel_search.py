@@ -11,15 +11,18 @@ from typing import final
 
 from diffsim.compiler.emitter import Shape, Value
 from diffsim.errors import RunError
+from integrators._bdf_tableau import BdfTableau
 from integrators._esdirk_tableau import EsdirkTableau
 from integrators._radau_tableau import RadauTableau
 from integrators._rosenbrock_tableau import RosenbrockTableau
 from integrators.compiled.kernel_attempt import MOST_UNROLLED, Attempt, LoopedAttempt, UnrolledAttempt
+from integrators.compiled.kernel_bdf import BdfAttempt
 from integrators.compiled.kernel_control import StepControl
 from integrators.compiled.kernel_esdirk import EsdirkAttempt
 from integrators.compiled.kernel_field import Field
 from integrators.compiled.kernel_frame import NUMBER, Frame
 from integrators.compiled.kernel_lane import LaneCode
+from integrators.compiled.kernel_orders import BdfControl
 from integrators.compiled.kernel_pilot import RadauControl
 from integrators.compiled.kernel_radau import RadauAttempt
 from integrators.compiled.kernel_rolled import is_large
@@ -77,10 +80,16 @@ class SearchKernel:
         frame = self.frame = Frame(shape, groups, given=True)
         self.lane = LaneCode(frame)
         self.field = Field(frame, self.program, None)
-        kind = RadauControl if isinstance(formula, RadauTableau) else StepControl
-        self.control = kind(frame, formula.order, n_ratios)
+        self.control = self._control(formula, n_ratios)
         self.attempt = self._attempt(program, formula)
         self.t_save, self.save, self.save_end, self.logged, self.taken = (frame.slots(1) for _ in range(5))
+
+    def _control(self, formula: Formula, n_ratios: int) -> StepControl:
+        """Return what writes the choice of steps."""
+        if isinstance(formula, BdfTableau):
+            return BdfControl(self.frame, formula.order, n_ratios, formula.highest)
+        kind = RadauControl if isinstance(formula, RadauTableau) else StepControl
+        return kind(self.frame, formula.order, n_ratios)
 
     def _attempt(self, program: Program, formula: Formula) -> Attempt:
         """Return what writes an attempt."""
@@ -93,6 +102,8 @@ class SearchKernel:
             return RosenbrockAttempt(self.frame, self.field, slope, formula, self.control)
         if isinstance(formula, RadauTableau) and isinstance(self.control, RadauControl):
             return RadauAttempt(self.frame, self.field, slope, formula, self.control)
+        if isinstance(formula, BdfTableau) and isinstance(self.control, BdfControl):
+            return BdfAttempt(self.frame, self.field, slope, formula, self.control)
         if isinstance(formula, EsdirkTableau):
             return EsdirkAttempt(self.frame, self.field, slope, formula, self.control)
         raise RunError(f"solve_ivp: machine code does not know how to make a step of {type(formula).__name__}.")

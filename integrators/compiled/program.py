@@ -15,6 +15,7 @@ from diffsim.graph import Graph, trace
 from diffsim.number import AnyNumber
 from diffsim.strength import strengthen
 from diffsim.tree import leaves
+from integrators._bdf_tableau import BdfTableau
 from integrators._esdirk_tableau import EsdirkTableau
 from integrators._radau_tableau import RadauTableau
 from integrators._rosenbrock_tableau import RosenbrockTableau
@@ -75,7 +76,7 @@ class Scheme:
         return cls((*rows, end), tuple(float(c[i]) for i in kept), blends)
 
 
-Formula: TypeAlias = "Pair | RosenbrockTableau | EsdirkTableau | RadauTableau"
+Formula: TypeAlias = "Pair | RosenbrockTableau | EsdirkTableau | RadauTableau | BdfTableau"
 """What the search for steps knows of a method."""
 
 

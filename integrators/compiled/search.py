@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from diffsim.compiler import engine
 from diffsim.compiler.kernel import Call, Kernel, address, n_threads, run_blocks
+from integrators._bdf_tableau import BdfTableau
 from integrators._esdirk_tableau import EsdirkTableau
 from integrators._implicit import newton_tolerance
 from integrators._radau_tableau import RadauTableau
@@ -324,7 +325,8 @@ def search(
     """
     n, m = y0.shape
     lanes = 1 if m == 1 else engine.host().lanes
-    iterates = isinstance(formula, EsdirkTableau | RadauTableau)  # lanes wait for each other: the fewer, the better
+    # NOTE: lanes that iterate wait for each other: the fewer, the better
+    iterates = isinstance(formula, EsdirkTableau | RadauTableau | BdfTableau)
     groups = 1 if m <= lanes or iterates else 2
     machine = _search_machine(program, formula, len(bounds.exponents), lanes, groups)
     arrays = _Arrays(y0, parameters, span, saves, bounds, -(-m // lanes) * lanes)
