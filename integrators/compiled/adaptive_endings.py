@@ -93,14 +93,18 @@ def without_jacobian(problem: Problem, route: Route, run: Run) -> NDArray[np.int
     """
     from integrators.compiled.adaptive import parameters_of  # which needs the endings
 
+    failed = np.argwhere(np.asarray(run.status) < 0)
+    if not len(failed):
+        return failed
     program = slope_of(route.program).program
     found: list[tuple[int, ...]] = []
     parameters = [np.asarray(raw(x)) for x in parameters_of(problem, route)]
     messages: NDArray[np.object_] = np.empty(problem.batch, dtype=object)
     messages[...] = run.message
-    for j, spot in enumerate(np.ndindex(*problem.batch)):
+    for spot in map(tuple, failed.tolist()):
         ending = messages[spot]
         if isinstance(ending, Ending) and ending.kind in ("not finite", "too small") and ending.fall is not None:
+            j = int(np.ravel_multi_index(spot, problem.batch)) if spot else 0
             own = [x[j] if x.ndim else float(x) for x in parameters]
             with np.errstate(all="ignore"):
                 entries = program.evaluate([ending.fall.t], ending.fall.y, own)
