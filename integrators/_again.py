@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from diffsim import array_ops
+from diffsim import array_ops, replay
 from diffsim.errors import RunError, TraceError
 from diffsim.number import Number, raw
 from diffsim.protocols import event_functions, state_names
@@ -150,6 +150,8 @@ def recall(asked: Hashable, fun: Any, args: Any, y0: Any) -> Ready | None:
     kept = _room(asked, captured.key, n).kept
     if kept is None or kept.route is None or event_functions(fun):
         return None
+    if kept.problem.method.implicit and (replay.is_active() or any(isinstance(x, Number) for x in (start, *values))):
+        return None  # its derivatives go another way
     problem = kept.problem.like(fun, args or (), start, names)
     return kept._replace(problem=problem, route=Route(kept.route.program, captured.names, values, False))
 
@@ -167,7 +169,9 @@ def remember(asked: Hashable, ready: Ready, run: Run) -> None:
     problem = ready.problem
     method = problem.method
     # NOTE: a method that admits some right-hand sides only looks at their numbers
-    if run.stats is None or problem.batch != () or method.implicit or type(method).admits is not Integrator.admits:
+    if run.stats is None or problem.batch != () or type(method).admits is not Integrator.admits:
+        return
+    if method.implicit and (problem.grid is not None or not run.stats.mapping()["compiled"]):
         return
     if problem.grid is not None and len(problem.grid.t) > _MOST:
         return

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffsim.errors import TraceError
 from diffsim.number import Number
-from integrators.compiled.driver import is_watched, route_of, run_compiled, tell
+from integrators.compiled.driver import route_of, run_compiled, tell
+from integrators.compiled.refusals import is_watched
 from integrators.compiled.route import Route
 from integrators.drivers.batch import run_interpreted, shaped, together
 from integrators.drivers.problem import Problem
@@ -81,8 +83,20 @@ def run_along(
         run = checked_derivatives(run)
     run = run if problem.batch == () else shaped(run, problem.batch)
     if problem.method.implicit:
-        run = _asked_again(problem, selection, run, tick)
-    return _with_polynomials(problem, route, run, memory) if problem.dense else run
+        run = _asked_again(problem, selection, run, tick, _in_doubt(problem, route, run))
+    return _with_polynomials(problem, route, run, memory) if problem.dense and run.sol is None else run
+
+
+def _in_doubt(problem: Problem, route: Route, run: Run) -> NDArray[np.intp]:
+    """Return where machine code has failed and the interpreter may know better, one trajectory a row.
+
+    With fixed steps it takes a fixed number of iterations; where steps are chosen it takes the Jacobian as it comes.
+    """
+    if problem.grid is not None:
+        return np.argwhere(np.asarray(run.status) < 0)
+    from integrators.compiled.adaptive_endings import without_jacobian  # a solve with fixed steps does not need it
+
+    return without_jacobian(problem, route, run)
 
 
 def _with_polynomials(problem: Problem, route: Route, run: Run, memory: float) -> Run:
@@ -96,15 +110,14 @@ def _with_polynomials(problem: Problem, route: Route, run: Run, memory: float) -
     return with_polynomials(problem, route, run, every if problem.batch == () else shaped(every, problem.batch))
 
 
-def _asked_again(problem: Problem, selection: Selection, run: Run, tick: Tick | None) -> Run:
-    """Let the interpreter solve what machine code has not: it takes a fixed number of iterations, and may fail."""
-    failed = np.argwhere(np.asarray(run.status) < 0)
+def _asked_again(problem: Problem, selection: Selection, run: Run, tick: Tick | None, failed: NDArray[np.intp]) -> Run:
+    """Let the interpreter solve what machine code has not, and may have solved wrongly."""
     if not len(failed):
         return run
     if problem.batch == () or isinstance(run.y, Number):
         return run_interpreted(problem, selection, tick)
     y, dy = np.array(run.y), None if run.dy is None else np.array(run.dy)
-    told = {name: np.array(getattr(run, name)) for name in ("status", "message", "nfev", "n_times")}
+    told = {name: np.array(getattr(run, name)) for name in ("status", "message", "nfev", "n_times", "njev", "nlu")}
     for spot in map(tuple, failed):
         one = problem.at(spot)
         again = run_block(one, selection, one.y0, {}, column=problem.vectorized, strict=False)

@@ -11,6 +11,7 @@ A step more makes the second derivative right too: the error after k steps is of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -26,11 +27,17 @@ __all__: list[str] = []
 
 MAX_ITERATIONS = 10
 """Iterations for a tolerance; a matrix that is not renewed may be used for so long."""
+_EPS = float(np.finfo(np.float64).eps)
 _TO_THE_END = 60
 _FRACTIONS = 3
 """Iterations after which equations of fractions, exact where they are linear, are given up: digits double each time."""
 _FAR = 0.3
 """Rate of convergence beyond which the matrix is made anew."""
+
+
+def newton_tolerance(rtol: float) -> float:
+    """Return how far the equations of an adaptive solve are solved, in units of its tolerance: SciPy's."""
+    return max(10.0 * _EPS / rtol, min(0.03, math.sqrt(rtol)))
 
 
 class Root(NamedTuple):

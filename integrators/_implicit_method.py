@@ -23,8 +23,6 @@ from integrators.drivers.right_hand_side import RightHandSide as Counted
 
 __all__: list[str] = []
 
-_EPS = float(np.finfo(np.float64).eps)
-
 
 class ImplicitMethod(Integrator):
     """A method whose stages are roots of equations: Newton's iterations in plain numbers, exact derivatives.
@@ -169,7 +167,7 @@ class ImplicitMethod(Integrator):
         """Return the units and the tolerance of Newton's iterations in an adaptive solve; SciPy's."""
         rtol, atol = self._tolerances or (1e-3, 1e-6)
         least = float(np.min(rtol))
-        return atol + rtol * np.abs(y), max(10 * _EPS / least, min(0.03, least**0.5))
+        return atol + rtol * np.abs(y), _implicit.newton_tolerance(least)
 
 
 def stage_increments(

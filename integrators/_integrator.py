@@ -147,6 +147,14 @@ class Integrator(abc.ABC):
         return True
 
     @property
+    def formula(self) -> object | None:
+        """The data by which machine code makes a step that the method has chosen itself; None where there are none.
+
+        An explicit method with a tableau needs none.
+        """
+        return None
+
+    @property
     def largest_traced(self) -> int | None:
         """Number of components up to which a step is compiled as a whole; None where there is no bound."""
         return None

@@ -48,7 +48,7 @@ class MachineField:
     def __init__(self, graph: Graph, n: int, n_parameters: int) -> None:
         self.n, self._n_parameters, self._graph = n, n_parameters, graph
         self._entries: dict[tuple[int, int], int] = {}
-        slope = _slope_graph(graph, n, n_parameters, self._entries)
+        slope = slope_graph(graph, n, n_parameters, self._entries)
         places = np.array(list(self._entries), dtype=np.intp).reshape(-1, 2)
         self.rows, self.columns = places[:, 0], places[:, 1]
         self.compiles = engine.available() and graph.n_operations + slope.n_operations <= LARGEST
@@ -58,7 +58,7 @@ class MachineField:
         shapes = ((), (n,), (n_parameters,))
         self._value: Routine | None = derived(graph, shapes, (n,), np.dtype(np.float64)) if self.compiles else None
         self._slope: Routine | None = None
-        self._drift_graph = _drift_graph(graph, n, n_parameters)
+        self._drift_graph = drift_graph(graph, n, n_parameters)
         self._drift: Routine | None = None
         if self.compiles and self._entries:
             self._slope = derived(slope, shapes, (len(self.rows),), np.dtype(np.float64))
@@ -90,7 +90,7 @@ def assert_compiled(routine: Routine | None) -> None:
         raise TraceError("solve_ivp: this right-hand side has no machine code.")
 
 
-def _slope_graph(graph: Graph, n: int, n_parameters: int, entries: dict[tuple[int, int], int]) -> Graph:
+def slope_graph(graph: Graph, n: int, n_parameters: int, entries: dict[tuple[int, int], int]) -> Graph:
     """Return the graph of the Jacobian's entries that are not zero everywhere, and note where they stand.
 
     Forward accumulation: each node has its derivatives by those components that it depends on.
@@ -121,7 +121,7 @@ def _slope_graph(graph: Graph, n: int, n_parameters: int, entries: dict[tuple[in
     return trace(run, 0.0, np.zeros(n), np.zeros(n_parameters))
 
 
-def _drift_graph(graph: Graph, n: int, n_parameters: int) -> Graph | None:
+def drift_graph(graph: Graph, n: int, n_parameters: int) -> Graph | None:
     """Return the graph of df/dt, None where it is zero everywhere."""
 
     def along(t: AnyNumber, y: AnyNumber, parameters: AnyNumber) -> Any:

@@ -12,6 +12,7 @@ from diffsim.errors import ArgumentError
 from diffsim.linear_algebra import matmul
 from diffsim.number import Number, raw
 from integrators import _implicit
+from integrators._bdf_tableau import BdfTableau
 from integrators._combination import State
 from integrators._field import Field
 from integrators._implicit_method import ImplicitMethod, sizes
@@ -70,6 +71,10 @@ class BDF(ImplicitMethod):
         super().__init__(None)
 
     @property
+    def formula(self) -> BdfTableau:
+        return _TABLEAU
+
+    @property
     def order(self) -> int:
         return 1
 
@@ -121,6 +126,15 @@ def _dense_weights(order: int) -> Any:
         product = product * np.poly1d([1.0, j - 1.0]) / (j + 1.0)
         columns.append([product[k] for k in range(1, order + 1)])
     return np.array(columns).T
+
+
+_TABLEAU = BdfTableau(
+    gamma=tuple(_GAMMA.tolist()),
+    alpha=tuple(_ALPHA.tolist()),
+    errors=tuple(_ERROR.tolist()),
+    dense=tuple(map(tuple, _dense_weights(_ORDERS).tolist())),
+    order=1,
+)
 
 
 def _rescaling(order: int, factor: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, final
 from diffsim import replay
 from diffsim.number import Number, raw
 from integrators._combination import State
+from integrators._esdirk_tableau import EsdirkTableau
 from integrators._field import Field
 from integrators._implicit_method import ImplicitMethod
 from integrators._integrator import RightHandSide, Step
@@ -19,11 +20,18 @@ __all__ = ["Kvaerno3", "Kvaerno5"]
 class _Esdirk(ImplicitMethod):
     """A pair whose last stage is the new state, and whose embedded formula is the last stage but one.
 
-    ``GAMMA`` is the diagonal of every stage but the first, ``ROWS`` what stands left of it.
+    A subclass gives its `TABLEAU`.
     """
 
-    GAMMA: ClassVar[float]
-    ROWS: ClassVar[tuple[tuple[float, ...], ...]]
+    TABLEAU: ClassVar[EsdirkTableau]
+
+    @property
+    def formula(self) -> EsdirkTableau:
+        return self.TABLEAU
+
+    @property
+    def error_order(self) -> int:
+        return self.TABLEAU.order
 
     @property
     def dense_order(self) -> int:
@@ -31,25 +39,24 @@ class _Esdirk(ImplicitMethod):
 
     def _advance(self, field: Field, t: Any, y: Any, h: Any, carry: Any) -> Step:
         slopes: list[Any] = [field(t, y) if carry is None else carry]
-        c = h * self.GAMMA
+        tableau = self.TABLEAU
+        c = h * tableau.gamma
         recording = field.recording or any(isinstance(x, Number) for x in (t, y, h)) or replay.is_active()
         factors: Factors | None = None
         if self._tolerances is not None and not recording:
             factors = field.factorise(identity_minus(raw(c), field.jacobian(raw(t), raw(y))))
         z = y
-        for row in self.ROWS:
+        for row, node in zip(tableau.rows, tableau.nodes[1:], strict=True):
             base = y
             for weight, slope in zip(row, slopes, strict=True):
                 base = base + (h * weight) * slope if weight else base
-            node = sum(row) + self.GAMMA
             z, root = self._stage(field, t + node * h, base, c, raw(base) + raw(c) * raw(slopes[-1]), factors)
             if not root.ok:
                 return Step(y, None, None, (), False)
             slopes.append((z - base) / c)
-        last, before = (*self.ROWS[-1], self.GAMMA), (*self.ROWS[-2], self.GAMMA, 0.0)
         error: Any = 0.0
-        for b, b_hat, slope in zip(last, before, slopes, strict=True):
-            error = error + raw(h) * (b - b_hat) * raw(slope)
+        for weight, slope in zip(tableau.error, slopes, strict=True):
+            error = error + raw(h) * weight * raw(slope)
         return Step(z, error, slopes[-1], (slopes[0], slopes[-1]))
 
     def dense(self, f: RightHandSide, t: Any, y: State, h: Any, step: Step) -> Sequence[State]:
@@ -86,20 +93,19 @@ class Kvaerno3(_Esdirk):
     """
 
     # SOURCE: Kvaerno (2004), section 3, method ESDIRK 3/2 a.
-    GAMMA = _G
-    ROWS = (
-        (_G,),
-        ((-4 * _G**2 + 6 * _G - 1) / (4 * _G), (-2 * _G + 1) / (4 * _G)),
-        ((6 * _G - 1) / (12 * _G), -1 / ((24 * _G - 12) * _G), (-6 * _G**2 + 6 * _G - 1) / (6 * _G - 3)),
+    TABLEAU = EsdirkTableau(
+        _G,
+        (
+            (_G,),
+            ((-4 * _G**2 + 6 * _G - 1) / (4 * _G), (-2 * _G + 1) / (4 * _G)),
+            ((6 * _G - 1) / (12 * _G), -1 / ((24 * _G - 12) * _G), (-6 * _G**2 + 6 * _G - 1) / (6 * _G - 3)),
+        ),
+        order=2,
     )
 
     @property
     def order(self) -> int:
         return 3
-
-    @property
-    def error_order(self) -> int:
-        return 2
 
 
 @final
@@ -127,27 +133,26 @@ class Kvaerno5(_Esdirk):
     """
 
     # SOURCE: Kvaerno (2004), section 3, method ESDIRK 5/4 a; the digits as diffrax has them.
-    GAMMA = 0.26
-    ROWS = (
-        (0.26,),
-        (0.13, 0.84033320996790809),
-        (0.22371961478320505, 0.47675532319799699, -0.06470895363112615),
-        (0.16648564323248321, 0.10450018841591720, 0.03631482272098715, -0.13090704451073998),
-        (0.13855640231268224, 0.0, -0.04245337201752043, 0.02446657898003141, 0.61943039072480676),
+    TABLEAU = EsdirkTableau(
+        0.26,
         (
-            0.13659751177640291,
-            0.0,
-            -0.05496908796538376,
-            -0.04118626728321046,
-            0.62993304899016403,
-            0.06962479448202728,
+            (0.26,),
+            (0.13, 0.84033320996790809),
+            (0.22371961478320505, 0.47675532319799699, -0.06470895363112615),
+            (0.16648564323248321, 0.10450018841591720, 0.03631482272098715, -0.13090704451073998),
+            (0.13855640231268224, 0.0, -0.04245337201752043, 0.02446657898003141, 0.61943039072480676),
+            (
+                0.13659751177640291,
+                0.0,
+                -0.05496908796538376,
+                -0.04118626728321046,
+                0.62993304899016403,
+                0.06962479448202728,
+            ),
         ),
+        order=4,
     )
 
     @property
     def order(self) -> int:
         return 5
-
-    @property
-    def error_order(self) -> int:
-        return 4

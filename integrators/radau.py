@@ -17,6 +17,7 @@ from integrators._integrator import RightHandSide, Step
 from integrators._linear_systems import Factors, shifted
 from integrators._norm import rms
 from integrators._pilot import Pilot
+from integrators._radau_tableau import RadauTableau
 
 __all__ = ["Radau"]
 
@@ -48,6 +49,16 @@ _P = np.array(
         [13 / 3 - 7 * _S6 / 3, -23 / 3 + 22 * _S6 / 3, 10 / 3 - 5 * _S6],
         [1 / 3, -8 / 3, 10 / 3],
     ]
+)
+_TABLEAU = RadauTableau(
+    nodes=tuple(_C.tolist()),
+    weights=tuple(_E.tolist()),
+    mu_real=_MU_REAL,
+    mu_complex=(_MU_COMPLEX.real, _MU_COMPLEX.imag),
+    t=tuple(map(tuple, _T.tolist())),
+    t_inverse=tuple(map(tuple, _TI.tolist())),
+    dense=tuple(map(tuple, _P.tolist())),
+    order=3,
 )
 _ITERATIONS = 6
 _MIN_FACTOR, _MAX_FACTOR = 0.2, 10.0
@@ -95,12 +106,16 @@ class Radau(ImplicitMethod):
     """
 
     @property
+    def formula(self) -> RadauTableau:
+        return _TABLEAU
+
+    @property
     def order(self) -> int:
         return 5
 
     @property
     def error_order(self) -> int:
-        return 3
+        return _TABLEAU.order
 
     @property
     def dense_order(self) -> int:

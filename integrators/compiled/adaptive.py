@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 from diffsim import replay
 from diffsim.errors import RunError
 from diffsim.number import raw
+from integrators._interpolant import evaluate
 from integrators.compiled.adaptive_endings import endings
-from integrators.compiled.dense import dense_program, evaluations, pair_of
+from integrators.compiled.dense import dense_program, evaluations, formula_of
 from integrators.compiled.machine_walk import Track, walk
-from integrators.compiled.program import Pair, Program
+from integrators.compiled.program import Formula, Pair, Program
 from integrators.compiled.retrace import note, retrace
 from integrators.compiled.route import Route
-from integrators.compiled.search import Bounds, Found, Saves, search
+from integrators.compiled.search import Bounds, Found, Saves, attempt_operations, search
 from integrators.drivers.control import DEFAULT_MAX_STEPS
+from integrators.drivers.pieces import Pieces
 from integrators.drivers.problem import Problem
 from integrators.drivers.right_hand_side import first_value
 from integrators.drivers.run import Run, Tick
@@ -37,19 +39,18 @@ class AdaptiveStats:
     Attributes
     ----------
     program : Program
-    n_stages : int
-        Stages of an attempt.
+    formula : Formula
     n_lanes : int
         Number of trajectories.
     """
 
     program: Program
-    n_stages: int
+    formula: Formula
     n_lanes: int
 
     def mapping(self) -> Mapping[str, Any]:
         """Return the figures by name; see `Solution.stats`."""
-        operations = self.program.graph.n_operations * self.n_stages
+        operations = attempt_operations(self.program, self.formula)
         return MappingProxyType({"compiled": True, "operations": operations})
 
     def __str__(self) -> str:
@@ -96,13 +97,12 @@ class Voyage:
             np.ascontiguousarray(np.broadcast_to(np.asarray(raw(end), dtype=np.float64), problem.batch).reshape(m))
             for end in problem.ends
         )
-        self.saves = _saves(problem, self.t0, every or replay.is_active())
-        pair = pair_of(problem.method)
-        if pair is None:
-            raise RunError("solve_ivp: machine code chooses steps by an embedded pair. Use compiled=False.")
-        self.found: Found = self._found(pair, tick, limit)
+        self.formula = _formula(problem)
+        with_pieces = problem.dense and not isinstance(self.formula, Pair)
+        self.saves = _saves(problem, self.t0, every or with_pieces or replay.is_active())
+        self.found: Found = self._found(self.formula, tick, limit)
 
-    def _found(self, pair: Pair, tick: Tick | None, limit: int | None) -> Found:
+    def _found(self, formula: Formula, tick: Tick | None, limit: int | None) -> Found:
         """Return the steps: those that are chosen now, or those of an earlier evaluation."""
         problem, guard, span = self.problem, self.problem.guard, (self.t0, self.t1)
         known = replay.tracks(len(self.t0))
@@ -110,7 +110,7 @@ class Voyage:
             return retrace(self.program, self.start, self.values, span, self.saves, known, problem.threads)
         found = search(
             self.program,
-            pair,
+            formula,
             self.start,
             self.values,
             span,
@@ -161,7 +161,8 @@ class Voyage:
         method, found = self.problem.method, self.found
         attempt, moved, dense = evaluations(method, len(self.start))
         first = 1 + (self.problem.control.first_step is None) * ~self.still
-        calls = first + attempt * found.attempts + moved * found.accepted
+        counted = not isinstance(self.formula, Pair)
+        calls = first + (found.told[0] if counted else attempt * found.attempts) + moved * found.accepted
         if points is not None and dense:
             columns = np.unique(points.column)
             calls = calls + dense * np.bincount(found.steps.trajectory[columns], minlength=len(calls))
@@ -238,10 +239,17 @@ def run_adaptive_compiled(problem: Problem, route: Route, explain: bool, tick: T
     return outcome(voyage, voyage.points(), way)
 
 
+def _formula(problem: Problem) -> Formula:
+    """Return the formula by which the steps of a problem are chosen."""
+    found = formula_of(problem.method)
+    if found is None:
+        raise RunError("solve_ivp: machine code chooses steps by an embedded pair. Use compiled=False.")
+    return found
+
+
 def told(problem: Problem, route: Route, explain: bool) -> AdaptiveStats:
     """Return how the solve will go; printed where that is asked for."""
-    stages = evaluations(problem.method, problem.y0.shape[0])[0]
-    way = AdaptiveStats(route.program, stages, math.prod(problem.batch))
+    way = AdaptiveStats(route.program, _formula(problem), math.prod(problem.batch))
     if explain:
         print(way)
     return way
@@ -263,14 +271,16 @@ def outcome(voyage: Voyage, points: Points | None, way: AdaptiveStats) -> Run:
     given = problem.t_eval
     t = times_of_steps(voyage) if points is None or given is None else given
     status, message = endings(voyage)
-    nfev = voyage.evaluations(points)
+    nfev, (njev, nlu) = voyage.evaluations(points), voyage.found.told[1:]
+    sol = pieces_of(voyage) if problem.dense and not isinstance(voyage.formula, Pair) else None
     if t.ndim > 1:
         t = t.reshape(len(n_times), t.shape[-1])
     if problem.batch != ():
-        return Run(t, y, status, message, nfev, n_times, None, way)
+        return Run(t, y, status, message, nfev, n_times, None, way, njev=njev, nlu=nlu, sol=sol)
     last = int(n_times[0])
     own = t if t.ndim == 1 else t[0]
-    return Run(own[:last], y[:, 0, :last], int(status[0]), message[0], int(nfev[0]), last, None, way)
+    counts = {"njev": int(njev[0]), "nlu": int(nlu[0])}
+    return Run(own[:last], y[:, 0, :last], int(status[0]), message[0], int(nfev[0]), last, None, way, sol=sol, **counts)
 
 
 def times_of_steps(voyage: Voyage) -> NDArray[np.float64]:
@@ -301,15 +311,42 @@ def _all_steps(voyage: Voyage) -> NDArray[np.float64]:
     return y
 
 
-def _at_saves(voyage: Voyage, points: Points, n_times: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the states at the save times, shape (n, m, n_times), padded with NaN."""
+def _between(voyage: Voyage, points: Points) -> NDArray[np.float64]:
+    """Return the states at some points within the steps, shape (n, n_points)."""
     problem, steps = voyage.problem, voyage.found.steps
-    n, m = voyage.start.shape
-    width = 0 if problem.t_eval is None else problem.t_eval.shape[-1]
+    before = steps.y[:, points.column]
+    if len(steps.polynomials):
+        kept: NDArray[np.float64] = evaluate(before, list(steps.polynomials[:, :, points.column]), points.x)
+        return kept
     lead = np.array([steps.t[points.column], steps.h[points.column], points.x])
     values = [x[points.lane] if np.ndim(x) else x for x in voyage.values]
     program = dense_program(voyage.program, problem.method)
-    found, _ = walk(program, steps.y[:, points.column], values, Track.of_single_steps(lead), threads=problem.threads)
+    return walk(program, before, values, Track.of_single_steps(lead), threads=problem.threads)[0]
+
+
+def pieces_of(voyage: Voyage) -> Pieces:
+    """Return the polynomials of all steps, which have been kept with them."""
+    steps, found = voyage.found.steps, voyage.found
+    ts, columns, still = [], [], np.flatnonzero(steps.counts == 0)
+    for j in range(steps.n_trajectories):
+        own = steps.order[steps.offsets[j] : steps.offsets[j + 1]]
+        ts.append(np.append(steps.t[own], found.t[j]) if len(own) else found.t[j : j + 1])
+        columns.append(own if len(own) else [steps.n_logged + int(np.searchsorted(still, j))])
+    order = np.concatenate([np.asarray(own, dtype=np.intp) for own in columns])
+    # NOTE: a trajectory that made no step has one piece, a constant
+    begins, sizes = np.append(steps.t, found.t[still]), np.append(steps.h, np.ones(len(still)))
+    starts = np.concatenate([steps.y, found.y[:, still]], axis=1)
+    nothing = np.zeros((steps.n, len(still)))
+    coefficients = [np.concatenate([d, nothing], axis=1)[:, order] for d in steps.polynomials]
+    return Pieces(ts, begins[order], sizes[order], starts[:, order], coefficients)
+
+
+def _at_saves(voyage: Voyage, points: Points, n_times: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the states at the save times, shape (n, m, n_times), padded with NaN."""
+    problem = voyage.problem
+    n, m = voyage.start.shape
+    width = 0 if problem.t_eval is None else problem.t_eval.shape[-1]
+    found = _between(voyage, points)
     if found.shape[1] == m * width:
         return found.reshape(n, m, width)
     y = np.full((n, m, width), np.nan)

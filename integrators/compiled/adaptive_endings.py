@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diffsim import array_ops
+from diffsim.number import Number, raw
+from integrators._integrator import Step
 from integrators.compiled.dense import flow_of
-from integrators.compiled.kernel_control import ENDED, TOO_SMALL
-from integrators.drivers import control as control_of
+from integrators.compiled.kernel_control import ENDED, TOO_SMALL, UNSOLVED
+from integrators.compiled.route import Route
+from integrators.compiled.slope import slope_of
 from integrators.drivers.control import DEFAULT_MAX_STEPS
 from integrators.drivers.endings import REACHED, Ending, Fall, not_finite, out_of_steps, status_of, too_small
+from integrators.drivers.problem import Problem
+from integrators.drivers.run import Run
 
 if TYPE_CHECKING:
     from integrators.compiled.adaptive import Voyage
@@ -37,7 +42,7 @@ def _reason(voyage: Voyage, j: int) -> Ending:
     control, names = problem.control, problem.names
     t, y, h_abs = float(found.t[j]), found.y[:, j].copy(), float(found.h[j])
     direction = 1.0 if voyage.t1[j] >= voyage.t0[j] else -1.0
-    failed = found.why[j] == TOO_SMALL
+    failed = found.why[j] in (TOO_SMALL, UNSOLVED)
     h = float(found.tried[j]) if failed and found.attempts[j] else h_abs * direction
     recent = tuple(float(x) for x in found.recent[:, j] if x == x)
     fall = Fall(t, y, h, recent, control.atol + np.abs(y) * control.rtol)
@@ -53,7 +58,12 @@ def _reason(voyage: Voyage, j: int) -> Ending:
         if np.isfinite(slope).all():  # but no tolerance to measure it by
             return too_small(int(np.argmax(np.abs(slope) / fall.scale)), names, t, fall, control.min_step)
         return not_finite(int(np.argmin(np.isfinite(slope))), names, t, fall)
-    y_new, error = _attempt(voyage, j, t, y, h)
+    if found.why[j] == UNSOLVED:
+        return too_small(0, names, t, fall, control.min_step, newton=True)
+    step = _attempt(voyage, j, t, y, h)
+    if not step.ok:
+        return too_small(0, names, t, fall, control.min_step, newton=True)
+    y_new, error = step.y, step.error
     sound = np.isfinite(y_new) & np.isfinite(error)
     if not sound.all():
         return not_finite(int(np.argmin(sound)), names, t + h, fall)
@@ -61,15 +71,43 @@ def _reason(voyage: Voyage, j: int) -> Ending:
     return too_small(int(np.argmax(np.abs(error) / scale)), names, t, fall, control.min_step)
 
 
-def _attempt(voyage: Voyage, j: int, t: float, y: NDArray[np.float64], h: float) -> Sequence[Any]:
-    """Return the new state and the error of the step that failed, made once more in Python."""
+def _attempt(voyage: Voyage, j: int, t: float, y: NDArray[np.float64], h: float) -> Step:
+    """Return the step that failed, made once more in Python."""
     method = voyage.problem.method
     values = [x[j] if np.ndim(x) else x for x in voyage.values]
     symbolic = flow_of(voyage.program, values)
 
     def f(t: Any, y: Any) -> Any:
-        return np.asarray(symbolic(t, y), dtype=np.float64)
+        found = array_ops.array(symbolic(t, y))  # a method may ask for Jacobians
+        return found if isinstance(found, Number) else np.asarray(found, dtype=np.float64)
 
-    scale = control_of.scale_of(y, y, voyage.problem.control.rtol, voyage.problem.control.atol)
-    step = method.advance(f, t, y, h, method.begin(f, t, y))
-    return step.y, np.asarray(step.error)[: len(scale)]
+    with np.errstate(all="ignore"):
+        step = method.advance(f, t, y, h, method.begin(f, t, y))
+    return step._replace(error=None if step.error is None else np.asarray(step.error)[: len(y)])
+
+
+def without_jacobian(problem: Problem, route: Route, run: Run) -> NDArray[np.intp]:
+    """Return the trajectories that ended where the Jacobian of machine code is not finite, one a row.
+
+    It has no guard against ``0 * inf``: the interpreter, which has one, is asked for these.
+    """
+    from integrators.compiled.adaptive import parameters_of  # which needs the endings
+
+    failed = np.argwhere(np.asarray(run.status) < 0)
+    if not len(failed):
+        return failed
+    program = slope_of(route.program).program
+    found: list[tuple[int, ...]] = []
+    parameters = [np.asarray(raw(x)) for x in parameters_of(problem, route)]
+    messages: NDArray[np.object_] = np.empty(problem.batch, dtype=object)
+    messages[...] = run.message
+    for spot in map(tuple, failed.tolist()):
+        ending = messages[spot]
+        if isinstance(ending, Ending) and ending.kind in ("not finite", "too small") and ending.fall is not None:
+            j = int(np.ravel_multi_index(spot, problem.batch)) if spot else 0
+            own = [x[j] if x.ndim else float(x) for x in parameters]
+            with np.errstate(all="ignore"):
+                entries = program.evaluate([ending.fall.t], ending.fall.y, own)
+            if not np.isfinite(np.array(entries, dtype=np.float64)).all():
+                found.append(spot)
+    return np.array(found, dtype=np.intp).reshape(len(found), len(problem.batch))

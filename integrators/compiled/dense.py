@@ -1,4 +1,4 @@
-"""A method's embedded pair and its interpolant as machine code needs them."""
+"""A method's formula, its embedded pair say, and its interpolant as machine code needs them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ import numpy as np
 
 from diffsim.errors import RunError
 from diffsim.number import AnyNumber
+from integrators._bdf_tableau import BdfTableau
+from integrators._esdirk_tableau import EsdirkTableau
 from integrators._integrator import Integrator
+from integrators._radau_tableau import RadauTableau
+from integrators._rosenbrock_tableau import RosenbrockTableau
 from integrators._runge_kutta import NamedRungeKutta, RungeKutta
 from integrators._tableau import Tableau
-from integrators.compiled.program import Pair, Program, Scheme
+from integrators.compiled.program import Formula, Pair, Program, Scheme
 
 __all__: list[str] = []
 
@@ -22,9 +26,11 @@ _ASKED = ("advance", "begin", "advised", "error_ratio", "dense")
 """What a solve that chooses its steps asks of a method: machine code knows it as `RungeKutta` has it."""
 
 
-def pair_of(method: Integrator) -> Pair | None:
-    """Return the pair by which a method chooses its steps; None if it does so in another way."""
+def formula_of(method: Integrator) -> Formula | None:
+    """Return what machine code needs to choose the steps of a method; None if it does not know how."""
     own = type(method)
+    if isinstance(method.formula, RosenbrockTableau | EsdirkTableau | RadauTableau | BdfTableau):
+        return method.formula
     if not isinstance(method, RungeKutta) or method.tableau.b_error is None:
         return None
     changed = any(getattr(own, name) is not getattr(RungeKutta, name) for name in _ASKED)
@@ -32,13 +38,15 @@ def pair_of(method: Integrator) -> Pair | None:
 
 
 def has_polynomials(method: Integrator) -> bool:
-    """Return whether the polynomials of a method can be found from the ends of its steps."""
+    """Return whether the polynomials of a method can be found from the ends of its steps, or are kept with them."""
     own = type(method)
+    if method.adaptive and method.formula is not None:
+        return True
     return isinstance(method, RungeKutta) and (own.advance, own.dense) == (RungeKutta.advance, RungeKutta.dense)
 
 
 def _key(method: Integrator) -> type[NamedRungeKutta] | Tableau:
-    """Return what has the tableau of a method that `pair_of` knows.
+    """Return what has the tableau of a method that `formula_of` knows.
 
     PERF: the class, where it has a name; hashing a tableau's fractions takes 0.3 ms.
     """
@@ -84,7 +92,7 @@ def dense_program(program: Program, method: Integrator) -> Program:
     program : Program
         The right-hand side.
     method : Integrator
-        One that `pair_of` knows.
+        One that `formula_of` knows.
     """
     return _dense_program(program, _key(method))
 
@@ -122,9 +130,14 @@ class _Counter:
         return found
 
 
-@functools.lru_cache(maxsize=64)
 def evaluations(method: Integrator, n: int) -> tuple[int, int, int]:
     """Return how often a method calls a right-hand side of n components: in an attempt, at a new state, for output."""
+    formula = formula_of(method)
+    return _counted(method, n) if formula is None or isinstance(formula, Pair) else formula.evaluations
+
+
+@functools.lru_cache(maxsize=64)
+def _counted(method: Integrator, n: int) -> tuple[int, int, int]:
     f, y = _Counter(), np.ones(n)
     carry = method.begin(f, 0.0, y, f(0.0, y))
     f.since()

@@ -12,17 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diffsim import array_ops, replay
+from diffsim import array_ops
 from diffsim.compiler import engine
 from diffsim.errors import ArgumentError, InterpretedWarning, RunError, TraceError
-from diffsim.number import Number, depth_of, raw, shape_of
+from diffsim.number import Number, raw, shape_of
 from integrators.compiled.carried import copied, tangents_of, together, with_tangents
-from integrators.compiled.dense import fixed_evaluations, has_polynomials, pair_of
+from integrators.compiled.dense import fixed_evaluations
 from integrators.compiled.directions import are_apart, fly_directions
 from integrators.compiled.flow import Journey, flow
 from integrators.compiled.kernel_forward import SOUND
 from integrators.compiled.machine import Flown, finite, fly
 from integrators.compiled.plan import Plan, plan_of
+from integrators.compiled.refusals import not_for_machines, not_for_search, records, too_many_derivatives
 from integrators.compiled.route import Route, find_route
 from integrators.compiled.stats import Stats
 from integrators.drivers.copies import apart_of
@@ -33,12 +34,6 @@ from integrators.drivers.run import Lanes, Run, Tick
 from integrators.drivers.sensitivity import Selection
 
 __all__: list[str] = []
-
-LARGEST_SEARCHED = 400
-"""Operations of a right-hand side beyond which steps are chosen interpreted: the search is straight-line code.
-
-PERF: the first solve of Lorenz-96 takes 0.6 s with 60 components (180 operations), 2 s with 120, 6 s with 200.
-"""
 
 
 def route_of(problem: Problem, selection: Selection, compiled: bool | str) -> Route | TraceError | str:
@@ -67,7 +62,7 @@ def route_of(problem: Problem, selection: Selection, compiled: bool | str) -> Ro
         return "compiled=False."
     if compiled == "auto" and problem.grid is not None and problem.grid.n_steps < problem.method.pays_from:
         return f"Machine code pays from {problem.method.pays_from} steps on; compiled=True asks for it."
-    why = _not_for_machines(problem)
+    why = not_for_machines(problem)
     if why is not None:
         if compiled is True:
             raise ArgumentError(f"solve_ivp: compiled=True {why} Leave compiled='auto'.")
@@ -87,7 +82,7 @@ def route_of(problem: Problem, selection: Selection, compiled: bool | str) -> Ro
     unknown = [parameter.name for parameter in selection.parameters if parameter.name not in route.names]
     if unknown:
         return f"Machine code does not see the parameter {unknown[0]}."
-    why = _not_for_search(problem, route) or _too_many_derivatives(problem, selection, route)
+    why = not_for_search(problem, selection, route) or too_many_derivatives(problem, selection, route)
     if why is not None and compiled is True:
         raise ArgumentError(f"solve_ivp: compiled=True {why} Leave compiled='auto'.")
     return route if why is None else f"Machine code {why}"
@@ -99,79 +94,6 @@ def _one_point(problem: Problem) -> tuple[float, Any] | None:
     if not start.size:
         return None
     return float(np.ravel(raw(problem.ends[0]))[0]), start.reshape(len(start), -1)[:, 0]
-
-
-def _not_for_machines(problem: Problem) -> str | None:
-    """Return why a solve cannot be compiled whatever the right-hand side is, or None."""
-    if is_watched(problem):
-        why = _not_watched(problem)
-        if why is not None:
-            return why
-    if not problem.method.traceable:
-        return f"is for methods whose step can be traced; got {problem.method!r}."
-    largest, n = problem.method.largest_traced, problem.y0.shape[0]
-    if largest is not None and n > largest:
-        return f"takes up to {largest} components with {type(problem.method).__name__}; got {n}."
-    if largest is not None and problem.dense:
-        return f"makes no dense output with {type(problem.method).__name__}; got dense_output=True."
-    if np.asarray(raw(problem.y0)).dtype.kind == "c":
-        return "takes real y0; got complex numbers."
-    if problem.guard.listens:
-        return "has no room for a callback between its steps; got one."
-    if problem.grid is not None and problem.guard.max_seconds is not None:
-        return "has no clock for max_seconds with fixed steps; got a time."
-    if problem.dense and not has_polynomials(problem.method):
-        return f"knows the polynomials of Runge-Kutta methods only; got {problem.method!r}."
-    if problem.grid is not None:
-        return None
-    if not problem.method.adaptive:
-        return "takes fixed steps on times that all trajectories share; got times of their own."
-    if pair_of(problem.method) is None:
-        return f"chooses steps by the error of an embedded Runge-Kutta pair; got {problem.method!r}."
-    return "takes a number for max_step; got a function of time." if callable(problem.control.max_step) else None
-
-
-def is_watched(problem: Problem) -> bool:
-    """Whether single steps matter: for events, and for save times and ends of the span that carry derivatives."""
-    return bool(problem.events) or problem.moving is not None or any(isinstance(end, Number) for end in problem.ends)
-
-
-def _not_watched(problem: Problem) -> str | None:
-    """Return why single steps are looked at in Python, one after the other, or None."""
-    if isinstance(problem.ends[0], Number):
-        return "takes a plain start of t_span; got a recording number."
-    if problem.grid is not None:
-        what = "looks for events" if problem.events else "takes times that carry derivatives"
-        return f"{what} on steps of its own choice; got fixed ones."
-    if replay.is_active():
-        return "does not make steps of an earlier evaluation again where single steps matter."
-    t1 = raw(problem.ends[1])
-    if not np.isfinite(t1).all() and problem.control.controller.b != (1.0,):  # made in stretches, it would forget
-        return f"runs ahead of its events to a finite end, unless its control has no memory; got t1={t1}."
-    return None
-
-
-def _too_many_derivatives(problem: Problem, selection: Selection, route: Route) -> str | None:
-    """Return why the derivatives that are asked for are not those of the traced step, or None."""
-    most, name = problem.method.most_derivatives, type(problem.method).__name__
-    if most is None:
-        return None
-    asked = max(depth_of(x) for x in (problem.y0, *route.values)) + bool(selection)
-    return None if asked <= most else f"has derivatives of {name} up to order {most}; got {asked}."
-
-
-def _not_for_search(problem: Problem, route: Route) -> str | None:
-    """Return why the steps of a solve cannot be chosen by machine code, or None."""
-    if problem.grid is not None:
-        return None
-    if route.program.graph.n_operations > LARGEST_SEARCHED:
-        return f"chooses steps for right-hand sides of up to {LARGEST_SEARCHED} operations; got a larger one."
-    return None
-
-
-def _records(problem: Problem, route: Route) -> bool:
-    """Whether derivatives flow through a solve."""
-    return isinstance(problem.y0, Number) or any(isinstance(x, Number) for x in route.values)
 
 
 def tell(error: TraceError) -> None:
@@ -198,7 +120,7 @@ def _run_adaptive(problem: Problem, route: Route, selection: Selection, explain:
 
     PERF: its rooms are entered when they are needed: a fresh process with fixed steps has its result 0.1 s sooner.
     """
-    if selection or _records(problem, route):
+    if selection or records(problem, route):
         from integrators.compiled.adaptive_derivatives import run_adaptive_derivatives
 
         return run_adaptive_derivatives(problem, route, selection, explain, tick)
@@ -240,7 +162,7 @@ def run_compiled(
     way = Stats(route.program, plan, math.prod(problem.batch), memory)
     if explain:
         print(way)
-    if _records(problem, route):
+    if records(problem, route):
         return _recorded(problem, route, plan, selection, way, tick, y0, values)
     start = np.asarray(y0[:, None] if y0.ndim == 1 else y0, dtype=np.float64)
     k = selection.n_directions

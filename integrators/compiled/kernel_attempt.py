@@ -1,4 +1,8 @@
-"""One attempt at a step in the search kernel: the stages of an embedded pair, the new state, the errors."""
+"""One attempt at a step in the search kernel: what all methods share, and explicit Runge-Kutta pairs.
+
+The rest of the search knows nothing of a method but its `Attempt`: from the state, the time and the size of the step it
+makes a new state and the error, and where save times lie within the step the coefficients of its polynomial.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,10 @@ import abc
 from typing import final
 
 from diffsim.compiler.emitter import Value
+from diffsim.graph import Graph
 from integrators.compiled.kernel_control import StepControl, error_ratio
 from integrators.compiled.kernel_field import Field, Leading, Take
-from integrators.compiled.kernel_frame import Frame
+from integrators.compiled.kernel_frame import Frame, Inputs
 from integrators.compiled.kernel_stages import StageRows
 from integrators.compiled.program import Pair
 
@@ -23,14 +28,13 @@ Vern9 (1e-11) 62 ms either way, and a loop compiles in a third of the time.
 
 
 class Attempt(abc.ABC):
-    """Writes the attempt of an explicit Runge-Kutta pair.
+    """Writes the attempt of a method.
 
     Parameters
     ----------
     frame : Frame
     field : Field
         The right-hand side.
-    pair : Pair
     control : StepControl
 
     Attributes
@@ -38,19 +42,63 @@ class Attempt(abc.ABC):
     y, first : int
         Slots: state, and the derivative there.
     new, closing : int
-        The new state, and the derivative there.
+        The new state, and the derivative there; without the latter the step does not begin with one.
     errors : list of int
         Each estimate.
+    polynomial : list of int
+        The coefficients of the powers of the position within the step, n slots each, one after the other; none where
+        the step is made again for its save times.
+    evaluations, jacobians, factorisations : int
+        Counts of the trajectory, where the method counts on its own.
+    cleared : list of int
+        Further slots that are 0 at the start of a trajectory.
+    further : list of Inputs
+        Those of graphs beside the right-hand side.
     """
 
     new: int
-    closing: int
     errors: list[int]
+    closing: int | None = None
 
-    def __init__(self, frame: Frame, field: Field, pair: Pair, control: StepControl) -> None:
-        self.frame, self.field, self.pair, self.control = frame, field, pair, control
+    def __init__(self, frame: Frame, field: Field, control: StepControl) -> None:
+        self.frame, self.field, self.control = frame, field, control
         n = self.n = field.program.n
         self.y, self.first = frame.slots(n), frame.slots(n)
+        self.evaluations, self.jacobians, self.factorisations = (frame.slots(1) for _ in range(3))
+        self.polynomial: list[int] = []
+        self.further: list[Inputs] = []
+        self.cleared: list[int] = []
+
+    @property
+    def graphs(self) -> list[Graph]:
+        """Graphs beside the right-hand side whose functions are called."""
+        return []
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """The slots of the counts."""
+        return self.evaluations, self.jacobians, self.factorisations
+
+    def hold(self) -> None:
+        """Write, for one group, what follows from the parameters alone."""
+        for values in (self.field.values, *self.further):
+            values.hold()
+
+    def tried(self) -> Value:
+        """Write the mask of the lanes that make the attempt at hand."""
+        return self.control.tried()
+
+    def count(self, slot: int, mask: Value, n: int = 1) -> None:
+        """Write the increase of a count, in some lanes."""
+        self.control.count(slot, mask, n)
+
+    def failed(self) -> Value | None:
+        """Write the mask of the lanes whose step could not be made; None where every step can."""
+        return None
+
+    @abc.abstractmethod
+    def interpolate(self, group: Value) -> None:
+        """Write the coefficients of the polynomial, of a group."""
 
     @abc.abstractmethod
     def write(self) -> None:
@@ -84,16 +132,35 @@ class Attempt(abc.ABC):
         b, frame = self.frame.b, self.frame
         for c in range(self.n):
             frame.put(self.y + c, b.select(accepted, frame.get(self.new + c), frame.get(self.y + c)))
-            frame.put(self.first + c, b.select(accepted, frame.get(self.closing + c), frame.get(self.first + c)))
+            if self.closing is not None:
+                frame.put(self.first + c, b.select(accepted, frame.get(self.closing + c), frame.get(self.first + c)))
+
+
+class PairAttempt(Attempt):
+    """Writes the attempt of an explicit Runge-Kutta pair.
+
+    Parameters
+    ----------
+    frame, field, control
+        See `Attempt`.
+    pair : Pair
+    """
+
+    def __init__(self, frame: Frame, field: Field, pair: Pair, control: StepControl) -> None:
+        super().__init__(frame, field, control)
+        self.pair = pair
+
+    def interpolate(self, group: Value) -> None:
+        """Nothing: the states at save times are made of the step's start, many at a time."""
 
 
 @final
-class UnrolledAttempt(Attempt):
+class UnrolledAttempt(PairAttempt):
     """Stages written one after the other, each added to the rows that it is part of as soon as it is known."""
 
     def __init__(self, frame: Frame, field: Field, pair: Pair, control: StepControl) -> None:
         super().__init__(frame, field, pair, control)
-        self.closing = frame.slots(self.n)
+        self._end = self.closing = frame.slots(self.n)
         self._rows = [self.y, *(frame.slots(self.n) for _ in pair.rows[1:])]
         self.new, self.errors = self._rows[pair.n_stages], self._rows[pair.n_stages + 1 :]
 
@@ -150,14 +217,14 @@ class UnrolledAttempt(Attempt):
         """Return what also keeps the derivative at the new state."""
 
         def take(slot: int, k: Value | None) -> Value:
-            self.frame.put(self.closing + slot, self.frame.b.constant(0.0) if k is None else k)
+            self.frame.put(self._end + slot, self.frame.b.constant(0.0) if k is None else k)
             return add(slot, k)
 
         return take
 
 
 @final
-class LoopedAttempt(Attempt):
+class LoopedAttempt(PairAttempt):
     """Stages in a loop: for methods of many stages, and right-hand sides too large to be written once a stage."""
 
     def __init__(self, frame: Frame, field: Field, pair: Pair, control: StepControl) -> None:

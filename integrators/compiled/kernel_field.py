@@ -52,9 +52,13 @@ class Field:
     program : Program
         Reduced.
     tangents : Tangents or None
+    parameter_slots : int, optional
+        Where the parameters lie, if they are another field's as well.
     """
 
-    def __init__(self, frame: Frame, program: Program, tangents: Tangents | None) -> None:
+    def __init__(
+        self, frame: Frame, program: Program, tangents: Tangents | None, parameter_slots: int | None = None
+    ) -> None:
         self.frame, self.program, self.tangents = frame, program, tangents
         self.n_directions = 0 if tangents is None else tangents.n_directions
         self.width = program.n * (1 + self.n_directions)
@@ -63,7 +67,7 @@ class Field:
         self.inputs = [i for i, node in enumerate(nodes) if node.row is None and node.value is None]
         self.outputs = list(program.outputs) if tangents is None else list(tangents.linear.outputs)
         wanted = self.outputs if tangents is None else self.outputs + wanted_nodes(tangents.linear)
-        self.values = Inputs(frame, program, self.graph, self.inputs, wanted)
+        self.values = Inputs(frame, program, self.graph, self.inputs, wanted, parameter_slots)
         lowering = self.values.lowering
         # PERF: sines of all groups first, then the rest: more independent work at any time (see docs/performance.md)
         self._ahead = lowering.calls_ahead(self.values.moving) if frame.groups > 1 and program.scheme else set()

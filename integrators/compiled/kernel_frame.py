@@ -125,10 +125,18 @@ class Inputs:
         Its input nodes: leading ones, state, parameters, others.
     results : sequence of int
         The nodes that will be wanted.
+    parameter_slots : int, optional
+        Where the parameters lie already.
     """
 
     def __init__(
-        self, frame: Frame, program: Program, graph: Graph, inputs: Sequence[int], results: Sequence[int]
+        self,
+        frame: Frame,
+        program: Program,
+        graph: Graph,
+        inputs: Sequence[int],
+        results: Sequence[int],
+        parameter_slots: int | None = None,
     ) -> None:
         self.frame, self.lowering = frame, Lowering(graph, results)
         first = program.n_leading + program.n
@@ -136,7 +144,7 @@ class Inputs:
         self.moving = self.lowering.depends_on([*inputs[:first], *inputs[last:]])
         self.parameters = list(inputs[first:last])
         self.held = self.lowering.frontier(self.moving, results)
-        self.parameter_slots = frame.slots(len(self.parameters))
+        self.parameter_slots = frame.slots(len(self.parameters)) if parameter_slots is None else parameter_slots
         self.held_slots = frame.slots(len(self.held))
 
     def prepare(self, base: Value, stride: Value, offset: Value) -> None:

@@ -10,13 +10,25 @@ from __future__ import annotations
 from typing import final
 
 from diffsim.compiler.emitter import Shape, Value
-from integrators.compiled.kernel_attempt import MOST_UNROLLED, LoopedAttempt, UnrolledAttempt
+from diffsim.errors import RunError
+from integrators._bdf_tableau import BdfTableau
+from integrators._esdirk_tableau import EsdirkTableau
+from integrators._radau_tableau import RadauTableau
+from integrators._rosenbrock_tableau import RosenbrockTableau
+from integrators.compiled.kernel_attempt import MOST_UNROLLED, Attempt, LoopedAttempt, UnrolledAttempt
+from integrators.compiled.kernel_bdf import BdfAttempt
 from integrators.compiled.kernel_control import StepControl
+from integrators.compiled.kernel_esdirk import EsdirkAttempt
 from integrators.compiled.kernel_field import Field
 from integrators.compiled.kernel_frame import NUMBER, Frame
 from integrators.compiled.kernel_lane import LaneCode
+from integrators.compiled.kernel_orders import BdfControl
+from integrators.compiled.kernel_pilot import RadauControl
+from integrators.compiled.kernel_radau import RadauAttempt
 from integrators.compiled.kernel_rolled import is_large
-from integrators.compiled.program import Pair, Program
+from integrators.compiled.kernel_rosenbrock import RosenbrockAttempt
+from integrators.compiled.program import Formula, Pair, Program
+from integrators.compiled.slope import slope_of
 
 __all__: list[str] = []
 
@@ -39,8 +51,9 @@ __all__: list[str] = []
 STRIDE, CAPACITY, BUDGET, EVERY, LIMIT = range(5)  # whole numbers; doubles: see `kernel_control`
 HEAD = 5
 """Rows of the log before the state: trajectory, how many it had logged, number of its next save, time, step."""
-N_COUNTS = 5
-"""Rows of COUNTS: why a trajectory ended, attempts, accepted steps, logged ones, number of its next save."""
+N_COUNTS = 8
+"""Rows of COUNTS: why a trajectory ended, attempts, accepted steps, logged ones, what its method has counted (calls of
+the right-hand side, Jacobians, factorisations), number of its next save."""
 NEXT, BEYOND, LOGGED, RUNNING = range(4)
 """Whole numbers at the start of the workspace, which lives from call to call."""
 HEADER = 64
@@ -49,29 +62,56 @@ HEADER = 64
 
 @final
 class SearchKernel:
-    """Writes the search kernel of a program and a pair.
+    """Writes the search kernel of a program and the formula of a method.
 
     Parameters
     ----------
     program : Program
         The right-hand side.
-    pair : Pair
+    formula : Formula
     n_ratios : int
         How many error ratios the controller looks at; 0 for elementary control.
     shape : Shape
     groups : int
     """
 
-    def __init__(self, program: Program, pair: Pair, n_ratios: int, shape: Shape, groups: int) -> None:
+    def __init__(self, program: Program, formula: Formula, n_ratios: int, shape: Shape, groups: int) -> None:
         self.program = program.reduced
         frame = self.frame = Frame(shape, groups, given=True)
         self.lane = LaneCode(frame)
         self.field = Field(frame, self.program, None)
-        self.control = StepControl(frame, pair.order, n_ratios)
-        looped = pair.n_stages > MOST_UNROLLED or is_large(program)
-        kind = LoopedAttempt if looped else UnrolledAttempt
-        self.attempt = kind(frame, self.field, pair, self.control)
+        self.control = self._control(formula, n_ratios)
+        self.attempt = self._attempt(program, formula)
         self.t_save, self.save, self.save_end, self.logged, self.taken = (frame.slots(1) for _ in range(5))
+
+    def _control(self, formula: Formula, n_ratios: int) -> StepControl:
+        """Return what writes the choice of steps."""
+        if isinstance(formula, BdfTableau):
+            return BdfControl(self.frame, formula.order, n_ratios, formula.highest)
+        kind = RadauControl if isinstance(formula, RadauTableau) else StepControl
+        return kind(self.frame, formula.order, n_ratios)
+
+    def _attempt(self, program: Program, formula: Formula) -> Attempt:
+        """Return what writes an attempt."""
+        if isinstance(formula, Pair):
+            looped = formula.n_stages > MOST_UNROLLED or is_large(program)
+            kind = LoopedAttempt if looped else UnrolledAttempt
+            return kind(self.frame, self.field, formula, self.control)
+        slope = slope_of(program)
+        if isinstance(formula, RosenbrockTableau):
+            return RosenbrockAttempt(self.frame, self.field, slope, formula, self.control)
+        if isinstance(formula, RadauTableau) and isinstance(self.control, RadauControl):
+            return RadauAttempt(self.frame, self.field, slope, formula, self.control)
+        if isinstance(formula, BdfTableau) and isinstance(self.control, BdfControl):
+            return BdfAttempt(self.frame, self.field, slope, formula, self.control)
+        if isinstance(formula, EsdirkTableau):
+            return EsdirkAttempt(self.frame, self.field, slope, formula, self.control)
+        raise RunError(f"solve_ivp: machine code does not know how to make a step of {type(formula).__name__}.")
+
+    @property
+    def n_logged(self) -> int:
+        """Rows of the log."""
+        return HEAD + self.program.n * (1 + len(self.attempt.polynomial))
 
     @property
     def bytes(self) -> int:
@@ -102,7 +142,8 @@ class SearchKernel:
             self.frame.each_group(self.control.propose)
             self.attempt.write()
             self.frame.each_group(self._judge)
-        return self.frame.text([self.field.graph], further=("log2", "exp2"))
+        graphs = [self.field.graph, *self.attempt.graphs]
+        return self.frame.text(graphs, further=("log2", "exp2"))
 
     # --- whole numbers of the workspace -------------------------------------------------------------------------------
 
@@ -141,7 +182,7 @@ class SearchKernel:
 
         def begin(group: Value) -> None:
             self.lane.each(self._refill)
-            self.field.values.hold()
+            self.attempt.hold()
 
         self.frame.each_group(begin)
 
@@ -173,7 +214,8 @@ class SearchKernel:
             (LAST_SAVE, self.save_end),
         ):
             self.lane.copy(self._outside(pointer, j), self.lane.address(slot, lane))
-        for slot in (control.rejected, control.attempts, control.accepted, control.over, self.logged, self.taken):
+        counts = (control.attempts, control.accepted, self.logged, *self.attempt.counts)
+        for slot in (control.rejected, control.over, control.unsolved, self.taken, *counts, *self.attempt.cleared):
             self.lane.set(slot, lane, "0")
         for slot in control.ratios:
             self.lane.set(slot, lane, "1.0", "double")
@@ -201,9 +243,15 @@ class SearchKernel:
         self.lane.rows(self.attempt.y, n, self.p[END], j, self.stride, lane, False)
         for i, slot in enumerate((control.t, control.h_abs, control.h, *control.recent)):
             self.lane.copy(self.lane.address(slot, lane), self._outside(END, j, n + i))
-        for i, slot in enumerate((control.why, control.attempts, control.accepted, self.logged, self.save)):
+        for i, slot in enumerate(self._told):
             self.lane.copy(self.lane.address(slot, lane), self._outside(COUNTS, j, i))
         self._refill(lane)
+
+    @property
+    def _told(self) -> tuple[int, ...]:
+        """Slots of the rows of COUNTS."""
+        control = self.control
+        return (control.why, control.attempts, control.accepted, self.logged, *self.attempt.counts, self.save)
 
     def _log(self, lane: Value) -> None:
         """Write an accepted step into the log, and pass the save times within it."""
@@ -216,6 +264,10 @@ class SearchKernel:
         self.lane.set(self.logged, lane, b.line(f"add i64 {self.lane.get(self.logged, lane)}, 1"))
         state = b.pointer(self.p[LOG], b.line(f"mul i64 {size}, {HEAD}"))
         self.lane.rows(self.attempt.y, n, state, at, size, lane, False)
+        if self.attempt.polynomial:
+            there = b.pointer(self.p[LOG], b.line(f"mul i64 {size}, {HEAD + n}"))
+            length = n * len(self.attempt.polynomial)
+            self.lane.rows(self.attempt.polynomial[0], length, there, at, size, lane, False)
         t_new = self.lane.get(control.t_new, lane, "double")
         direction = self.lane.get(control.direction, lane, "double")
 
@@ -230,16 +282,17 @@ class SearchKernel:
     def _judge(self, group: Value) -> None:
         """Write whether the step is accepted, and what follows from it."""
         b, frame, control = self.frame.b, self.frame, self.control
-        accepted = control.judge(*self.attempt.ratio())
+        accepted = control.judge(*self.attempt.ratio(), self.attempt.failed())
         ahead = b.mul(b.sub(frame.get(control.t_new), frame.get(self.t_save)), frame.get(control.direction))
         passed = b.compare("oge", ahead, b.constant(0.0))
         every = b.integer_compare("ne", control.everywhere(self.every), b.whole(0))
         taken = b.both(accepted, b.either(passed, every))
         control.flag(self.taken, taken)
         with b.when(b.any(taken)):
+            self.attempt.interpolate(group)
             self.lane.each(self._log, self.taken)
         self.attempt.move(accepted)
         over = control.move(accepted)
         with b.when(b.any(over)):
             self.lane.each(self._finish, control.over)
-            self.field.values.hold()
+            self.attempt.hold()

@@ -48,16 +48,20 @@ class StageRows:
         self.k = frame.slots(self.n * width)
         starts = itertools.accumulate((len(row) for row in rows), initial=0)
         entries = [entry for row in rows for entry in row]
-        self._nodes = self.table("nodes", "double", [hexadecimal(x) for x in nodes])
+        self._nodes = self.numbers("nodes", nodes)
         self._starts = self.table("starts", "i64", [str(x) for x in starts])
         self._stages = self.table("stages", "i64", [str(j) for j, _ in entries])
-        self._weights = self.table("weights", "double", [hexadecimal(w) for _, w in entries])
+        self._weights = self.numbers("weights", [w for _, w in entries])
 
     def table(self, name: str, kind: str, items: Sequence[str]) -> Value:
         """Write a constant array of the module; returns where it is."""
         listed = ", ".join(f"{kind} {x}" for x in items or ["0" if kind == "i64" else hexadecimal(0.0)])
         self.frame.b.used.add(f"@{name} = private unnamed_addr constant [{max(len(items), 1)} x {kind}] [{listed}]")
         return f"@{name}"
+
+    def numbers(self, name: str, items: Sequence[float]) -> Value:
+        """Write a constant array of numbers; returns where it is."""
+        return self.table(name, "double", [hexadecimal(x) for x in items])
 
     def each_stage(self, body: Callable[[Value], None], *, first: int = 0, backwards: bool = False) -> None:
         """Write a loop over the stages, from number `first` on."""
@@ -92,11 +96,14 @@ class StageRows:
         self.copy(str(y), target)
         self.each_entry(row, lambda j, weight: self.add(weight, self.place(self.k, j), target))
 
-    def each_entry(self, row: Value, body: Callable[[Value, Value], None]) -> None:
-        """Write code for the stages that a row is made of, given their numbers, and their weights times the step."""
+    def each_entry(self, row: Value, body: Callable[[Value, Value], None], unit: Value | None = None) -> None:
+        """Write code for the stages that a row is made of, given their numbers, and their weights.
+
+        Weights are in units of the step, or of another number.
+        """
         b = self.frame.b
         start, end = b.whole_at(self._starts, row), b.whole_at(self._starts, b.line(f"add i64 {row}, 1"))
-        h = self.frame.get(self._time + 1)
+        h = self.frame.get(self._time + 1) if unit is None else unit
         with b.loop(b.line(f"sub i64 {end}, {start}")) as e:
             entry = b.line(f"add i64 {start}, {e}")
             body(b.whole_at(self._stages, entry), b.mul(h, b.splat(b.double_at(self._weights, entry))))

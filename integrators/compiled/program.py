@@ -15,6 +15,10 @@ from diffsim.graph import Graph, trace
 from diffsim.number import AnyNumber
 from diffsim.strength import strengthen
 from diffsim.tree import leaves
+from integrators._bdf_tableau import BdfTableau
+from integrators._esdirk_tableau import EsdirkTableau
+from integrators._radau_tableau import RadauTableau
+from integrators._rosenbrock_tableau import RosenbrockTableau
 
 __all__: list[str] = []
 
@@ -70,6 +74,10 @@ class Scheme:
         rows = [_row(a[i], kept) for i in kept]
         end = tuple((kept[j], weight) for j, weight in enumerate(last) if weight is not None)
         return cls((*rows, end), tuple(float(c[i]) for i in kept), blends)
+
+
+Formula: TypeAlias = "Pair | RosenbrockTableau | EsdirkTableau | RadauTableau | BdfTableau"
+"""What the search for steps knows of a method."""
 
 
 @final

@@ -84,7 +84,7 @@ def retrace(
     ends, log[STATE:] = walk(program, start, values, track, threads=threads)
     lost = np.full(m, np.nan)
     return Found(
-        steps=ordered(log, count),
+        steps=ordered(log, count, n),
         y=ends[:n],
         t=span[1].copy(),
         h=lost,
@@ -96,6 +96,7 @@ def retrace(
         accepted=count,
         save=np.where(count > 0, saves.last, saves.first),
         cut=False,
+        told=np.zeros((3, m), dtype=np.int64),
     )
 
 

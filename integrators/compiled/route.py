@@ -87,7 +87,9 @@ def find_route(
     if traced is not captured:
         captured, values = traced, traced.values
     kept = _kept_program(captured.key, n, _method_key(method), column) if captured.key is not None else None
-    program = _program(_Content(graph, n, len(captured.names), _method_key(method)), method)
+    # NOTE: a method that knows its tolerances is not one to look things up by
+    bare = type(method)() if _is_field(method) else method
+    program = _program(_Content(graph, n, len(captured.names), _method_key(method)), bare)
     if kept is not None:
         kept.program = program
     return Route(program, captured.names, values, by_lane)
@@ -126,8 +128,19 @@ def kept_program(key: Hashable, n: int, method: Integrator, column: bool) -> Pro
     return _kept_program(key, n, _method_key(method), column).program
 
 
+def _is_field(method: Integrator) -> bool:
+    """Whether the program of a method is the right-hand side alone: the search for its steps has its formula."""
+    return method.adaptive and method.formula is not None
+
+
+_FIELD = Scheme.of([[]], [1.0], [0.0])
+"""What stands in for a scheme beside a right-hand side alone: nobody asks for its steps."""
+
+
 def _method_key(method: Integrator) -> Hashable:
     """Return what tells methods apart, whatever their step."""
+    if _is_field(method):
+        return _FIELD
     return type(method) if isinstance(method, NamedRungeKutta) else method.with_step(1.0)
 
 
@@ -162,6 +175,8 @@ def _program(content: _Content, method: Integrator) -> Program:
             [float(x) for x in tableau.c],
         )
         program = Program(content.graph, content.n, content.n_parameters, scheme)
+    elif _is_field(method):
+        program = Program(content.graph, content.n, content.n_parameters, _FIELD)
     else:
         program = Program(_whole_step(flow, method), content.n * method.n_copies, content.n_parameters, None)
     size = as_loops(program).n_written if is_large(program) else 0

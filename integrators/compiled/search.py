@@ -12,11 +12,16 @@ from numpy.typing import NDArray
 
 from diffsim.compiler import engine
 from diffsim.compiler.kernel import Call, Kernel, address, n_threads, run_blocks
+from integrators._bdf_tableau import BdfTableau
+from integrators._esdirk_tableau import EsdirkTableau
+from integrators._implicit import newton_tolerance
+from integrators._radau_tableau import RadauTableau
 from integrators.compiled.kernel_control import KEPT
-from integrators.compiled.kernel_search import HEAD, HEADER, LOGGED, N_COUNTS, NEXT, RUNNING, SearchKernel
+from integrators.compiled.kernel_search import HEADER, LOGGED, N_COUNTS, NEXT, RUNNING, SearchKernel
 from integrators.compiled.kernel_start import StartKernel
 from integrators.compiled.machine import SLICE_SECONDS, operation_seconds, pack, pad
-from integrators.compiled.program import Pair, Program
+from integrators.compiled.program import Formula, Pair, Program
+from integrators.compiled.slope import slope_of
 from integrators.compiled.steps import Steps, ordered
 from integrators.drivers.run import Tick
 
@@ -58,6 +63,11 @@ class Bounds:
     max_steps: int
     factors: tuple[float, ...]
     exponents: tuple[float, ...] = ()
+
+    @property
+    def newton(self) -> float:
+        """Tolerance of Newton's iterations, in units of that of the solve."""
+        return newton_tolerance(float(self.tolerance[0].min()))
 
 
 @final
@@ -103,6 +113,8 @@ class Found:
         Number of the first save time that was not reached.
     cut : bool
         Whether the search was cut off: a deadline or Ctrl-C.
+    told : array of int, shape (3, m)
+        Calls of the right-hand side, Jacobians and factorisations in the attempts, of a method that counts them.
     """
 
     steps: Steps
@@ -117,6 +129,7 @@ class Found:
     accepted: NDArray[np.int64]
     save: NDArray[np.int64]
     cut: bool
+    told: NDArray[np.int64]
 
 
 @final
@@ -135,6 +148,8 @@ class _Machine:
         Seconds that an attempt of all lanes takes, about.
     places : tuple of int
         Where in the workspace the lanes' trajectories and times lie, in bytes.
+    n_logged : int
+        Rows of the log.
     """
 
     kernel: Kernel
@@ -142,22 +157,32 @@ class _Machine:
     bytes: int
     cost: float
     places: tuple[int, int]
+    n_logged: int
 
 
 @functools.lru_cache(maxsize=128)
-def _search_machine(program: Program, pair: Pair, n_ratios: int, lanes: int, groups: int) -> _Machine:
+def _search_machine(program: Program, formula: Formula, n_ratios: int, lanes: int, groups: int) -> _Machine:
     """Return the machine code of the search; made once."""
-    writer = SearchKernel(program, pair, n_ratios, engine.host().shape(lanes), groups)
+    writer = SearchKernel(program, formula, n_ratios, engine.host().shape(lanes), groups)
     frame, control = writer.frame, writer.control
-    operations = program.graph.n_operations * pair.n_stages + _CONTROL + 3 * program.n * pair.n_stages
+    operations = attempt_operations(program, formula) + _CONTROL + 3 * program.n * formula.n_stages
     trajectory, time = (HEADER + slot * groups * frame.register_bytes for slot in (control.trajectory, control.t))
     cost = _SLOWER * operation_seconds(operations) * groups
-    return _Machine(Kernel(writer.text()), frame.block, writer.bytes, cost, (trajectory, time))
+    return _Machine(Kernel(writer.text()), frame.block, writer.bytes, cost, (trajectory, time), writer.n_logged)
 
 
 @functools.lru_cache(maxsize=128)
 def _start_machine(program: Program, order: int, lanes: int) -> Kernel:
     return Kernel(StartKernel(program, order, engine.host().shape(lanes)).text())
+
+
+def attempt_operations(program: Program, formula: Formula) -> int:
+    """Return the arithmetic operations of an attempt, about."""
+    stages = program.graph.n_operations * formula.n_stages
+    if isinstance(formula, Pair):
+        return stages
+    n = program.n
+    return stages + slope_of(program).program.graph.n_operations + n * n * (2 * n // 3 + 2 * formula.n_stages)
 
 
 @final
@@ -218,7 +243,7 @@ class _Worker:
         self._header = self._space[self._skipped :].view(np.int64)
         self._header[NEXT], self._header[RUNNING] = self.first, _NOT_BEGUN
         self._before = arrays.addresses()
-        self._real = (bounds.max_step, bounds.min_step, *bounds.factors, *bounds.exponents)
+        self._real = (bounds.max_step, bounds.min_step, *bounds.factors, bounds.newton, *bounds.exponents)
         self._logs: list[_Log] = []
 
     @property
@@ -236,7 +261,7 @@ class _Worker:
         """Make a slice of attempts; with the budget `_AT_ONCE` end all trajectories."""
         machine, arrays = self._machine, self._arrays
         capacity = min(max(_SMALLEST_LOG << len(self._logs), 4 * machine.block), _LARGEST_LOG)
-        log = np.empty((HEAD + len(arrays.start), capacity))
+        log = np.empty((machine.n_logged, capacity))
         # NOTE: Ctrl-C may be heard between any two lines, in particular right after the kernel has returned
         if self._logs and self._logs[-1].count is None:
             self._logs[-1].count = int(self._header[LOGGED])
@@ -262,7 +287,7 @@ class _Worker:
 
 def search(
     program: Program,
-    pair: Pair,
+    formula: Formula,
     y0: NDArray[np.float64],
     parameters: Sequence[Any],
     span: tuple[NDArray[np.float64], NDArray[np.float64]],
@@ -280,7 +305,7 @@ def search(
     ----------
     program : Program
         The right-hand side.
-    pair : Pair
+    formula : Formula
     y0 : array, shape (n, m)
     parameters : sequence of float or array of shape (m,)
     span : (t0, t1), arrays of shape (m,)
@@ -300,10 +325,13 @@ def search(
     """
     n, m = y0.shape
     lanes = 1 if m == 1 else engine.host().lanes
-    machine = _search_machine(program, pair, len(bounds.exponents), lanes, 1 if m <= lanes else 2)
+    # NOTE: lanes that iterate wait for each other: the fewer, the better
+    iterates = isinstance(formula, EsdirkTableau | RadauTableau | BdfTableau)
+    groups = 1 if m <= lanes or iterates else 2
+    machine = _search_machine(program, formula, len(bounds.exponents), lanes, groups)
     arrays = _Arrays(y0, parameters, span, saves, bounds, -(-m // lanes) * lanes)
     if m:
-        arrays.begin(program, pair.order, lanes, bounds)
+        arrays.begin(program, formula.order, lanes, bounds)
     used = 1 if m <= machine.block else n_threads(threads)
     workers: dict[int, _Worker] = {}
     cut = False
@@ -330,12 +358,12 @@ def search(
             while worker.running:
                 worker.go_on(_AT_ONCE)
     logs = [log for first in sorted(workers) for log in workers[first].logs]
-    log = logs[0] if len(logs) == 1 else np.concatenate([np.empty((HEAD + n, 0)), *logs], axis=1)
+    log = logs[0] if len(logs) == 1 else np.concatenate([np.empty((machine.n_logged, 0)), *logs], axis=1)
     end, counts = arrays.end[:, :m], arrays.counts[:, :m]
-    steps = ordered(log, counts[3])
+    steps = ordered(log, counts[3], n)
     slope = arrays.slope[:, :m]
-    rows = end[n], end[n + 1], end[n + 2], end[n + 3 :], slope, counts[0], counts[1], counts[2], counts[4]
-    return Found(steps, end[:n], *rows, cut)
+    rows = end[n], end[n + 1], end[n + 2], end[n + 3 :], slope, counts[0], counts[1], counts[2], counts[7]
+    return Found(steps, end[:n], *rows, cut, counts[4:7])
 
 
 def _chunk(m: int, block: int, threads: int) -> int:

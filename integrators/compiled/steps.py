@@ -18,12 +18,13 @@ TRAJECTORY, ORDINAL, NEXT_SAVE, TIME, SIZE, STATE = range(6)
 @final
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """Logged steps of m trajectories.
+    """Logged steps of m trajectories, of n components.
 
     Attributes
     ----------
-    log : array, shape (5 + n, n_logged)
-        One step a column, in the order in which they were made.
+    log : array, shape (5 + n + degree * n, n_logged)
+        One step a column, in the order in which they were made; behind the state the coefficients of its polynomial,
+        if it was given one.
     offsets : array of int, shape (m + 1,)
     order : array of int, shape (n_logged,)
         Step k of trajectory j lies in column ``order[offsets[j] + k]``.
@@ -32,6 +33,7 @@ class Steps:
     log: NDArray[np.float64]
     offsets: NDArray[np.int64]
     order: NDArray[np.int64]
+    n: int
 
     @property
     def n_logged(self) -> int:
@@ -74,7 +76,13 @@ class Steps:
     @property
     def y(self) -> NDArray[np.float64]:
         """State at the start of each step, shape (n, n_logged)."""
-        return self.log[STATE:]
+        return self.log[STATE : STATE + self.n]
+
+    @property
+    def polynomials(self) -> NDArray[np.float64]:
+        """Coefficients of the powers of the position within each step, shape (degree, n, n_logged)."""
+        rows = self.log[STATE + self.n :]
+        return rows.reshape(len(rows) // self.n, self.n, self.n_logged)
 
 
 def _whole(row: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -82,10 +90,10 @@ def _whole(row: NDArray[np.float64]) -> NDArray[np.int64]:
     return found
 
 
-def ordered(log: NDArray[np.float64], logged: NDArray[np.int64]) -> Steps:
-    """Return logged steps, given how many each trajectory has."""
+def ordered(log: NDArray[np.float64], logged: NDArray[np.int64], n: int) -> Steps:
+    """Return logged steps of n components, given how many each trajectory has."""
     offsets = np.zeros(len(logged) + 1, dtype=np.int64)
     np.cumsum(logged, out=offsets[1:])
     order = np.empty(log.shape[1], dtype=np.int64)
     order[offsets[_whole(log[TRAJECTORY])] + _whole(log[ORDINAL])] = np.arange(log.shape[1])
-    return Steps(log, offsets, order)
+    return Steps(log, offsets, order, n)

@@ -8,6 +8,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from integrators._interpolant import evaluate
 from integrators.compiled.adaptive import Voyage
 from integrators.compiled.dense import dense_program
 from integrators.compiled.machine_walk import Track, walk
@@ -35,6 +36,7 @@ class Stretch:
     def __init__(self, voyage: Voyage) -> None:
         self._voyage, steps, found = voyage, voyage.found.steps, voyage.found
         self.t, self.h, self.y = steps.t[steps.order], steps.h[steps.order], steps.y[:, steps.order]
+        self._kept = steps.polynomials[:, :, steps.order] if len(steps.polynomials) else None
         self.t_next, self.y_next = np.append(self.t[1:], found.t), np.concatenate([self.y[:, 1:], found.y], axis=1)
 
     def __len__(self) -> int:
@@ -45,8 +47,11 @@ class Stretch:
         y = np.where(x == 0.0, self.y[:, step], self.y_next[:, step])
         inner = np.flatnonzero((x != 0.0) & (x != 1.0))
         if len(inner):
-            problem, program = self._voyage.problem, self._voyage.program
             where = step[inner]
+            if self._kept is not None:
+                y[:, inner] = evaluate(self.y[:, where], list(self._kept[:, :, where]), x[inner])
+                return y
+            problem, program = self._voyage.problem, self._voyage.program
             track = Track.of_single_steps(np.array([self.t[where], self.h[where], x[inner]]))
             dense = dense_program(program, problem.method)
             y[:, inner] = walk(dense, self.y[:, where], self._voyage.values, track, threads=1)[0]
@@ -55,6 +60,8 @@ class Stretch:
     def polynomials(self, some: slice) -> tuple[Any, ...]:
         """Return the polynomials of some steps, as `Collector.pass_by` takes them."""
         where = self.t[some], self.y[:, some], self.h[some]
+        if self._kept is not None:
+            return self.t_next[some], where[0], where[2], where[1], list(self._kept[:, :, some])
         voyage = self._voyage
         coefficients = coefficients_of(voyage.problem.method, voyage.program, voyage.values, *where)
         return self.t_next[some], where[0], where[2], where[1], coefficients

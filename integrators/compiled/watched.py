@@ -18,14 +18,16 @@ from numpy.typing import NDArray
 
 from diffsim.number import Number, raw
 from integrators._event_arguments import EventSet
+from integrators._integrator import Step
 from integrators.compiled.adaptive import AdaptiveStats, Voyage, parameters_of, told
-from integrators.compiled.adaptive_endings import endings
+from integrators.compiled.adaptive_endings import endings, without_jacobian
 from integrators.compiled.dense import evaluations, flow_of
 from integrators.compiled.gauges import gauge_of
 from integrators.compiled.kernel_control import ENDED, KEPT
+from integrators.compiled.refusals import is_divisible
 from integrators.compiled.route import Route, find_route
 from integrators.compiled.stretch import Leg, Stretch
-from integrators.drivers.batch import together
+from integrators.drivers.batch import run_interpreted, together
 from integrators.drivers.control import DEFAULT_MAX_STEPS
 from integrators.drivers.endings import REACHED, interrupted, status_of
 from integrators.drivers.event_watch import EventWatch
@@ -59,6 +61,8 @@ def run_watched_compiled(problem: Problem, route: Route, selection: Selection, e
         recording = problem.recording or any(isinstance(x, Number) for x in route.values)
         flight = Flight(problem, route, way, tick, recording)
         run = flight.run()
+        if problem.method.implicit and len(without_jacobian(problem, route, run)):
+            return run_interpreted(problem, Selection(), tick)
         if not selection and not recording:
             return run
         from integrators.compiled.watched_derivatives import with_derivatives  # not needed by a plain solve
@@ -106,7 +110,7 @@ class Flight:
         self._saver = Saver(problem.t_eval, problem.ends, self._y)
         self._collector = Collector(self._t, self._y) if problem.dense else None
         self._attempts = problem.control.max_steps or DEFAULT_MAX_STEPS
-        self._nfev = 0
+        self._counts = np.zeros(3, dtype=np.int64)  # nfev, njev, nlu
         self._recent: list[float] = []  # sizes of the last steps, for messages
 
     def run(self) -> Run:
@@ -133,8 +137,9 @@ class Flight:
             nothing = [np.zeros(0)] * len(problem.events)
             t_events, y_events = (nothing, nothing) if watch is None else watch.result()
         sol = None if self._collector is None else self._collector.pieces()
-        told = status_of(message), message, self._nfev, len(t)
-        return Run(t, y, *told, stats=self._way, sol=sol, t_events=t_events, y_events=y_events)
+        nfev, njev, nlu = self._counts.tolist()
+        told = status_of(message), message, nfev, len(t)
+        return Run(t, y, *told, stats=self._way, njev=njev, nlu=nlu, sol=sol, t_events=t_events, y_events=y_events)
 
     def _begin(self) -> EventWatch:
         """Return who looks at the steps that may hold an event, and find out how to evaluate many of them."""
@@ -150,8 +155,9 @@ class Flight:
         control = self._problem.control
         step, length = control.first_step, self._first_length()
         self.legs.append(Leg([], []))
+        goes_on = False
         while True:
-            voyage = self._ahead(step, length)
+            voyage = self._ahead(step, length, goes_on)
             stretch, found = Stretch(voyage), voyage.found
             interruption = self._looked(stretch, watch) if len(stretch) else None
             if interruption is None:
@@ -159,14 +165,14 @@ class Flight:
                 self._move(float(found.t[0]), found.y[:, 0])
                 if whole:
                     return endings(voyage)[1][0]
-                step, length = float(found.h[0]), min(2 * length, _LONGEST)
+                step, length, goes_on = float(found.h[0]), min(2 * length, _LONGEST), True
                 continue
             self._move(interruption.segment.raw, interruption.start)
             if interruption.message is not None:
                 return interruption.message
             if self._t == self._end:
                 return REACHED
-            step, length = control.first_step, self._first_length()
+            step, length, goes_on = control.first_step, self._first_length(), False
             self.legs.append(Leg([], []))
 
     def _move(self, t: float, y: Any) -> None:
@@ -179,11 +185,11 @@ class Flight:
 
     def _first_length(self) -> int:
         """Return how many attempts the first stretch takes: all, where nothing interrupts or its control remembers."""
-        events, control = self._problem.events, self._problem.control.controller
-        divisible = events is not None and events.interrupts and control.b == (1.0,)
-        return _SHORTEST if divisible else self._attempts
+        events = self._problem.events
+        cut = events is not None and events.interrupts and is_divisible(self._problem)
+        return _SHORTEST if cut else self._attempts
 
-    def _ahead(self, step: float | None, length: int) -> Voyage:
+    def _ahead(self, step: float | None, length: int, goes_on: bool) -> Voyage:
         """Make steps, as many as an attempts' budget allows, without a look at the events."""
         problem = self._problem
         bare = dataclasses.replace(
@@ -199,11 +205,10 @@ class Flight:
         self._recent = [size for size in sizes if size == size][-KEPT:]
         recent = np.array([math.nan] * (KEPT - len(self._recent)) + self._recent)[:, None]
         voyage.found = dataclasses.replace(voyage.found, recent=recent)
-        attempt, moved, dense = evaluations(problem.method, len(self._y))
-        attempts, accepted = int(voyage.found.attempts[0]), int(voyage.found.accepted[0])
-        begun = 1 + (step is None) if step is None or step == problem.control.first_step else 0
-        self._attempts -= attempts
-        self._nfev += begun + attempt * attempts + (moved + dense) * accepted
+        self._attempts -= int(voyage.found.attempts[0])
+        self._counts += [int(voyage.evaluations(None)[0]), *voyage.found.told[1:, 0]]
+        # NOTE: the interpolant is looked at in each step; where a search goes on, its first derivative was counted
+        self._counts[0] += evaluations(problem.method, len(self._y))[2] * int(voyage.found.accepted[0]) - goes_on
         return voyage
 
     def _looked(self, stretch: Stretch, watch: EventWatch) -> Interruption | None:
@@ -232,7 +237,7 @@ class Flight:
                 leg.looks.append((offset + k, offset + until, watch.starts))
                 k = until
                 continue
-            segment, told = self._again(stretch, k), watch.n_told
+            segment, told = self._segment(stretch, k), watch.n_told
             interruption = watch.take(segment)
             nothing = interruption is None and watch.n_told == told
             leg.looks.append((offset + k, offset + k + 1, watch.starts if nothing else None))
@@ -245,10 +250,10 @@ class Flight:
             k += 1
         return None
 
-    def _again(self, stretch: Stretch, k: int) -> Segment:
-        """Make a step once more, in Python."""
-        method, f = self._problem.method, self._f
+    def _segment(self, stretch: Stretch, k: int) -> Segment:
+        """Return a step as the interpreted driver would show it."""
         t, h, end = float(stretch.t[k]), float(stretch.h[k]), float(stretch.t_next[k])
         y, y_next = stretch.y[:, k].copy(), stretch.y_next[:, k].copy()
-        step = method.advance(f, t, y, h, method.begin(f, t, y))
-        return Segment(method, f, (t, y, t), (end, y_next, end), h, step)
+        polynomial = [d[:, 0] for d in stretch.polynomials(slice(k, k + 1))[-1]]
+        old, new = (t, y, t), (end, y_next, end)
+        return Segment(self._problem.method, self._f, old, new, h, Step(y_next), polynomial=polynomial)

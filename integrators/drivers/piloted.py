@@ -37,7 +37,8 @@ class PilotedStepper(AdaptiveStepper):
             pilot.resize(limited / h_abs, "limit")
             h_abs = limited
         plain = raw(self._y)
-        rejected, last = False, (plain, plain, t)
+        start = raw(self._carry)[: len(plain)]  # the derivative, before the first step
+        rejected, last = False, (start, start, t)
         h, newton = h_abs * direction, False
         while True:
             if not h_abs >= smallest:

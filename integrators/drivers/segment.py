@@ -33,6 +33,8 @@ class Segment:
         The step that this is a part of: it has the polynomial.
     jumped : bool
         Whether the state at the end is the one behind a reset.
+    polynomial : sequence of states, optional
+        Its coefficients, where they are known; else the method makes them of the step.
     carry : object
         What a step from the start to somewhere else must begin with, as this one did; None where the state is enough.
     """
@@ -48,11 +50,12 @@ class Segment:
         whole: Segment | None = None,
         jumped: bool = False,
         carry: Any = None,
+        polynomial: Sequence[Any] | None = None,
     ) -> None:
         self.method, self.f, self.h, self.step, self.carry = method, f, h, step, carry
         self.t_old, self.y_old, self.raw_old = old
         self.t, self.y, self.raw = new
-        self._whole = whole
+        self._whole, self._polynomial = whole, polynomial
         self.jumped = jumped
 
     @functools.cached_property
@@ -60,6 +63,8 @@ class Segment:
         """D_1, D_2, ... of the step's polynomial, see `Integrator.dense`; made when somebody asks for them."""
         if self._whole is not None:
             return self._whole.coefficients
+        if self._polynomial is not None:
+            return self._polynomial
         return self.method.dense(self.f, self.t_old, self.y_old, self.h, self.step)
 
     @property

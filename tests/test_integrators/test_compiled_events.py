@@ -25,6 +25,7 @@ pytestmark = pytest.mark.skipif(not engine.available(), reason="needs llvmlite")
 NUMBER = r"\d[-+.\de]*"
 quick = settings(max_examples=15, deadline=None)
 METHODS = ("RK23", "RK45", "Tsit5", "DOP853", "Vern7")
+STIFF = ("Rodas5P", "Kvaerno5", "Radau", "BDF")
 
 
 def both(fun: Any, span: Any, y0: Any, **options: Any) -> tuple[Any, Any]:
@@ -49,7 +50,7 @@ def upright(t: Any, y: Any) -> Any:
     return y[0] - 1.0
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", (*METHODS, *STIFF))
 @pytest.mark.parametrize("t_eval", [None, np.linspace(0.0, 10.0, 37)])
 def test_crossings_are_those_of_the_interpreted_driver(method: str, t_eval: Any) -> None:
     found, _ = both(
@@ -80,6 +81,15 @@ def test_a_bouncing_ball_is_the_same_in_many_stretches() -> None:
     found, _ = both(BouncingBall(), (0.0, 5.0), [1.0, 0.0], rtol=1e-9, atol=1e-9)
     assert len(found.t_events[0]) > 5
     both(BouncingBall(), (0.0, 5.0), [1.0, 0.0], rtol=1e-9, atol=1e-9, t_eval=np.linspace(0.0, 5.0, 101))
+
+
+@pytest.mark.parametrize("method", STIFF)
+def test_resets_and_dense_output_of_stiff_methods_are_those_of_the_interpreted_driver(method: str) -> None:
+    options = {"method": method, "rtol": 1e-8, "atol": 1e-8, "dense_output": True}
+    machine, python = both(BouncingBall(), (0.0, 2.0), [1.0, 0.0], **options)
+    times = np.linspace(0.0, 2.0, 41)
+    np.testing.assert_allclose(machine.sol(times), python.sol(times), rtol=1e-5, atol=1e-6)
+    assert abs(machine.nlu - python.nlu) <= 0.2 * python.nlu + 5
 
 
 def test_stretches_that_are_gone_on_with_take_the_same_steps() -> None:

@@ -1,0 +1,113 @@
+"""Why a solve is not for machine code: what the compiled core does not take, in words that follow "Machine code"."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from diffsim import replay
+from diffsim.number import Number, depth_of, raw
+from integrators.compiled.dense import formula_of, has_polynomials
+from integrators.compiled.route import Route
+from integrators.drivers.problem import Problem
+from integrators.drivers.sensitivity import Selection
+
+__all__: list[str] = []
+
+LARGEST_SEARCHED = 400
+"""Operations of a right-hand side beyond which steps are chosen interpreted: the search is straight-line code.
+
+PERF: the first solve of Lorenz-96 takes 0.6 s with 60 components (180 operations), 2 s with 120, 6 s with 200.
+"""
+
+LARGEST_ELIMINATED = 32
+"""Components beyond which the steps of methods for stiff problems are chosen interpreted, with LAPACK or SuperLU."""
+
+
+def not_for_machines(problem: Problem) -> str | None:
+    """Return why a solve cannot be compiled whatever the right-hand side is, or None."""
+    if is_watched(problem):
+        why = _not_watched(problem)
+        if why is not None:
+            return why
+    if not problem.method.traceable and not (problem.method.adaptive and problem.method.formula is not None):
+        return f"is for methods whose step can be traced; got {problem.method!r}."
+    largest, n = problem.method.largest_traced, problem.y0.shape[0]
+    if largest is not None and n > largest:
+        return f"takes up to {largest} components with {type(problem.method).__name__}; got {n}."
+    if largest is not None and problem.dense:
+        return f"makes no dense output with {type(problem.method).__name__}; got dense_output=True."
+    if np.asarray(raw(problem.y0)).dtype.kind == "c":
+        return "takes real y0; got complex numbers."
+    if problem.guard.listens:
+        return "has no room for a callback between its steps; got one."
+    if problem.grid is not None and problem.guard.max_seconds is not None:
+        return "has no clock for max_seconds with fixed steps; got a time."
+    if problem.dense and not has_polynomials(problem.method):
+        return f"does not know the polynomials of this method; got {problem.method!r}."
+    if problem.grid is not None:
+        return None
+    if not problem.method.adaptive:
+        return "takes fixed steps on times that all trajectories share; got times of their own."
+    if formula_of(problem.method) is None:
+        known = "of Rodas5P, Kvaerno3, Kvaerno5, Radau, BDF"
+        return f"chooses steps by the error of an embedded Runge-Kutta pair, or {known}; got {problem.method!r}."
+    if problem.method.implicit and problem.jac is not None and problem.jac.jac is not None:
+        return "chooses steps with exact Jacobians; got jac."
+    return "takes a number for max_step; got a function of time." if callable(problem.control.max_step) else None
+
+
+def is_watched(problem: Problem) -> bool:
+    """Whether single steps matter: for events, and for save times and ends of the span that carry derivatives."""
+    return bool(problem.events) or problem.moving is not None or any(isinstance(end, Number) for end in problem.ends)
+
+
+def is_divisible(problem: Problem) -> bool:
+    """Whether a search may be ended and gone on with: a pair whose control has no memory."""
+    return not problem.method.implicit and problem.control.controller.b == (1.0,)
+
+
+def _not_watched(problem: Problem) -> str | None:
+    """Return why single steps are looked at in Python, one after the other, or None."""
+    if isinstance(problem.ends[0], Number):
+        return "takes a plain start of t_span; got a recording number."
+    moving = problem.moving is not None or isinstance(problem.ends[1], Number)
+    if problem.grid is not None:
+        what = "looks for events" if problem.events else "takes times that carry derivatives"
+        return f"{what} on steps of its own choice; got fixed ones."
+    if moving and problem.method.implicit:
+        return f"takes times that carry derivatives with explicit methods; got {problem.method!r}."
+    if replay.is_active():
+        return "does not make steps of an earlier evaluation again where single steps matter."
+    t1 = raw(problem.ends[1])
+    if not np.isfinite(t1).all() and not is_divisible(problem):  # made in stretches, it would forget
+        return f"runs ahead of its events to a finite end, unless its control has no memory; got t1={t1}."
+    return None
+
+
+def too_many_derivatives(problem: Problem, selection: Selection, route: Route) -> str | None:
+    """Return why the derivatives that are asked for are not those of the traced step, or None."""
+    most, name = problem.method.most_derivatives, type(problem.method).__name__
+    if most is None:
+        return None
+    asked = max(depth_of(x) for x in (problem.y0, *route.values)) + bool(selection)
+    return None if asked <= most else f"has derivatives of {name} up to order {most}; got {asked}."
+
+
+def not_for_search(problem: Problem, selection: Selection, route: Route) -> str | None:
+    """Return why the steps of a solve cannot be chosen by machine code, or None."""
+    if problem.grid is not None:
+        return None
+    if problem.method.implicit:
+        name, n = type(problem.method).__name__, problem.y0.shape[0]
+        if selection or records(problem, route) or replay.is_active():
+            return f"chooses the steps of {name} in plain numbers; got derivatives."
+        if n > LARGEST_ELIMINATED:
+            return f"chooses the steps of {name} for up to {LARGEST_ELIMINATED} components; got {n}."
+    if route.program.graph.n_operations > LARGEST_SEARCHED:
+        return f"chooses steps for right-hand sides of up to {LARGEST_SEARCHED} operations; got a larger one."
+    return None
+
+
+def records(problem: Problem, route: Route) -> bool:
+    """Whether derivatives flow through a solve."""
+    return isinstance(problem.y0, Number) or any(isinstance(x, Number) for x in route.values)
