@@ -7,12 +7,12 @@ the transposed matrix, so derivatives of every order pass through it.
 from __future__ import annotations
 
 import abc
+import functools
 from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack
 
 from diffsim import ops
 from diffsim.errors import RunError
@@ -22,6 +22,17 @@ from diffsim.primitive import Structural, bind
 __all__: list[str] = []
 
 _EPS = float(np.finfo(np.float64).eps)
+
+
+@functools.cache
+def _lapack() -> Any:
+    """Return LAPACK.
+
+    PERF: SciPy's linear algebra takes 0.1 s to import, and machine code does without it.
+    """
+    from scipy.linalg import lapack
+
+    return lapack
 
 
 class Factors(abc.ABC):
@@ -53,7 +64,7 @@ class DenseFactors(Factors):
 
     def __init__(self, m: NDArray[Any]) -> None:
         # PERF: getrf and getrs called directly take 2 us for a small matrix, scipy.linalg.lu_factor takes 15
-        complex_ = m.dtype.kind == "c"
+        lapack, complex_ = _lapack(), m.dtype.kind == "c"
         self._getrs = lapack.zgetrs if complex_ else lapack.dgetrs
         self._gecon = lapack.zgecon if complex_ else lapack.dgecon
         self._matrix = m
@@ -77,6 +88,7 @@ class DenseFactors(Factors):
         # NOTE: rows are brought to one size first: units of the components say nothing about singularity
         size = np.abs(self._matrix).max(axis=1)
         scaled = self._matrix / size[:, None]
+        lapack = _lapack()
         lu, _, info = (lapack.zgetrf if self._complex else lapack.dgetrf)(scaled)
         reciprocal, _ = self._gecon(lu, np.abs(scaled).sum(axis=0).max())
         return bool(info == 0 and reciprocal > _EPS)
