@@ -61,7 +61,7 @@ class Fit(Optimum):
     starts : ndarray (n, W)
         Of the windows: the flow carries each to the next, within 1e-8 of the motion's range.
     growth, growth_rate : float
-        Of a small change of the start over the record, from the first guess.
+        Of a small change of the start over the record, along the trajectory found.
     why : str
         Why one shot or windows.
     success, message : bool, str

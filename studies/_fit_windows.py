@@ -18,6 +18,7 @@ from integrators._solve import solve_ivp
 from studies._checks import Floats
 from studies._fit_channels import observed, observed_tangents
 from studies._fit_data import Measured
+from studies._solver import solved_beyond
 
 __all__: list[str] = []
 
@@ -93,6 +94,11 @@ class Windows:
         """Number W of windows."""
         return len(self.nodes) - 1
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """First and last time."""
+        return float(self.nodes[0]), float(self.nodes[-1])
+
     def columns(self, w: int) -> slice:
         """Return which measurements lie in window w; one at a node belongs to the later window."""
         low = int(np.searchsorted(self.data.t, self.nodes[w]))
@@ -166,10 +172,10 @@ class Windows:
         wanted = ("y0", *self.names)
         solver = {"threads": 1, **self.solver} if len(chosen) <= _FEW else self.solver
         if len(chosen) == 1:  # still a batch, of one: a trajectory that fails is NaN to its end
-            return solve_ivp(system, (low[0], high[0]), starts, t_eval=times[0], sensitivities=wanted, **solver)
+            return solved_beyond(system, (low[0], high[0]), starts, t_eval=times[0], sensitivities=wanted, **solver)
         longest = max(map(len, times))
         at = np.stack([np.append(t, np.full(longest - len(t), np.nan)) for t in times])
-        return solve_ivp(system, (low, high), starts, t_eval=at, sensitivities=wanted, **solver)
+        return solved_beyond(system, (low, high), starts, t_eval=at, sensitivities=wanted, **solver)
 
     def trajectory(self, parameters: Floats, starts: Floats, points: int) -> tuple[Floats, Floats, Floats]:
         """Return times (k,) and states (n, k) along all windows, and the model (C, N) at the times of the data.

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 
-from diffsim.errors import HorizonWarning
 from diffsim.protocols import is_discrete
-from integrators._solve import solve_ivp
 from studies._checks import Floats
+from studies._solver import solved_beyond
 
 __all__: list[str] = []
 
@@ -83,10 +81,7 @@ def growth_of(system: Any, start: Floats, t_span: tuple[float, float], solver: M
     times: Any = np.linspace(*t_span, _POINTS + 1)
     if is_discrete(system):
         times = np.unique(np.round(times))
-    with warnings.catch_warnings():
-        # what the warning says, growth beyond what doubles can know, is what is measured here
-        warnings.simplefilter("ignore", HorizonWarning)
-        run = solve_ivp(system, t_span, start, t_eval=times, sensitivities="y0", **solver)
+    run = solved_beyond(system, t_span, start, t_eval=times, sensitivities="y0", **solver)
     length = run.y.shape[-1]
     scale = np.ptp(run.y, axis=1) if length else np.zeros(len(start))
     scale = np.where(scale > 0.0, scale, np.maximum(np.abs(start), 1.0))
