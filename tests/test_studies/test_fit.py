@@ -314,7 +314,7 @@ def test_picture_shows_data_fit_and_residuals(result, tmp_path):
     data, curve = upper.get_lines()[0], upper.get_lines()[-1]
     assert len(curve.get_xdata()) == len(result.t)
     assert len(lower.get_lines()[-1].get_xdata()) == 39
-    assert data.get_label() or True
+    assert len(data.get_xdata()) == 39
     assert "amount" in upper.get_ylabel()
     assert "residual" in lower.get_ylabel()
     assert result.save(tmp_path / "fit.png").read_bytes().startswith(b"\x89PNG")
@@ -390,9 +390,9 @@ def test_array_parameter_cannot_be_free():
 def test_data_come_from_a_file_with_gaps_and_deviations(tmp_path):
     data = noisy(decay(TIMES, 3.0, 0.7), 0.05)
     lines = ["# a comment", "t, amount, sigma_amount"]
-    lines += [
-        f"{float(t)!r},{'' if k == 5 else float(x)!r},0.05" for k, (t, x) in enumerate(zip(TIMES, data, strict=True))
-    ]
+    cells = [repr(float(x)) for x in data]
+    cells[5] = ""
+    lines += [f"{float(t)!r},{cell},0.05" for t, cell in zip(TIMES, cells, strict=True)]
     (tmp_path / "data.csv").write_text("\n".join(lines) + "\n")
     data[5] = np.nan
     expected = fit(DECAY, (TIMES, {"amount": data}), [2.0], free="rate", sigma=0.05)
@@ -409,7 +409,7 @@ def test_data_come_from_a_file_with_gaps_and_deviations(tmp_path):
         ("", "a line of names and lines of numbers"),
         ("time,amount\n0,1\n", "one of them t"),
         ("t,amount\n0,1\n1\n", "line 3: must have 2 cells; got 1"),
-        ("t,amount\n0,1\n1,abc\n", r"line 3, amount must be a number.*'abc'"),
+        ("t,amount\n0,1\n1,abc\n", "line 3: amount must be a number, or empty where it is missing; got 'abc'"),
         ("t,amount\n,1\n1,2\n", "t must be finite in every line"),
         ("t,amount,sigma_amount\n0,1,0\n1,2,1\n", "must be > 0"),
     ],
