@@ -146,6 +146,7 @@ def fit(
     wanted = unknowns(system, start, free, bounds, prior)
     begin = float(known.t[0]) if t0 is None else _checks.real(_WHO, "t0", t0)
     _enough(known, wanted, begin)
+    given = {"method": method, "rtol": rtol, "atol": atol, **options}
     if method is None:
         method = "Iteration" if is_discrete(system) else "Radau" if getattr(system, "stiff", False) else "DOP853"
     solver = solver_arguments(method, rtol, atol, options, _TOLERANCES)
@@ -161,7 +162,7 @@ def fit(
         "sigma": _by_name(known, known.sigma) if known.known else None, "observables": observables,
         "bounds": bounds, "prior": prior, "t0": begin, "shooting": shooting, "window": window,
         "absolute_sigma": absolute_sigma, "max_iterations": max_iterations,
-        "method": method, "rtol": rtol, "atol": atol, **options,
+        **given,
     }  # fmt: skip
     growth = growth_of(windows.moved(found.x[: wanted.n_parameters]), wanted.start_at(found.x), whole.span, solver)
     if windows.count > 1 and "missed" in why:

@@ -219,7 +219,7 @@ def _read(path: Path) -> tuple[Any, dict[str, Floats]]:
         if len(row) != len(names):
             raise ArgumentError(f"{_WHO}: {path.name}, line {number}: must have {len(names)} cells; got {len(row)}.")
         for i, cell in enumerate(row):
-            table[k, i] = _cell(cell, f"{path.name}, line {number}, {names[i]}")
+            table[k, i] = _cell(cell, f"{path.name}, line {number}: {names[i]}")
     columns = dict(zip(names, table.T, strict=True))
     times = columns.pop("t")
     deviations = {name.removeprefix(_SIGMA): columns.pop(name) for name in names if name.startswith(_SIGMA)}
@@ -238,4 +238,4 @@ def _cell(text: str, where: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise must(_WHO, where, "must be a number, or empty where it is missing", text) from None
+        raise ArgumentError(f"{_WHO}: {where} must be a number, or empty where it is missing; got {text!r}.") from None

@@ -12,12 +12,12 @@ chaotic the whole record is.  The covariance of x is a block of that system's in
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 
 from diffsim.errors import RunError
+from studies._bordered import ENOUGH, Linear, step_down
 from studies._checks import Floats
 from studies._fit_single import Found
 from studies._fit_unknowns import Unknowns
@@ -27,33 +27,7 @@ __all__: list[str] = []
 
 _REGULAR = 1e-12
 _NULL = 1e9
-_ENOUGH = 1e-9
-_JOINED = 1e-8
-_HALVINGS = 6
 _APART, _NEAR = 30, 1e-3  # steps without the joints, and the gain below which they are enough
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Linear:
-    """The problem, linearised at z, in scaled unknowns and scaled defects.
-
-    Attributes
-    ----------
-    hessian : sparse (k, k)
-        J^T J, with the priors.
-    gradient : ndarray (k,)
-    joints : sparse (n (W - 1), k)
-        C.
-    defects : ndarray (n (W - 1),)
-    chi2 : float
-    """
-
-    hessian: Any
-    gradient: Floats
-    joints: Any
-    defects: Floats
-    chi2: float
 
 
 @final
@@ -176,110 +150,17 @@ def approach(chain: Chain, starts: Floats, budget: int, after: Callable[[], obje
         raise RunError(
             f"{chain.windows.who}: a trajectory does not reach the end of its window. Begin elsewhere (y0=)."
         )
-    return _descend(chain, z, False, min(budget, _APART), _NEAR, after)[0]
+    return step_down(chain, z, False, min(budget, _APART), _NEAR, after)[0]
 
 
 def join(chain: Chain, z: Floats, budget: int, after: Callable[[], object]) -> Found:
     """Return the least squares of all windows, joined; z is where `approach` came to."""
-    z, message = _descend(chain, z, True, budget, _ENOUGH, after)
+    z, message = step_down(chain, z, True, budget, ENOUGH, after)
     linear = chain.linear(z, chain.evaluate(z))
     x, starts = chain.parted(z)
     covariance, null, sizes = _covariance(chain, linear)
     success = message == "converged"
     return Found(x, starts, covariance, null, sizes, linear.chi2, success, message, chain.n_evaluations)
-
-
-def _descend(
-    chain: Chain, z: Floats, with_joints: bool, budget: int, enough: float, after: Callable[[], object]
-) -> tuple[Floats, str]:
-    """Step down the merit ``chi2 / 2 + nu |c|_1``; return where it ends and why."""
-    damping, price = 1e-3, 0.0
-    found = chain.evaluate(z)
-    for _ in range(budget):
-        linear = chain.linear(z, found)
-        for _ in range(_HALVINGS * 4):
-            step, multipliers = _step(chain, linear, z, damping, with_joints)
-            if with_joints:
-                price = max(price, 1.5 * float(np.abs(multipliers).max(initial=0.0)))
-            moved, better, length = _along(chain, linear, z, step, price)
-            if better is not None:
-                break
-            damping *= 10.0
-            if damping > 1e12:
-                return z, "stopped: no step goes down any more"
-        else:
-            return z, "stopped: no step goes down any more"
-        change, defect = np.abs(length * step).max(), float(np.abs(linear.defects).max(initial=0.0))
-        gain = linear.chi2 - chain.chi2(moved, better)
-        z, found = moved, better
-        damping = damping / 10.0 if length == 1.0 else damping * 2.0
-        after()
-        joined = not with_joints or defect < _JOINED
-        if joined and (abs(gain) <= enough * (linear.chi2 + 1e-300) or change < _ENOUGH):
-            return z, "converged"
-    return z, f"stopped after {budget} steps"
-
-
-def _along(
-    chain: Chain, linear: Linear, z: Floats, step: Floats, price: float
-) -> tuple[Floats, Evaluation | None, float]:
-    """Return the first point on the way that lowers the merit enough, with what is there; None where there is none."""
-    defects = np.abs(linear.defects).sum()
-    merit = 0.5 * linear.chi2 + price * defects
-    slope = float(linear.gradient @ step) - price * defects
-    curved = 0.5 * float(step @ (linear.hessian @ step))
-    noise = 1e-12 * merit
-    length = 1.0
-    for _ in range(_HALVINGS):
-        trial = np.clip(z + length * step * chain.sizes, chain.low, chain.high)
-        found = chain.evaluate(trial)
-        here = 0.5 * chain.chi2(trial, found)
-        if np.isfinite(here) and np.isfinite(found.ends).all():
-            if price:
-                here += price * np.abs(chain.defects(trial, found)).sum()
-            predicted = -(length * slope + length * length * curved)
-            if merit - here >= 1e-3 * predicted - noise:
-                return trial, found, length
-        length *= 0.4
-    return z, None, 0.0
-
-
-def _step(chain: Chain, linear: Linear, z: Floats, damping: float, with_joints: bool) -> tuple[Floats, Floats]:
-    """Return the scaled step (k,) and the multipliers of the joints; unknowns at a bound that pull outwards stay."""
-    low, high = (chain.low - z) / chain.sizes, (chain.high - z) / chain.sizes
-    fixed = np.full(len(z), np.nan)
-    for _ in range(chain.q + 1):
-        step, multipliers = _solved(linear, fixed, damping, with_joints)
-        outside = np.isnan(fixed) & ((step < low) | (step > high))
-        if not outside.any():
-            break
-        # NOTE: half the way to a bound at most, so that masses and lengths stay positive
-        fixed[outside] = 0.5 * np.where(step < low, low, high)[outside]
-    return step, multipliers
-
-
-def _solved(linear: Linear, fixed: Floats, damping: float, with_joints: bool) -> tuple[Floats, Floats]:
-    """Solve the bordered system for the unknowns that are not fixed."""
-    from scipy.sparse import block_array, diags_array
-    from scipy.sparse.linalg import splu
-
-    free = np.flatnonzero(np.isnan(fixed))
-    given = np.where(np.isnan(fixed), 0.0, fixed)
-    diagonal = linear.hessian.diagonal()
-    size = float(diagonal.max()) or 1.0
-    floor = np.maximum(diagonal, 1e-10 * size)
-    gradient = (linear.gradient + linear.hessian @ given)[free] / size
-    normal = (linear.hessian + diags_array(damping * floor))[free][:, free] / size
-    step = given.copy()
-    if not with_joints:
-        step[free] += splu(normal.tocsc()).solve(-gradient)
-        return step, np.zeros(0)
-    joints = linear.joints[:, free]
-    bordered = block_array([[normal, joints.T], [joints, None]], format="csc")
-    right = -np.concatenate([gradient, linear.defects + linear.joints @ given])
-    solution = splu(bordered).solve(right)
-    step[free] += solution[: len(free)]
-    return step, solution[len(free) :] * size
 
 
 def _covariance(chain: Chain, linear: Linear) -> tuple[Floats, Floats, Floats]:

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from integrators._solve import solve_ivp
 from studies import _checks
 from studies._checks import Floats
 from studies._optimum import Optimum
-from studies._solver import solver_arguments
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,6 +69,11 @@ class Fit(Optimum):
     """
 
     study: ClassVar[str] = "fit"
+    usual: ClassVar[tuple[str, str]] = ("DOP853", "Radau")
+    own: ClassVar[frozenset[str]] = frozenset({
+        *("data", "y0", "free", "sigma", "observables", "bounds", "prior", "t0", "shooting", "window"),
+        *("absolute_sigma", "max_iterations"),
+    })  # fmt: skip
 
     errors: Floats
     covariance: Floats
@@ -134,10 +137,8 @@ class Fit(Optimum):
 
         NOTE: over a chaotic record it leaves the windows' trajectory `y` where rounding has grown to its size.
         """
-        options = {name: value for name, value in self.call.items() if name not in _OWN}
-        solver = solver_arguments(self.call["method"], self.call["rtol"], self.call["atol"], options, (1e-9, 1e-9))
-        times = np.unique(self.data_t)
-        return solve_ivp(self.system, (float(self.nodes[0]), float(self.nodes[-1])), self.y0, t_eval=times, **solver)
+        span = (float(self.nodes[0]), float(self.nodes[-1]))
+        return self.solve(self.system, span, self.y0, np.unique(self.data_t))
 
     def plot(self) -> Figure:
         """Return a figure: data, fit and residuals of each row that was measured."""
@@ -185,13 +186,6 @@ class Fit(Optimum):
         found = ", ".join(f"{name}={x:.{_digits(x, error)}g} +- {error:.2g}" for name, x, error in pairs)
         told = "" if self.success else f"; {self.message}"
         return f"Fit({type(self.system).__name__}: {found}; chi2 {self.chi2:.4g} / {self.freedom}{told})"
-
-
-_OWN = frozenset({
-    *("data", "y0", "free", "sigma", "observables", "bounds", "prior", "t0", "shooting", "window"),
-    *("absolute_sigma", "max_iterations", "method", "rtol", "atol"),
-})  # fmt: skip
-"""Arguments of `fit` that are not the solver's."""
 
 
 def _digits(x: float, error: float) -> int:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from diffsim.errors import ArgumentError
+from diffsim.protocols import is_discrete
+from integrators._solve import solve_ivp
 from studies._checks import Floats
 from studies._map_result import Lost
 from studies._record import Record
+from studies._solver import solver_arguments
 
 __all__: list[str] = []
 
@@ -33,6 +36,11 @@ class Optimum(Record):
         The whole start that was found.
     """
 
+    own: ClassVar[frozenset[str]] = frozenset()
+    """Arguments of the call that are the study's own; the others are the solver's."""
+    usual: ClassVar[tuple[str, str]] = ("RK45", "RK45")
+    """The method where none was given, and that for stiff systems."""
+
     free: tuple[str, ...]
     first: Floats
     x: Floats
@@ -48,6 +56,15 @@ class Optimum(Record):
         """The System that was asked, with the parameters with which the search began."""
         values = zip(self.free, self.first.tolist(), strict=True)
         return self.system.replace(**{name: x for name, x in values if name not in self.system.state_names})
+
+    def solve(self, system: Any, t_span: Any, y0: Any, t_eval: Any) -> Any:
+        """Return the Solution from a start, by the solver of the call."""
+        options = {name: value for name, value in self.call.items() if name not in self.own}
+        method, rtol, atol = (options.pop(name) for name in ("method", "rtol", "atol"))
+        if method is None:
+            method = "Iteration" if is_discrete(system) else self.usual[bool(getattr(system, "stiff", False))]
+        solver = solver_arguments(method, rtol, atol, options, (1e-9, 1e-9))
+        return solve_ivp(system, t_span, y0, t_eval=t_eval, **solver)
 
     def rerun(self, **changes: Any) -> Self:
         """Make the same call again, with some arguments changed; without changes it gives the same bits.
