@@ -20,7 +20,7 @@ from studies._fit_single import Found
 from studies._fit_unknowns import Unknowns, unknowns
 from studies._fit_windows import Windows
 from studies._growth import Growth, growth_of
-from studies._solver import solver_arguments
+from studies._solver import solver_arguments, without_tolerance
 
 __all__ = ["fit"]
 
@@ -29,6 +29,7 @@ _SHOOTING = ("auto", "single", "multiple")
 _TOLERANCES = (1e-9, 1e-9)
 _SHARE = 0.05  # of the data's spread: the standard deviation that is assumed on the way where none was given
 _POINTS = 1200
+_STEPS = 50
 
 
 def fit(
@@ -150,6 +151,9 @@ def fit(
     if method is None:
         method = "Iteration" if is_discrete(system) else "Radau" if getattr(system, "stiff", False) else "DOP853"
     solver = solver_arguments(method, rtol, atol, options, _TOLERANCES)
+    if "max_step" not in solver and not without_tolerance(solver) and not is_discrete(system):
+        # NOTE: at rest an adaptive method takes steps as long as it may, for which the tangents mean nothing
+        solver["max_step"] = float(known.t[-1] - begin) / _STEPS
     working, unit = _working(known)
     whole = Windows(_WHO, system, wanted.parameters, working, np.array([begin, float(known.t[-1])]), solver)
     growth = growth_of(system, start, whole.span, solver)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-_DATA, _FIT = "0.45", "#d55e00"
+_DATA, _PALE, _FIT = "0.45", "0.65", "#d55e00"
 _MOST = 8
 _FEW = 60
 
@@ -26,18 +26,24 @@ def fit_figure(result: Any) -> Figure:
     rows = rows[:_MOST] or [0]
     columns = 1 if len(rows) == 1 else 2
     lines = -(-len(rows) // columns)
-    figure = _output.new_figure(4.8 * columns + 0.4, 2.9 * lines + 0.6)
+    figure = _output.new_figure(4.8 * columns + 0.4, 2.9 * lines + 0.7)
+    engine: Any = figure.get_layout_engine()
+    engine.set(h_pad=0.02, hspace=0.0)
     grid = figure.add_gridspec(lines, columns)
     curves = _curves(result)
+    panels = np.empty((len(rows), 2), dtype=object)
     for place, k in enumerate(rows):
         inner = grid[place // columns, place % columns].subgridspec(2, 1, height_ratios=[3.0, 1.0], hspace=0.06)
         upper = figure.add_subplot(inner[0])
         lower = figure.add_subplot(inner[1], sharex=upper)
+        panels[place] = upper, lower
         _draw_data(upper, result, k, curves[k], place == 0)
         _draw_residuals(lower, result, k)
         if place + columns >= len(rows):
             lower.set_xlabel("t [s]" if not result.system.discrete else "iteration")
-    figure.suptitle(_title(result), fontsize=10)
+    figure.suptitle(_title(result, 3 if columns > 1 else 2), fontsize=9.5)
+    for column in range(columns):
+        figure.align_ylabels(panels[column::columns, :].ravel().tolist())
     return figure
 
 
@@ -54,22 +60,22 @@ def _draw_data(panel: Axes, result: Any, k: int, curve: Any, with_legend: bool) 
     """Data and model of row k."""
     there = np.isfinite(result.data[k])
     t, values = result.data_t[there], result.data[k][there]
-    size = 4.0 if len(t) <= _FEW else 2.0
+    size = 4.0 if len(t) <= _FEW else 3.0
     if result.believed and len(t) <= _FEW:
         panel.errorbar(
             t, values, result.data_sigma[k][there],
             fmt="o", color=_DATA, markersize=size, linewidth=0.8, label="data", zorder=1,
         )  # fmt: skip
     else:
-        panel.plot(t, values, "o", color=_DATA, markersize=size, markeredgewidth=0, alpha=0.6, label="data", zorder=1)
+        panel.plot(t, values, "o", color=_PALE, markersize=size, markeredgewidth=0, label="data", zorder=1)
     if curve is None:
-        panel.plot(t, result.model[k][there], "-", color=_FIT, linewidth=1.1, label="fit", zorder=2)
+        panel.plot(t, result.model[k][there], "-", color=_FIT, linewidth=0.9, label="fit", zorder=2)
     else:
-        panel.plot(result.t, curve, "-", color=_FIT, linewidth=1.1, label="fit", zorder=2)
+        panel.plot(result.t, curve, "-", color=_FIT, linewidth=0.9, label="fit", zorder=2)
     panel.set_ylabel(_output.label(result.labels[k], result.units[k]))
     panel.tick_params(labelbottom=False)
     if with_legend:
-        panel.legend(fontsize=8, frameon=True, framealpha=0.9, edgecolor="none", loc="best")
+        panel.legend(fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1.0, 0.97), ncols=2)
     _output.quiet(panel)
 
 
@@ -89,12 +95,12 @@ def _draw_residuals(panel: Axes, result: Any, k: int) -> None:
     _output.quiet(panel)
 
 
-def _title(result: Any) -> str:
-    """Estimates with their errors, in one line or two."""
+def _title(result: Any, per: int) -> str:
+    """Estimates with their errors, so many a line; at most six."""
     parts = []
     for name, x, error in zip(result.free, result.x.tolist(), result.errors.tolist(), strict=True):
-        told = r"$\pm$" + f"{error:.2g}" if np.isfinite(error) else "(not determined)"
+        told = rf"$\pm$ {error:.2g}" if np.isfinite(error) else "(not determined)"
         digits = int(np.clip(np.ceil(np.log10(abs(x) / error)) + 2, 2, 8)) if 0.0 < error < np.inf and x else 5
         parts.append(f"{_output.symbol(name)} = {x:.{digits}g} {told}")
-    lines = [", ".join(parts[i : i + 3]) for i in range(0, min(len(parts), 6), 3)]
-    return f"{type(result.system).__name__}: " + "\n".join(lines)
+    lines = [",  ".join(parts[i : i + per]) for i in range(0, min(len(parts), 6), per)]
+    return "\n".join([type(result.system).__name__, *lines])

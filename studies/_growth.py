@@ -10,7 +10,7 @@ import numpy as np
 
 from diffsim.protocols import is_discrete
 from studies._checks import Floats
-from studies._solver import solved_beyond
+from studies._solver import solved_beyond, without_tolerance
 
 __all__: list[str] = []
 
@@ -22,6 +22,7 @@ and the basin around the best start is about as wide.  Three decades are what a 
 leaves over.
 """
 _POINTS = 200
+_REST = 1e-9
 
 
 @final
@@ -81,10 +82,14 @@ def growth_of(system: Any, start: Floats, t_span: tuple[float, float], solver: M
     times: Any = np.linspace(*t_span, _POINTS + 1)
     if is_discrete(system):
         times = np.unique(np.round(times))
+    if "max_step" not in solver and not without_tolerance(solver) and not is_discrete(system):
+        # NOTE: at rest an adaptive method takes steps as long as it may, for which the tangents mean nothing
+        solver = {**solver, "max_step": abs(t_span[1] - t_span[0]) / _POINTS}
     run = solved_beyond(system, t_span, start, t_eval=times, sensitivities="y0", **solver)
     length = run.y.shape[-1]
     scale = np.ptp(run.y, axis=1) if length else np.zeros(len(start))
-    scale = np.where(scale > 0.0, scale, np.maximum(np.abs(start), 1.0))
+    usual = np.maximum(np.abs(start), 1.0)
+    scale = np.where(scale > _REST * usual, scale, usual)  # a trajectory at rest moves by rounding alone
     maps = np.moveaxis(run.dy_dy0, -1, 0) * scale / scale[:, None]
     good = np.isfinite(maps).all(axis=(1, 2))
     size = np.full(length, np.inf)
