@@ -72,6 +72,7 @@ def test_chaotic_and_regular_pendulums_are_fitted_from_all_sides(start, seed, si
     assert (np.abs(result.x[:2] - [9.81, 1.0]) < 4.5 * result.errors[:2]).all()
 
 
+@pytest.mark.slow
 def test_one_shot_over_a_chaotic_record_ends_far_from_the_data_and_is_not_chosen():
     alone = aim((2.0, 2.0, 0.0, 0.0), 0, shooting="single", max_iterations=40)
     assert alone.chi2 > 100.0 * alone.freedom
@@ -93,6 +94,7 @@ def test_all_parameters_of_lorenz_are_found_from_one_noisy_component():
     assert (result.errors[:3] < [0.1, 0.1, 0.02]).all()
 
 
+@pytest.mark.slow
 def test_unknown_deviations_do_not_matter_to_the_windows():
     known, unknown = aim((2.0, 2.0, 0.0, 0.0), 3), aim((2.0, 2.0, 0.0, 0.0), 3, sigma=None)
     np.testing.assert_allclose(unknown.x[:2], known.x[:2], rtol=1e-6)
