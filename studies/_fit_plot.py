@@ -31,19 +31,16 @@ def fit_figure(result: Any) -> Figure:
     engine.set(h_pad=0.02, hspace=0.0)
     grid = figure.add_gridspec(lines, columns)
     curves = _curves(result)
-    panels = np.empty((len(rows), 2), dtype=object)
     for place, k in enumerate(rows):
         inner = grid[place // columns, place % columns].subgridspec(2, 1, height_ratios=[3.0, 1.0], hspace=0.06)
         upper = figure.add_subplot(inner[0])
         lower = figure.add_subplot(inner[1], sharex=upper)
-        panels[place] = upper, lower
         _draw_data(upper, result, k, curves[k], place == 0)
         _draw_residuals(lower, result, k)
         if place + columns >= len(rows):
             lower.set_xlabel("t [s]" if not result.system.discrete else "iteration")
     figure.suptitle(_title(result, 3 if columns > 1 else 2), fontsize=9.5)
-    for column in range(columns):
-        figure.align_ylabels(panels[column::columns, :].ravel().tolist())
+    figure.draw_without_rendering()  # a first layout knows the ticks of no panel yet, and would cut labels
     return figure
 
 

@@ -93,8 +93,8 @@ def minimise(
         the time: such a loss has very many shallow valleys for one shot.  A loss of the end alone pulls at the last
         window only, so that windows help it little.  `Minimum.why` says what was done and why.
     optimiser : str, optional
-        Of `scipy.optimize.minimize`: L-BFGS-B (the default), BFGS, CG, TNC, SLSQP (the default with constraints) or
-        trust-constr.
+        Of `scipy.optimize.minimize`: L-BFGS-B (the default), BFGS, CG, TNC, SLSQP or
+        trust-constr (the default with constraints: its steps are held to where its model is good).
     tolerance : float, optional
         SciPy's ``tol``.
     max_iterations : int
@@ -296,7 +296,7 @@ def _patient(problem: Loss, solution: Any) -> Loss:
 def _optimiser(optimiser: str | None, held: tuple[Condition, ...]) -> str:
     """Return the optimiser, one that knows constraints where there are any."""
     if optimiser is None:
-        return "SLSQP" if held else "L-BFGS-B"
+        return "trust-constr" if held else "L-BFGS-B"
     _checks.one_of(_WHO, "optimiser", optimiser, OPTIMISERS)
     if held and optimiser not in CONSTRAINED:
         raise must(_WHO, "optimiser", f"must be one of {', '.join(CONSTRAINED)} for constraints", optimiser)
