@@ -19,13 +19,12 @@ from studies._fit_search import Search
 from studies._fit_single import Found
 from studies._fit_unknowns import Unknowns, unknowns
 from studies._fit_windows import Windows
-from studies._growth import Growth, growth_of
+from studies._growth import Growth, check_shooting, growth_of
 from studies._solver import solver_arguments, without_tolerance
 
 __all__ = ["fit"]
 
 _WHO = "fit"
-_SHOOTING = ("auto", "single", "multiple")
 _TOLERANCES = (1e-9, 1e-9)
 _SHARE = 0.05  # of the data's spread: the standard deviation that is assumed on the way where none was given
 _POINTS = 1200
@@ -141,7 +140,7 @@ def fit(
     """
     system = _checks.system_of(_WHO, system)
     start = _checks.start(_WHO, system, y0)
-    _checks.one_of(_WHO, "shooting", shooting, _SHOOTING)
+    can = check_shooting(_WHO, system, shooting)
     _checks.count(_WHO, "max_iterations", max_iterations)
     known = measured(system, data, sigma, _functions(observables), start)
     wanted = unknowns(system, start, free, bounds, prior)
@@ -159,7 +158,7 @@ def fit(
     growth = growth_of(system, start, whole.span, solver)
     length = None if window is None else _checks.positive(_WHO, "window", window)
     with progress_bar(max_iterations, _WHO, progress, unit="steps") as bar:
-        search = Search(whole, wanted, growth, length, max_iterations, bar.update)
+        search = Search(whole, wanted, growth, length, max_iterations, bar.update, can)
         windows, found, why = search.run(shooting)
     call = {
         "data": (known.t, _by_name(known, known.values)), "y0": start, "free": free,

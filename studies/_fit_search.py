@@ -9,7 +9,6 @@ from typing import final
 import numpy as np
 
 from diffsim.errors import RunError
-from diffsim.protocols import is_discrete
 from studies._checks import Floats
 from studies._fit_multiple import Chain, approach, join
 from studies._fit_single import Found, single
@@ -41,9 +40,10 @@ class Search:
         window: float | None,
         budget: int,
         after: Callable[[], object],
+        windows: bool,
     ) -> None:
         self.whole, self.wanted, self.growth, self.budget, self.after = whole, wanted, growth, budget, after
-        self.window = window
+        self.window, self.windows = window, windows
 
     def run(self, shooting: str) -> tuple[Windows, Found, str]:
         """Return the windows, what was found, and why it was sought like that."""
@@ -52,12 +52,12 @@ class Search:
             return self.whole, self._single(), f"one shot, as asked; {told}"
         if shooting == "multiple":
             return self._multiple(f"as asked; {told}")
-        if self.growth.too_large and not is_discrete(self.whole.system):
+        if self.growth.too_large and self.windows:
             return self._multiple(f"{told}, and single shooting cannot be aimed over more than {LIMIT:g}-fold growth")
         found = self._single(_TRIAL)
         miss = self._missed(found)
-        if not miss or is_discrete(self.whole.system):
-            return self.whole, found, f"one shot: {told}"
+        if not miss or not self.windows:
+            return self.whole, found, f"one shot: {told}{f'; {miss}' if miss else ''}"
         windows, other, why = self._multiple(f"one shot missed: {miss}")
         if other.chi2 < found.chi2:
             return windows, other, why

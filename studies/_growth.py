@@ -8,7 +8,9 @@ from typing import Any, final
 
 import numpy as np
 
-from diffsim.protocols import is_discrete
+from diffsim.errors import must
+from diffsim.protocols import event_functions, is_discrete
+from studies import _checks
 from studies._checks import Floats
 from studies._solver import solved_beyond, without_tolerance
 
@@ -23,6 +25,22 @@ leaves over.
 """
 _POINTS = 200
 _REST = 1e-9
+
+
+def check_shooting(who: str, system: Any, shooting: str) -> bool:
+    """Return whether windows may be taken: not for maps, nor for systems with events of their own.
+
+    Raises
+    ------
+    ArgumentError
+        An unknown way, or windows asked for where there can be none.
+    """
+    _checks.one_of(who, "shooting", shooting, ("auto", "single", "multiple"))
+    can = not is_discrete(system) and not event_functions(system)
+    if shooting == "multiple" and not can:
+        kind = "a map" if is_discrete(system) else "a system with events of its own"
+        raise must(who, "shooting", f"must be auto or single for {kind}", shooting)
+    return can
 
 
 @final

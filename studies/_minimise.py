@@ -16,7 +16,7 @@ from studies._checks import Floats
 from studies._constraints import Condition, conditions
 from studies._crowd import together
 from studies._descent import BOUNDED, CONSTRAINED, OPTIMISERS, Ended, Way, descend, violation
-from studies._growth import LIMIT, growth_of
+from studies._growth import LIMIT, check_shooting, growth_of
 from studies._loss import Loss, Seen
 from studies._loss_arguments import wants_time
 from studies._minimise_result import Minimum
@@ -27,7 +27,6 @@ __all__ = ["minimise"]
 
 _WHO = "minimise"
 _MODES = ("auto", "forward", "reverse")
-_SHOOTING = ("auto", "single", "multiple")
 _FORWARD_UP_TO = 12  # free quantities; beyond, one reverse pass is cheaper than their tangents
 _TOLERANCES = (1e-9, 1e-9)
 _STEPS, _LONGER = 10_000, 20  # most steps of a solve, and how many times the first solve's work they may be
@@ -146,7 +145,7 @@ def minimise(
     start = _checks.start(_WHO, system, y0)
     names = _free(system, free)
     _checks.one_of(_WHO, "mode", mode, _MODES)
-    _checks.one_of(_WHO, "shooting", shooting, _SHOOTING)
+    can = check_shooting(_WHO, system, shooting)
     _checks.count(_WHO, "max_iterations", max_iterations)
     held = conditions(_WHO, constraints)
     optimiser = _optimiser(optimiser, held)
@@ -166,7 +165,7 @@ def minimise(
     way = Way(optimiser, tolerance, max_iterations, limits, held)
     stages = _stages(problem, horizon)
     with progress_bar(max_iterations * len(stages), _WHO, progress, unit="iterations") as bar:
-        search = _Search(stages, way, bar.update)
+        search = _Search(stages, way, bar.update, can)
         found = search.alone(first, shooting) if begin is None else search.crowd(begin, shooting)
     best, why = found
     call = {
@@ -180,8 +179,8 @@ def minimise(
 class _Search:
     """From one start or many, by one shot or windows, over a time that may grow."""
 
-    def __init__(self, stages: Sequence[Loss], way: Way, after: Callable[[], object]) -> None:
-        self.stages, self.way, self.after = stages, way, after
+    def __init__(self, stages: Sequence[Loss], way: Way, after: Callable[[], object], windows: bool) -> None:
+        self.stages, self.way, self.after, self.windows = stages, way, after, windows
         self.ends: list[Ended | RunError] = []
         self.begin = np.zeros((0, 0))
         self.milestones: list[tuple[float, float]] = []
@@ -200,7 +199,7 @@ class _Search:
         many = len(self.stages) > 1
         if many:
             why = f"one shot over each of {len(self.stages)} growing times: {growth.told()}"
-        large = growth.too_large and not is_discrete(whole.system)
+        large = growth.too_large and self.windows
         if shooting == "multiple" or (shooting == "auto" and large and not many and whole.with_time):
             x, spent, told = by_windows(whole, x, growth, way, self.after)
             self.n_seen += spent

@@ -135,7 +135,7 @@ class Joined:
         for w in range(1, self.count):
             for c in range(n):
                 found[self.q + n * (w - 1) + c, :, w] = run.dy_dy0[:, c, w]
-        return found * self.sizes[:, None, None, None]
+        return np.asarray(found * self.sizes[:, None, None, None])
 
     def chi2(self, z: Floats, found: Shot) -> float:
         """Return twice the loss, with the price of the constraints; infinite where it is not finite."""

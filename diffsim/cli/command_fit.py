@@ -161,13 +161,14 @@ def _pairs(option: str, texts: Sequence[str], example: str) -> Mapping[str, tupl
     """Return pairs of numbers by name; an empty one is None."""
     from diffsim.errors import must
 
-    found = {}
+    found: dict[str, tuple[float | None, float | None]] = {}
     for text in texts:
         name, value = _parts(option, text, example)
         low, colon, high = value.partition(":")
         if not colon:
             raise must(option, "value", f"must be written as in {example}", text)
-        found[name] = tuple(_number(f"{option} {name}", end) if end.strip() else None for end in (low, high))
+        first, last = (_number(f"{option} {name}", end) if end.strip() else None for end in (low, high))
+        found[name] = (first, last)
     return found or None
 
 

@@ -28,7 +28,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_table_and_files_are_those_of_the_call(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call = ["fit", "HarmonicOscillator", "x.csv", "--free", "stiffness,x", "--sigma", "0.01", "--set", "stiffness=2"]
     assert main([*call, "--y0", "1,0", "--out", "f.png", "--out", "f.npz"]) == 0
-    expected = fit(HarmonicOscillator(stiffness=2.0), (TIMES, {"x": X}), [1.0, 0.0], free=("stiffness", "x"), sigma=0.01)
+    expected = fit(
+        HarmonicOscillator(stiffness=2.0), (TIMES, {"x": X}), [1.0, 0.0], free=("stiffness", "x"), sigma=0.01
+    )
     told = capsys.readouterr().out
     assert expected.summary() in told
     assert "wrote f.png" in told

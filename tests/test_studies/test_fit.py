@@ -15,7 +15,7 @@ from diffsim import ops
 from diffsim.errors import ArgumentError, KindError, RunError
 from integrators import solve_ivp
 from studies import Fit, fit
-from systems import DoublePendulum, HarmonicOscillator, LogisticMap, Pendulum, System
+from systems import BouncingBall, DoublePendulum, HarmonicOscillator, LogisticMap, Pendulum, System
 
 TIMES = np.linspace(0.0, 6.0, 40)
 DECAY = System.from_function(
@@ -208,8 +208,17 @@ def test_parameter_of_a_map_is_found():
     for _ in range(8):
         values.append(2.7 * values[-1] * (1.0 - values[-1]))
     (name,), (parameter,) = law.state_names, law.parameter_names
+    with pytest.raises(ArgumentError, match="shooting must be auto or single for a map"):
+        fit(law, (np.arange(9.0), {name: np.array(values)}), [0.3], free=parameter, shooting="multiple")
     result = fit(law.replace(**{parameter: 2.5}), (np.arange(9.0), {name: np.array(values)}), [0.3], free=parameter)
     assert result.x[0] == pytest.approx(2.7, abs=1e-8)
+
+
+def test_gravity_is_found_from_a_ball_that_bounces():
+    ball, times = BouncingBall(), np.linspace(0.0, 1.5, 31)
+    exact = solve_ivp(ball, (0.0, 1.5), ball.default_state, "DOP853", rtol=1e-10, atol=1e-10, t_eval=times).y[0]
+    result = fit(ball.replace(gravity=9.7), (times, {ball.state_names[0]: exact}), free="gravity", sigma=0.01)
+    assert result.x[0] == pytest.approx(9.8, abs=1e-6)
 
 
 # -- bounds, and what is not determined ------------------------------------------------------------------------------
