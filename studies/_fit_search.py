@@ -21,6 +21,8 @@ __all__: list[str] = []
 
 _UNEXPLAINED = 0.05  # part of the data's variance that makes one shot a miss
 _FAR = 4.0  # chi2 per degree of freedom that does, where the deviations are known
+_NEARER = 0.99  # of one shot's chi2: what windows must come below to be worth telling
+_HARDLY = 1e-4  # part of it that is not worth a second search, whatever the deviations
 _BAD = 0.01  # part of the data's variance that a window may leave before the parameters are known
 _WITHIN = 5.0  # growth within a window
 _SWING = 0.3  # of a row's deviation: how far it must go to either side to count as a swing
@@ -55,11 +57,15 @@ class Search:
         if self.growth.too_large and self.windows:
             return self._multiple(f"{told}, and single shooting cannot be aimed over more than {LIMIT:g}-fold growth")
         found = self._single(_TRIAL)
-        miss = self._missed(found)
+        miss = self._missed(found, _HARDLY)
+        if not found.success and (not miss or not self.windows):  # on a good way, but not there
+            whole = single(self.whole, replace(self.wanted, first=found.x), self.budget, self.after)
+            found = replace(whole, n_evaluations=whole.n_evaluations + found.n_evaluations)
+            miss = self._missed(found, _HARDLY)
         if not miss or not self.windows:
             return self.whole, found, f"one shot: {told}{f'; {miss}' if miss else ''}"
         windows, other, why = self._multiple(f"one shot missed: {miss}")
-        if other.chi2 < found.chi2:
+        if other.chi2 < _NEARER * found.chi2:
             return windows, other, why
         return self.whole, found, f"one shot: {told}; {miss}, and windows came no nearer: is it the right system?"
 
@@ -83,7 +89,7 @@ class Search:
                 spent += 0 if found is None else found.n_evaluations
                 if found is not None and (best is None or found.chi2 < best[1].chi2):
                     best = (windows, found)
-                if found is not None and found.success and not self._missed(found):
+                if found is not None and found.success and not self._missed(found, _UNEXPLAINED):
                     break
             if last:
                 break
@@ -112,14 +118,17 @@ class Search:
         middle = np.where(there, data.values, 0.0).sum(axis=1, keepdims=True) / counts_
         return float((((data.values - middle) / data.sigma)[there] ** 2).mean())
 
-    def _missed(self, found: Found) -> str:
-        """Say how far a fit ended from the data; an empty text where it explains them."""
+    def _missed(self, found: Found, part: float) -> str:
+        """Say how far a fit ended from the data; an empty text where it explains them.
+
+        Where their deviations are known it leaves more than these, and more than a part of the data's variance.
+        """
         data = self.whole.data
         numbers = int(data.there.sum())
         left = found.chi2 / (self.spread * numbers) if self.spread > 0.0 else 0.0
         freedom = max(1, numbers - len(found.x))
-        if left > _UNEXPLAINED and (not data.known or found.chi2 > _FAR * freedom):
-            return f"{100.0 * min(left, 1.0):.0f} % of the data's variance is left"
+        if left > (part if data.known else _UNEXPLAINED) and (not data.known or found.chi2 > _FAR * freedom):
+            return f"{100.0 * min(left, 1.0):.2g} % of the data's variance is left"
         return ""
 
 

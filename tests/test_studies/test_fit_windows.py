@@ -73,6 +73,26 @@ def test_chaotic_and_regular_pendulums_are_fitted_from_all_sides(start, seed, si
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("signs", [(-1, 1), (1, -1)])
+def test_swinging_pendulum_is_fitted_from_rest_where_one_shot_ends_near_the_data_but_not_at_them(signs):
+    start = (0.5, 0.5, 0.0, 0.0)
+    times, data = swinging(start, 1)
+    guess = DoublePendulum(gravity=9.81 * (1 + 0.3 * signs[0]), mass_2=1 + 0.3 * signs[1])
+    result = fit(guess, (times, {"positions": data}), [0.0] * 4, free=("gravity", "mass_2", "y0"), sigma=0.01)
+    assert result.success
+    assert result.n_windows > 1
+    assert (np.abs(result.x - [9.81, 1.0, *start]) < 4.5 * result.errors).all()
+
+
+def test_wrong_system_is_asked_about():
+    times = np.linspace(0.0, 6.0, 121)
+    data = (times, {"x": np.cos(2.0 * times) * (1.0 + 0.3 * np.sin(0.7 * times))})
+    result = fit(HarmonicOscillator(stiffness=4.0), data, [1.0, 0.0], free=("stiffness", "y0"), sigma=0.01)
+    assert result.chi2 > 10.0 * result.freedom
+    assert "is it the right system?" in result.why
+
+
+@pytest.mark.slow
 def test_one_shot_over_a_chaotic_record_ends_far_from_the_data_and_is_not_chosen():
     alone = aim((2.0, 2.0, 0.0, 0.0), 0, shooting="single", max_iterations=40)
     assert alone.chi2 > 100.0 * alone.freedom
