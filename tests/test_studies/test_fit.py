@@ -111,7 +111,8 @@ def test_parameter_of_a_swing_of_many_periods_is_found_from_thirty_percent_away(
     assert result.system.gravity == result.found["gravity"]
 
 
-@pytest.mark.parametrize("shooting", ["single", pytest.param("multiple", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("shooting", ["single", "multiple"])
 def test_standard_errors_cover_the_truth_as_often_as_they_say(shooting):
     oscillator, times = HarmonicOscillator(stiffness=2.0, damping=0.2), np.linspace(0.0, 5.0, 25)
     exact = solve_ivp(oscillator, (0.0, 5.0), [1.0, 0.5], "DOP853", rtol=1e-11, atol=1e-11, t_eval=times).y[0]
@@ -214,6 +215,7 @@ def test_parameter_of_a_map_is_found():
     assert result.x[0] == pytest.approx(2.7, abs=1e-8)
 
 
+@pytest.mark.slow
 def test_gravity_is_found_from_a_ball_that_bounces():
     ball, times = BouncingBall(), np.linspace(0.0, 1.5, 31)
     exact = solve_ivp(ball, (0.0, 1.5), ball.default_state, "DOP853", rtol=1e-10, atol=1e-10, t_eval=times).y[0]
