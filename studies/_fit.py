@@ -20,6 +20,7 @@ from studies._fit_single import Found
 from studies._fit_unknowns import Unknowns, unknowns
 from studies._fit_windows import Windows
 from studies._growth import Growth, check_shooting, growth_of
+from studies._map_result import remembered
 from studies._solver import solver_arguments, without_tolerance
 
 __all__ = ["fit"]
@@ -146,7 +147,7 @@ def fit(
     wanted = unknowns(system, start, free, bounds, prior)
     begin = float(known.t[0]) if t0 is None else _checks.real(_WHO, "t0", t0)
     _enough(known, wanted, begin)
-    given = {"method": method, "rtol": rtol, "atol": atol, **options}
+    given = remembered({"method": method, "rtol": rtol, "atol": atol, **options})
     if method is None:
         method = "Iteration" if is_discrete(system) else "Radau" if getattr(system, "stiff", False) else "DOP853"
     solver = solver_arguments(method, rtol, atol, options, _TOLERANCES)

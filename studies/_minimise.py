@@ -19,6 +19,7 @@ from studies._descent import BOUNDED, CONSTRAINED, OPTIMISERS, Ended, Way, desce
 from studies._growth import LIMIT, check_shooting, growth_of
 from studies._loss import Loss, Seen
 from studies._loss_arguments import wants_time
+from studies._map_result import remembered
 from studies._minimise_result import Minimum
 from studies._minimise_windows import by_windows
 from studies._solver import solver_arguments, without_tolerance
@@ -153,7 +154,7 @@ def minimise(
     forward = bool(held) or starts is not None or mode == "forward" or (mode == "auto" and len(names) <= _FORWARD_UP_TO)
     if mode == "reverse" and forward:
         raise must(_WHO, "mode", "must be forward with constraints or many starts", mode)
-    given = {"method": method, "rtol": rtol, "atol": atol, **options}
+    given = remembered({"method": method, "rtol": rtol, "atol": atol, **options})
     if method is None:
         method = "Iteration" if is_discrete(system) else "RK45"
     solver = solver_arguments(method, rtol, atol, options, _TOLERANCES)

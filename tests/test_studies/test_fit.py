@@ -307,6 +307,9 @@ def test_result_is_saved_loaded_and_run_again_to_the_bit(tmp_path):
         for name in ("x", "errors", "covariance", "model", "y", "y0", "chi2", "data"):
             assert np.array_equal(getattr(other, name), getattr(first, name), equal_nan=True)
     assert again.rerun(sigma=0.02).errors[0] > 1.5 * first.errors[0]
+    alone = fit(pendulum, data, [0.3, 0.0], free=("gravity", "theta"), sigma=0.01, threads=1)
+    assert "threads" not in alone.call
+    assert np.array_equal(alone.x, first.x)
 
 
 def test_loaded_result_asks_for_the_functions_that_a_file_cannot_keep(tmp_path):
