@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from diffsim.protocols import with_parameters
 from studies import _checks, _output
 from studies._checks import Floats
+from studies._optimum import Optimum
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,16 +25,20 @@ _FEW = 80
 _DECADES = 2.0
 
 
-@dataclass(frozen=True, eq=False)
-class Minimum:
+@dataclass(frozen=True, eq=False, repr=False)
+class Minimum(Optimum):
     """The smallest loss that `minimise` found.
 
     Attributes
     ----------
     system : System
         With the parameters found.
+    call : mapping
+        The arguments of the call that made it.
     free : tuple of str
         What was free: state components and parameters.
+    first : ndarray (n_free,)
+        Their values in the System and the start that were given.
     x : ndarray (n_free,)
         Their values at the minimum.
     y0 : ndarray (n,)
@@ -42,28 +47,65 @@ class Minimum:
         The loss there.
     gradient : ndarray (n_free,)
         Its gradient there, by `free`.
+    violation : float
+        By how much the constraints are missed at most.
     history : ndarray (n_iterations + 1,)
-        Smallest loss so far: at the start, then after each iteration.
+        Smallest loss so far: at the start, then after each iteration (of the last horizon; under constraints, the loss
+        as it went).
     success, message : bool, str
         How the optimiser ended.
+    why : str
+        One shot or windows, and why.
     n_evaluations : int
-        Number of solves with their gradient.
-    first_solution, solution : Solution
-        The trajectory from the first guess, and from the minimum.
+        Number of solves with their derivatives, of all starts together.
+    horizons, horizon_values : ndarray (k,)
+        The times over which was minimised, one after the other, and the loss at the end of each.
+    starts, ends : ndarray (n_free, n_starts)
+        Where the searches began, and where they ended; NaN where one failed.
+    end_values, end_success : ndarray (n_starts,)
+        The loss at the ends, and whether the optimiser was content.
+    end_messages : tuple of str
+        How each ended.
     """
 
-    system: Any
-    free: tuple[str, ...]
-    x: Floats
-    y0: Floats
+    study: ClassVar[str] = "minimise"
+    own: ClassVar[frozenset[str]] = frozenset({
+        *("loss", "y0", "free", "t_span", "t_eval", "bounds", "constraints", "starts", "horizon", "shooting"),
+        *("optimiser", "tolerance", "max_iterations", "mode"),
+    })  # fmt: skip
+
     value: float
     gradient: Floats
+    violation: float
     history: Floats
     success: bool
     message: str
+    why: str
     n_evaluations: int
-    first_solution: Any
-    solution: Any
+    horizons: Floats
+    horizon_values: Floats
+    starts: Floats
+    ends: Floats
+    end_values: Floats
+    end_success: Floats
+    end_messages: tuple[str, ...]
+
+    @cached_property
+    def first_solution(self) -> Any:
+        """The trajectory from the first guess, made when it is asked for."""
+        return self._solved(self.starts[:, 0])
+
+    @cached_property
+    def solution(self) -> Any:
+        """The trajectory from the minimum, made when it is asked for."""
+        return self._solved(self.x)
+
+    def _solved(self, x: Floats) -> Any:
+        names = self.system.state_names
+        values = dict(zip(self.free, x.tolist(), strict=True))
+        system = with_parameters(self.system, {name: v for name, v in values.items() if name not in names})
+        start = [values.get(name, float(known)) for name, known in zip(names, self.y0, strict=True)]
+        return self.solve(system, self.call["t_span"], start, self.call["t_eval"])
 
     def plot(self) -> Figure:
         """Return a figure: the loss by iteration, and every state component before and after."""
@@ -107,20 +149,6 @@ class Minimum:
         panel.set_ylabel("loss")
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         _output.quiet(panel)
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the figure (.png, .svg, .pdf) or the numbers (.npz), whole or not at all."""
-        return _output.write("minimise", path, self.plot, self._arrays)
-
-    def _arrays(self) -> dict[str, Any]:
-        names = ("free", "x", "y0", "value", "gradient", "history", "success", "message", "n_evaluations")
-        return {
-            **{name: np.array(getattr(self, name)) for name in names},
-            "t": self.solution.t,
-            "y": self.solution.y,
-            "state_names": np.array(self.system.state_names),
-            "system": np.array(_output.describe(self.system)),
-        }
 
     def __repr__(self) -> str:
         found = ", ".join(f"{name}={value!r}" for name, value in zip(self.free, self.x.tolist(), strict=True))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from diffsim.errors import HorizonWarning
 from integrators._methods import resolve_method
 from integrators._solution import Solution
 from integrators._solve import solve_ivp
@@ -48,6 +50,16 @@ def solved(system: Any, t_span: tuple[Any, Any], y0: Any, **arguments: Any) -> S
     if np.any(np.asarray(solution.status) == INTERRUPTED):
         raise KeyboardInterrupt
     return solution
+
+
+def solved_beyond(system: Any, t_span: tuple[Any, Any], y0: Any, **arguments: Any) -> Solution:
+    """Return the solution with its tangents, and no warning where it is chaotic beyond what doubles can know.
+
+    For a study that measures this growth itself, and says what follows from it.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HorizonWarning)
+        return solve_ivp(system, t_span, y0, **arguments)
 
 
 def without_tolerance(solver: Mapping[str, Any]) -> bool:

@@ -33,6 +33,7 @@ _ORDER = (
     "bifurcation",
     "lyapunov",
     "balance",
+    "fit",
     "animate",
     "check",
     "systems",

@@ -54,7 +54,8 @@ def run_adaptive_derivatives(
     if any(isinstance(x, Number) for x in (start, *voyage.numbers)):
         return _recorded(voyage, points, selection, run, start)
     dy = _tangents(voyage, points, route, selection)
-    return dataclasses.replace(run, dy=dy[:, :, 0] if problem.batch == () else dy)
+    # a single trajectory that ended early has no times behind its end
+    return dataclasses.replace(run, dy=dy[:, :, 0, : run.n_times] if problem.batch == () else dy)
 
 
 # --- where what is computed belongs ----------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ COMMANDS = [
     "bifurcation",
     "lyapunov",
     "balance",
+    "fit",
     "animate",
     "check",
     "systems",

@@ -175,6 +175,17 @@ def test_sensitivities_of_fallen_lanes_are_nan_from_there_on_and_the_others_are_
             np.testing.assert_array_equal(machine.dy_dy0[:, :, i, :n], one.dy_dy0)
 
 
+@pytest.mark.parametrize("method", ["DOP853", "RK45"])
+def test_sensitivities_of_one_fallen_trajectory_end_where_it_ends(method: str) -> None:
+    # x' = x^2 from 5 ends at 0.2: x = 5 / (1 - 5 t), dx/dx0 = 1 / (1 - 5 t)^2
+    times = np.linspace(0.0, 0.5, 24)
+    sol = solve_ivp(
+        lambda t, y: y * y, (0.0, 0.5), [5.0], method, times, rtol=1e-10, atol=1e-10, sensitivities="y0", compiled=True
+    )
+    assert (sol.status, sol.y.shape, sol.dy_dy0.shape) == (-1, (1, 10), (1, 1, 10))
+    np.testing.assert_allclose(sol.dy_dy0[0, 0], (1.0 - 5.0 * times[:10]) ** -2.0, rtol=1e-6)
+
+
 @pytest.mark.parametrize("size", [(), (3,), (20,)])
 @pytest.mark.parametrize("more", [{}, {"t_eval": [0.05, 0.123, 0.2, 0.2001, 5.0]}, {"sensitivities": "y0"}])
 def test_budget_of_steps_ends_a_solve_as_interpreted(size: Any, more: dict[str, Any]) -> None:

@@ -50,7 +50,7 @@ def upright(t: Any, y: Any) -> Any:
     return y[0] - 1.0
 
 
-@pytest.mark.parametrize("method", (*METHODS, *STIFF))
+@pytest.mark.parametrize("method", [*METHODS, *STIFF])
 @pytest.mark.parametrize("t_eval", [None, np.linspace(0.0, 10.0, 37)])
 def test_crossings_are_those_of_the_interpreted_driver(method: str, t_eval: Any) -> None:
     found, _ = both(

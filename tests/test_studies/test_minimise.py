@@ -9,7 +9,8 @@ from scipy.optimize import brentq
 
 from diffsim import ops
 from diffsim.errors import ArgumentError, KindError, RunError
-from studies._loss import Loss, wants_time
+from studies._loss import Loss
+from studies._loss_arguments import wants_time
 from studies._minimise import minimise
 from systems import DoublePendulum, HarmonicOscillator, Lorenz63, Pendulum
 
