@@ -47,21 +47,32 @@ class MachineField:
 
     def __init__(self, graph: Graph, n: int, n_parameters: int) -> None:
         self.n, self._n_parameters, self._graph = n, n_parameters, graph
-        self._entries: dict[tuple[int, int], int] = {}
-        slope = slope_graph(graph, n, n_parameters, self._entries)
-        places = np.array(list(self._entries), dtype=np.intp).reshape(-1, 2)
+        reached = _reached(graph, n)
+        # NOTE: an entry takes about two operations at each node that a component reaches
+        self._whole = graph.n_operations + 2 * sum(map(len, reached)) <= LARGEST
+        if self._whole:
+            entries: dict[tuple[int, int], int] = {}
+            slope = slope_graph(graph, n, n_parameters, entries)
+            pairs = list(entries)
+        else:
+            slope = direction_graph(graph, n, n_parameters)
+            pairs = [(i, j) for i, node in enumerate(np.ravel(graph.result)) for j in sorted(reached[int(node)])]
+        places = np.array(pairs, dtype=np.intp).reshape(-1, 2)
         self.rows, self.columns = places[:, 0], places[:, 1]
         self.compiles = engine.available() and graph.n_operations + slope.n_operations <= LARGEST
         self.compiles = self.compiles and all(
             node.row is None or has_machine_rule(node.row.name) for node in (*graph.nodes, *slope.nodes)
         )
-        shapes = ((), (n,), (n_parameters,))
-        self._value: Routine | None = derived(graph, shapes, (n,), np.dtype(np.float64)) if self.compiles else None
+        shapes, double = ((), (n,), (n_parameters,)), np.dtype(np.float64)
+        self._value: Routine | None = derived(graph, shapes, (n,), double) if self.compiles else None
         self._slope: Routine | None = None
         self._drift_graph = drift_graph(graph, n, n_parameters)
         self._drift: Routine | None = None
-        if self.compiles and self._entries:
-            self._slope = derived(slope, shapes, (len(self.rows),), np.dtype(np.float64))
+        if self.compiles and pairs:
+            if self._whole:
+                self._slope = derived(slope, shapes, (len(pairs),), double)
+            else:
+                self._slope = derived(slope, (*shapes, (n,)), (n,), double)
 
     def value(self, t: float, y: NDArray[np.float64], parameters: NDArray[np.float64]) -> Any:
         """Return f(t, y), shape (n,)."""
@@ -72,7 +83,10 @@ class MachineField:
         """Return the entries of df/dy at `rows` and `columns`, shape (nnz,)."""
         if self._slope is None:
             return np.zeros(0)
-        return self._slope.run((t, y, parameters))
+        if self._whole:
+            return self._slope.run((t, y, parameters))
+        columns = np.array([self._slope.run((t, y, parameters, seed)) for seed in np.eye(self.n)])
+        return columns[self.columns, self.rows]
 
     def drift(self, t: float, y: NDArray[np.float64], parameters: NDArray[np.float64]) -> Any:
         """Return df/dt, shape (n,); 0.0 where f does not depend on t."""
@@ -119,6 +133,34 @@ def slope_graph(graph: Graph, n: int, n_parameters: int, entries: dict[tuple[int
         return found
 
     return trace(run, 0.0, np.zeros(n), np.zeros(n_parameters))
+
+
+def direction_graph(graph: Graph, n: int, n_parameters: int) -> Graph:
+    """Return the graph of (df/dy) v, for Jacobians that are too large to be written out entry by entry."""
+
+    def along(t: AnyNumber, y: AnyNumber, parameters: AnyNumber, v: AnyNumber) -> Any:
+        def values(state: AnyNumber) -> Any:
+            found = graph.evaluate([t, *state, *parameters])
+            return [found[int(i)] for i in np.ravel(graph.result)]
+
+        return jvp(values, (y,), (v,))[1]
+
+    return trace(along, 0.0, np.zeros(n), np.zeros(n_parameters), np.zeros(n))
+
+
+def _reached(graph: Graph, n: int) -> list[frozenset[int]]:
+    """Return for each node the components that it depends on."""
+    found: list[frozenset[int]] = []
+    seen = -1  # of the inputs: t comes first, then the components
+    for node in graph.nodes:
+        own: frozenset[int] = frozenset()
+        if node.row is not None:
+            own = own.union(*(found[i] for i in node.operands))
+        elif node.value is None:
+            own = frozenset([seen]) if 0 <= seen < n else own
+            seen += 1
+        found.append(own)
+    return found
 
 
 def drift_graph(graph: Graph, n: int, n_parameters: int) -> Graph | None:
