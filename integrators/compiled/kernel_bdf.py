@@ -50,7 +50,7 @@ class BdfAttempt(Attempt):
         self._psi, self._predicted, self._scale, self._change = (frame.slots(n) for _ in range(4))
         self.new, self._right, self._where = frame.slots(n), frame.slots(n), frame.slots(n)
         self._size, self._c, self._again, self._fresh, self._time, self._used = (frame.slots(1) for _ in range(6))
-        self.errors = [frame.slots(n)]
+        self.errors, self._lower, self._higher = [frame.slots(n)], frame.slots(n), frame.slots(n)
         self.polynomial = [frame.slots(n) for _ in range(tableau.highest)]
         control.iterations, control.below, control.above = self._newton.iterations, frame.slots(1), frame.slots(1)
         self.cleared = [*control.cleared]
@@ -86,12 +86,15 @@ class BdfAttempt(Attempt):
         b, frame, control = self.frame.b, self.frame, self._orders
         # NOTE: the step may have been changed since it was proposed, which the pending factor knows
         proposed = b.div(frame.get(control.h), frame.get(control.pending))
-        for c in range(self.n):
+
+        def fill(c: int) -> None:
             first = b.mul(frame.get(self.first + c), proposed)
             frame.put(self._rows[1] + c, b.select(begins, first, frame.get(self._rows[1] + c)))
             for row in self._rows[2:]:
                 frame.put(row + c, b.select(begins, b.constant(0.0), frame.get(row + c)))
             frame.put(self._where + c, frame.get(self.y + c))
+
+        frame.each_component(self.n, fill)
         frame.put(self._time, frame.get(control.t))
         self._newton.flag(control.begun, b.either(begins, self._newton.holds(control.begun)))
 
@@ -118,7 +121,8 @@ class BdfAttempt(Attempt):
             weights.append(row)
             exact.append([0.0] + [exact[-1][j] * ((i - 1 - j) / i) for j in range(1, highest + 1)])
         inside = [self._within(i) for i in range(highest + 1)]
-        for c in range(self.n):
+
+        def move(c: int) -> None:
             old = [frame.get(row + c) for row in self._rows[: highest + 1]]
             columns = [[row[j] for row in weights] for j in range(1, highest + 1)]
             between = [old[0], *(self._masked(old[0], inside, column, old) for column in columns)]
@@ -129,6 +133,8 @@ class BdfAttempt(Attempt):
                     total = b.select(inside[i], more, total)
                 new = b.select(b.both(moves, inside[j]), total, old[j])
                 frame.put(self._rows[j] + c, new)
+
+        frame.each_component(self.n, move)
 
     def _masked(self, first: Value, inside: list[Value], weights: list[Value], numbers: list[Value]) -> Value:
         """Write a sum over the differences up to the order of each lane; the first has the weight 1."""
@@ -143,7 +149,8 @@ class BdfAttempt(Attempt):
         alpha = control.by_order(tableau.alpha)
         inside = [self._within(i) for i in range(tableau.highest + 1)]
         frame.put(self._c, b.div(frame.get(control.h), alpha))
-        for c in range(self.n):
+
+        def component(c: int) -> None:
             rows = [frame.get(row + c) for row in self._rows[: tableau.highest + 1]]
             ones = [b.constant(1.0)] * len(rows)
             predicted = self._masked(rows[0], inside, ones, rows)
@@ -151,7 +158,11 @@ class BdfAttempt(Attempt):
             psi = self._masked(b.constant(0.0), inside, gamma, rows)
             frame.put(self._predicted + c, predicted)
             frame.put(self._psi + c, b.div(psi, alpha))
-            frame.put(self._scale + c, b.add(self._atol[c], b.mul(self._rtol[c], b.abs(predicted))))
+
+        frame.each_component(self.n, component)
+        for c in range(self.n):
+            size = b.mul(self._rtol[c], b.abs(frame.get(self._predicted + c)))
+            frame.put(self._scale + c, b.add(self._atol[c], size))
 
     def _round(self) -> None:
         """Write the iterations, with factors that are made where they are not there."""
@@ -165,11 +176,14 @@ class BdfAttempt(Attempt):
             self._factorise()
         newton.flag(control.factored, b.either(again, newton.holds(control.factored)))
         newton.pardon(again)
-        for c in range(self.n):
+
+        def restart(c: int) -> None:
             predicted, zero = frame.get(self._predicted + c), b.constant(0.0)
             frame.put(self.new + c, b.select(again, predicted, frame.get(self.new + c)))
             frame.put(self._change + c, b.select(again, zero, frame.get(self._change + c)))
             frame.put(self._where + c, predicted)
+
+        frame.each_component(self.n, restart)
         frame.put(self._time, frame.get(control.t_new))
         newton.write(again, self._iterate, self._take_step)
         once_more = b.both(b.both(again, newton.failed), b.opposite(newton.holds(self._fresh)))
@@ -203,40 +217,53 @@ class BdfAttempt(Attempt):
 
     def _take_step(self, mask: Value) -> None:
         b, frame = self.frame.b, self.frame
-        for c in range(self.n):
+
+        def add(c: int) -> None:
             for slot in (self.new + c, self._change + c):
                 old = frame.get(slot)
                 frame.put(slot, b.select(mask, b.add(old, frame.get(self._right + c)), old))
+
+        frame.each_component(self.n, add)
 
     # --- what it gives ------------------------------------------------------------------------------------------------
 
     def _finish(self) -> None:
         """Write the differences that would follow, and the errors of this order and of its neighbours."""
         b, frame, control, tableau = self.frame.b, self.frame, self._orders, self._tableau
+        highest = tableau.highest
         own = control.by_order(tableau.errors)
-        beside = [control.by_order(tableau.errors, shift) for shift in (-1, 1)]
-        sums = [b.constant(0.0), b.constant(0.0)]
-        for c in range(self.n):
+        lower, higher = (control.by_order(tableau.errors, shift) for shift in (-1, 1))
+        at = [self._is(order) for order in range(highest + 1)]
+        inside = [self._within(order) for order in range(highest + 1)]
+
+        def component(c: int) -> None:
             change, rows = frame.get(self._change + c), [frame.get(row + c) for row in self._rows]
             new = list(rows)
-            for order in range(1, tableau.highest + 1):
-                here = self._is(order)
-                new[order + 2] = b.select(here, b.sub(change, rows[order + 1]), new[order + 2])
-                new[order + 1] = b.select(here, change, new[order + 1])
-            for i in range(tableau.highest, -1, -1):
-                new[i] = b.select(self._within(i), b.add(new[i], new[i + 1]), new[i])
+            for order in range(1, highest + 1):
+                new[order + 2] = b.select(at[order], b.sub(change, rows[order + 1]), new[order + 2])
+                new[order + 1] = b.select(at[order], change, new[order + 1])
+            for i in range(highest, -1, -1):
+                new[i] = b.select(inside[i], b.add(new[i], new[i + 1]), new[i])
             for slots, x in zip(self._updated, new, strict=True):
                 frame.put(slots + c, x)
             frame.put(self.errors[0] + c, b.mul(own, change))
-            scale = self._scale_at(c)
-            for k, shift in enumerate((0, 2)):
-                chosen = new[tableau.highest + shift]
-                for order in range(1, tableau.highest):
-                    chosen = b.select(self._is(order), new[order + shift], chosen)
-                part = b.div(b.mul(beside[k], chosen), scale)
-                sums[k] = b.add(sums[k], b.mul(part, part))
-        for slot, total in zip((control.below, control.above), sums, strict=True):
-            frame.put(slot, error_ratio(frame, [total], self.n))
+            for slots, weight, shift in ((self._lower, lower, 0), (self._higher, higher, 2)):
+                chosen = new[highest + shift]
+                for order in range(1, highest):
+                    chosen = b.select(at[order], new[order + shift], chosen)
+                frame.put(slots + c, b.mul(weight, chosen))
+
+        frame.each_component(self.n, component)
+        frame.put(control.below, self._size_of(self._lower))
+        frame.put(control.above, self._size_of(self._higher))
+
+    def _size_of(self, slots: int) -> Value:
+        """Write the norm of an error in units of the tolerance at the new state."""
+        b, frame, total = self.frame.b, self.frame, self.frame.b.constant(0.0)
+        for c in range(self.n):
+            part = b.div(frame.get(slots + c), self._scale_at(c))
+            total = b.add(total, b.mul(part, part))
+        return error_ratio(frame, [total], self.n)
 
     def _scale_at(self, c: int) -> Value:
         b = self.frame.b
@@ -244,28 +271,33 @@ class BdfAttempt(Attempt):
 
     def ratio(self) -> tuple[Value, Value]:
         b, frame = self.frame.b, self.frame
-        zero = total = flaw = b.constant(0.0)
+        zero = flaw = b.constant(0.0)
         for c in range(self.n):
             flaw = b.fma(frame.get(self.new + c), zero, flaw)
-            part = b.div(frame.get(self.errors[0] + c), self._scale_at(c))
-            total = b.add(total, b.mul(part, part))
-        return error_ratio(frame, [total], self.n), b.compare("ord", flaw, flaw)
+        return self._size_of(self.errors[0]), b.compare("ord", flaw, flaw)
 
     def failed(self) -> Value:
         return self._newton.failed
 
     def interpolate(self, group: Value) -> None:
         b, frame, highest = self.frame.b, self.frame, self._tableau.highest
-        for c in range(self.n):
+        inside = [self._within(order) for order in range(highest + 1)]
+
+        def component(c: int) -> None:
             for k, slots in enumerate(self.polynomial):
                 total = b.constant(0.0)
                 for j in range(k, highest):
                     weight, d = self._tableau.dense[k][j], frame.get(self._updated[j + 1] + c)
-                    total = b.select(self._within(j + 1), b.fma(b.constant(weight), d, total), total)
+                    total = b.select(inside[j + 1], b.fma(b.constant(weight), d, total), total)
                 frame.put(slots + c, total)
+
+        frame.each_component(self.n, component)
 
     def move(self, accepted: Value) -> None:
         b, frame = self.frame.b, self.frame
-        for row, updated in zip(self._rows, self._updated, strict=True):
-            for c in range(self.n):
+
+        def component(c: int) -> None:
+            for row, updated in zip(self._rows, self._updated, strict=True):
                 frame.put(row + c, b.select(accepted, frame.get(updated + c), frame.get(row + c)))
+
+        frame.each_component(self.n, component)

@@ -18,6 +18,8 @@ __all__: list[str] = []
 
 SIGNATURE = "void @kernel(ptr %pointers, ptr %whole, ptr %real, i64 %first, i64 %count)"
 NUMBER = 8
+_WRITTEN_OUT = 5
+"""Components up to which code for each of them is written out."""
 _ON_STACK = 131_072
 """Bytes of a workspace beyond which it is not on the stack: threads have small ones."""
 
@@ -85,6 +87,23 @@ class Frame:
             offset = self.b.line(f"mul i64 {g}, {self.register_bytes}")
             outer, self.here = self.here, self.b.pointer("%work", offset)
             body(offset)
+            self.here = outer
+
+    def each_component(self, n: int, body: Callable[[int], None]) -> None:
+        """Write the body for n components, whose slots lie one behind the other: a loop where they are many.
+
+        In a loop the body is given 0, and every slot that it asks for is that of the component at hand: what is not
+        a component's must be asked for outside.
+        """
+        if n <= _WRITTEN_OUT:
+            for c in range(n):
+                body(c)
+            return
+        with self.b.loop(str(n)) as index:
+            outer = self.here
+            offset = self.b.line(f"mul i64 {index}, {self.groups * self.register_bytes}")
+            self.here = self.b.pointer(outer, offset)
+            body(0)
             self.here = outer
 
     # --- text ---------------------------------------------------------------------------------------------------------

@@ -10,25 +10,11 @@ from __future__ import annotations
 from typing import final
 
 from diffsim.compiler.emitter import Shape, Value
-from diffsim.errors import RunError
-from integrators._bdf_tableau import BdfTableau
-from integrators._esdirk_tableau import EsdirkTableau
-from integrators._radau_tableau import RadauTableau
-from integrators._rosenbrock_tableau import RosenbrockTableau
-from integrators.compiled.kernel_attempt import MOST_UNROLLED, Attempt, LoopedAttempt, UnrolledAttempt
-from integrators.compiled.kernel_bdf import BdfAttempt
-from integrators.compiled.kernel_control import StepControl
-from integrators.compiled.kernel_esdirk import EsdirkAttempt
 from integrators.compiled.kernel_field import Field
 from integrators.compiled.kernel_frame import NUMBER, Frame
 from integrators.compiled.kernel_lane import LaneCode
-from integrators.compiled.kernel_orders import BdfControl
-from integrators.compiled.kernel_pilot import RadauControl
-from integrators.compiled.kernel_radau import RadauAttempt
-from integrators.compiled.kernel_rolled import is_large
-from integrators.compiled.kernel_rosenbrock import RosenbrockAttempt
-from integrators.compiled.program import Formula, Pair, Program
-from integrators.compiled.slope import slope_of
+from integrators.compiled.kernel_methods import attempt_of, control_of
+from integrators.compiled.program import Formula, Program
 
 __all__: list[str] = []
 
@@ -80,33 +66,9 @@ class SearchKernel:
         frame = self.frame = Frame(shape, groups, given=True)
         self.lane = LaneCode(frame)
         self.field = Field(frame, self.program, None)
-        self.control = self._control(formula, n_ratios)
-        self.attempt = self._attempt(program, formula)
+        self.control = control_of(frame, formula, n_ratios)
+        self.attempt = attempt_of(frame, self.field, program, formula, self.control)
         self.t_save, self.save, self.save_end, self.logged, self.taken = (frame.slots(1) for _ in range(5))
-
-    def _control(self, formula: Formula, n_ratios: int) -> StepControl:
-        """Return what writes the choice of steps."""
-        if isinstance(formula, BdfTableau):
-            return BdfControl(self.frame, formula.order, n_ratios, formula.highest)
-        kind = RadauControl if isinstance(formula, RadauTableau) else StepControl
-        return kind(self.frame, formula.order, n_ratios)
-
-    def _attempt(self, program: Program, formula: Formula) -> Attempt:
-        """Return what writes an attempt."""
-        if isinstance(formula, Pair):
-            looped = formula.n_stages > MOST_UNROLLED or is_large(program)
-            kind = LoopedAttempt if looped else UnrolledAttempt
-            return kind(self.frame, self.field, formula, self.control)
-        slope = slope_of(program)
-        if isinstance(formula, RosenbrockTableau):
-            return RosenbrockAttempt(self.frame, self.field, slope, formula, self.control)
-        if isinstance(formula, RadauTableau) and isinstance(self.control, RadauControl):
-            return RadauAttempt(self.frame, self.field, slope, formula, self.control)
-        if isinstance(formula, BdfTableau) and isinstance(self.control, BdfControl):
-            return BdfAttempt(self.frame, self.field, slope, formula, self.control)
-        if isinstance(formula, EsdirkTableau):
-            return EsdirkAttempt(self.frame, self.field, slope, formula, self.control)
-        raise RunError(f"solve_ivp: machine code does not know how to make a step of {type(formula).__name__}.")
 
     @property
     def n_logged(self) -> int:

@@ -8,6 +8,7 @@ from diffsim import replay
 from diffsim.number import Number, depth_of, raw
 from integrators.compiled.dense import formula_of, has_polynomials
 from integrators.compiled.route import Route
+from integrators.compiled.slope import slope_of
 from integrators.drivers.problem import Problem
 from integrators.drivers.sensitivity import Selection
 
@@ -18,6 +19,9 @@ LARGEST_SEARCHED = 400
 
 PERF: the first solve of Lorenz-96 takes 0.6 s with 60 components (180 operations), 2 s with 120, 6 s with 200.
 """
+
+LARGEST_SLOPE = 2_000
+"""Operations of a Jacobian beyond which steps are chosen interpreted: it is straight-line code, too."""
 
 LARGEST_ELIMINATED = 32
 """Components beyond which the steps of methods for stiff problems are chosen interpreted, with LAPACK or SuperLU."""
@@ -103,6 +107,8 @@ def not_for_search(problem: Problem, selection: Selection, route: Route) -> str 
             return f"chooses the steps of {name} in plain numbers; got derivatives."
         if n > LARGEST_ELIMINATED:
             return f"chooses the steps of {name} for up to {LARGEST_ELIMINATED} components; got {n}."
+        if slope_of(route.program).program.graph.n_operations > LARGEST_SLOPE:
+            return f"chooses the steps of {name} with Jacobians of up to {LARGEST_SLOPE} operations; got a larger one."
     if route.program.graph.n_operations > LARGEST_SEARCHED:
         return f"chooses steps for right-hand sides of up to {LARGEST_SEARCHED} operations; got a larger one."
     return None

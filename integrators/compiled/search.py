@@ -16,6 +16,7 @@ from integrators._bdf_tableau import BdfTableau
 from integrators._esdirk_tableau import EsdirkTableau
 from integrators._implicit import newton_tolerance
 from integrators._radau_tableau import RadauTableau
+from integrators._rosenbrock_tableau import RosenbrockTableau
 from integrators.compiled.kernel_control import KEPT
 from integrators.compiled.kernel_search import HEADER, LOGGED, N_COUNTS, NEXT, RUNNING, SearchKernel
 from integrators.compiled.kernel_start import StartKernel
@@ -32,6 +33,8 @@ _CONTROL = 60
 """Operations of the control of a step, about."""
 _SLOWER = 4.0
 """How many times longer an attempt takes than its operations side by side: one stage waits for the other."""
+_ITERATIONS = 5
+"""Newton's iterations of an attempt, about."""
 _NOT_BEGUN = -1
 _AT_ONCE = -1
 """Budget of attempts with which every trajectory ends where it stands."""
@@ -167,7 +170,8 @@ def _search_machine(program: Program, formula: Formula, n_ratios: int, lanes: in
     frame, control = writer.frame, writer.control
     operations = attempt_operations(program, formula) + _CONTROL + 3 * program.n * formula.n_stages
     trajectory, time = (HEADER + slot * groups * frame.register_bytes for slot in (control.trajectory, control.t))
-    cost = _SLOWER * operation_seconds(operations) * groups
+    iterations = 1 if isinstance(formula, Pair | RosenbrockTableau) else _ITERATIONS
+    cost = _SLOWER * operation_seconds(operations) * groups * iterations
     return _Machine(Kernel(writer.text()), frame.block, writer.bytes, cost, (trajectory, time), writer.n_logged)
 
 
@@ -182,7 +186,8 @@ def attempt_operations(program: Program, formula: Formula) -> int:
     if isinstance(formula, Pair):
         return stages
     n = program.n
-    return stages + slope_of(program).program.graph.n_operations + n * n * (2 * n // 3 + 2 * formula.n_stages)
+    size = 2 * n if isinstance(formula, RadauTableau) else n  # of the largest matrix
+    return stages + slope_of(program).program.graph.n_operations + size * size * (2 * size // 3 + 2 * formula.n_stages)
 
 
 @final
