@@ -175,7 +175,7 @@ class ExactFlow:
         equilibrium, or the largest deviation has risen to ``rises`` times the smallest.
         """
         rest = self.rest(turns)
-        left, angles = self.left(rest), list(self.search.equilibrium.system.angles)
+        left, angles = self.left(rest), list(self.search.equilibrium.held)
         times, pieces, values, closest = [0.0], list[Floats](), list[Floats](), math.inf
         for t, piece, value in self._pieces(free, rest, left, t_end):
             times.append(t)
@@ -229,7 +229,7 @@ def stay_of(search: Search, orbit: Orbit, tolerance: float) -> tuple[float, floa
     """Return (entry, exit), the ends of the longest time that all angles are within ``tolerance``; (0, 0) if none."""
 
     def distance(times: Floats) -> Floats:
-        return np.asarray(np.abs(orbit.at(times)[list(search.equilibrium.system.angles)]).max(axis=0))
+        return np.asarray(np.abs(search.equilibrium.wrapped(orbit.at(times))[list(search.equilibrium.held)]).max(axis=0))
 
     times = orbit.looks()
     inside = np.concatenate([[False], distance(times) < tolerance, [False]])

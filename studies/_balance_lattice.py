@@ -36,7 +36,7 @@ _RISE = 30.0
 _DRIFT = 1e-9  # half-width of the box along a direction that does not grow
 _NODES = (-1.0, -0.5, 0.5, 1.0)
 _STEP = 0.4  # of a lattice vector
-_FEWEST, _MOST, _CHUNK = 64, 4_000_000, 100_000
+_FEWEST, _MOST, _CHUNK = 64, 400_000, 100_000
 _KEPT = 400
 
 

@@ -125,7 +125,7 @@ def _turns(search: Search, wanted: Floats) -> tuple[int, ...]:
 def _on_sphere(search: Search, basis: Floats, places: Floats, size: float) -> Floats:
     """Return the starts (n, lanes) in the stable eigenspace whose largest angle is ``size``."""
     x = basis @ places
-    angles = np.abs(x[list(search.equilibrium.system.angles)]).max(axis=0)
+    angles = np.abs(x[list(search.equilibrium.held)]).max(axis=0)
     return np.asarray(size * x / np.maximum(angles, _FLATTEST * np.linalg.norm(x, axis=0)))
 
 

@@ -1,7 +1,7 @@
-"""The referee of `balance`: another method, another arithmetic, straight from the System's own equations.
+"""The referee of `balance`: another method, another arithmetic.
 
 Gragg's modified midpoint rule with Bulirsch and Stoer's extrapolation, on mpmath's floating numbers.  It has nothing in
-common with the Taylor series on fixed-point numbers that found the start: no series, no graph, no tangents.
+common with the Taylor series on fixed-point numbers that found the start: no series, no tangents, no fixed point.
 
 References
 ----------
@@ -10,6 +10,7 @@ Hairer, Norsett and Wanner, "Solving Ordinary Differential Equations I", 2nd ed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,11 +25,12 @@ __all__: list[str] = []
 _GUARD = 12
 _SAFETY = 0.9
 _SHORTEST = 1e-9
+_LONGEST = 0.6  # time constants of the fastest direction: between its steps the orbit is a cubic
 
 
 def refereed(flow: ExactFlow, free: Sequence[Any], turns: tuple[int, ...], t_end: float, size: float) -> Orbit:
-    """Return the orbit of a start by extrapolation, until ``t_end``, or until the largest |x| falls below and is again
-    above ``size``.
+    """Return the orbit of a start by extrapolation, until ``t_end``, or until the largest angle of x has fallen
+    below half of ``size`` and is again above it.
 
     Between the steps it is the cubic that has the states and rates of both ends: good to 1e-4 s for when it leaves.
 
@@ -40,20 +42,18 @@ def refereed(flow: ExactFlow, free: Sequence[Any], turns: tuple[int, ...], t_end
     import mpmath
 
     digits = flow.digits
-    rest = flow.rest(turns)
+    rest, held = flow.rest(turns), flow.search.equilibrium.held
     with mpmath.workdps(digits + _GUARD + digits // 5):
-        system, y = flow.system(), flow.start(free)
-
-        def f(state: list[Any]) -> list[Any]:
-            return list(system(mpmath.mpf(0), state))
-
-        columns = max(6, round(0.45 * digits))
+        f, y = _rates(flow), flow.start(free)
+        columns, longest = max(6, round(0.45 * digits)), _LONGEST / float(flow.search.equilibrium.rates.max())
         tolerance = mpmath.mpf(10) ** -digits
         t, h, been = mpmath.mpf(0), mpmath.mpf(0.05), False
         rate = f(y)
         times, states, rates = [0.0], [_away(y, rest)], [[float(v) for v in rate]]
         while t < t_end:
-            h = min(h, t_end - t)
+            # NOTE: no step ends beyond the border that began deep inside: the cubic would miss when it was crossed
+            room = max(1.0, math.log(0.1 * size / max(max(abs(v) for v in states[-1]), 1e-300)) / _LONGEST)
+            h = min(h, t_end - t, mpmath.mpf(longest * room))
             new, error = _extrapolated(f, y, rate, h, columns)
             ratio = float(min(error / tolerance, mpmath.mpf(10) ** 300))
             factor = _SAFETY * max(ratio, 1e-300) ** (-1.0 / (2 * columns - 1))
@@ -62,7 +62,7 @@ def refereed(flow: ExactFlow, free: Sequence[Any], turns: tuple[int, ...], t_end
                 times.append(float(t))
                 states.append(_away(y, rest))
                 rates.append([float(v) for v in rate])
-                now = max(abs(v) for v in states[-1])
+                now = max(abs(states[-1][i]) for i in held)
                 if been and now > size:
                     break
                 been = been or now < 0.5 * size
@@ -70,6 +70,30 @@ def refereed(flow: ExactFlow, free: Sequence[Any], turns: tuple[int, ...], t_end
             if h < _SHORTEST:
                 raise RunError(f"balance: the referee's steps become too short at t={float(t):.8g}.")
     return _joined(np.array(times), np.array(states).T, np.array(rates).T)
+
+
+def _rates(flow: ExactFlow) -> Any:
+    """Return the rates as a function of a list of mpmath's numbers.
+
+    What derives its equations from an energy at each call is recorded once; the record is compared with the System.
+    """
+    import mpmath
+
+    system = flow.system()
+    if flow.field is None:
+        return lambda state: list(system(mpmath.mpf(0), state))
+    graph, parameters = flow.field.graph, [mpmath.mpf(value) for value in flow.field.parameters]
+    places = [int(i) for i in np.ravel(graph.result)]
+
+    def f(state: list[Any]) -> list[Any]:
+        values = graph.evaluate([mpmath.mpf(0), *state, *parameters])
+        return [mpmath.mpf(values[i]) for i in places]
+
+    probe = flow.start([mpmath.mpf(1) / (k + 3) for k in range(len(flow.search.free))])
+    for a, b in zip(f(probe), system(mpmath.mpf(0), probe), strict=True):
+        if abs(a - b) > mpmath.mpf(10) ** -flow.digits * (1 + abs(b)):
+            raise RunError(f"balance: the record of {type(system).__name__} differs from its rates: {a} and {b}.")
+    return f
 
 
 def _away(y: Sequence[Any], rest: Sequence[Any]) -> list[float]:

@@ -30,6 +30,7 @@ _FALL = 12.0  # time constants of the fastest direction that a round looks beyon
 _INNER = 8  # points inside each step at which the orbit is looked at
 _FURTHER = 7.0  # time constants of the fastest direction by which the horizon of the batch grows at a time
 _LAST = 6.5  # of the slowest one: at 0.05 rad e^-6.5 the manifold's bend is below rounding
+_FARTHEST = 20.0  # time constants of the fastest one, after which the rounding of the start has grown too large
 _REPEATS = 3  # at the last horizon
 _SOLVED = 1e-9
 _LOOK = 36.0  # time constants of the fastest direction that the batch is watched for after its arrival
@@ -103,7 +104,8 @@ def polished(search: Search, candidates: Sequence[Candidate], tolerance: float) 
     free = np.stack([c.free for c in candidates], axis=1)
     begin, residual = np.array([c.horizon for c in candidates]), np.full(len(candidates), np.inf)
     gain = np.zeros((len(candidates), len(equilibrium.left), len(search.free)))
-    last, step = _LAST / equilibrium.slowest, _FURTHER / float(equilibrium.rates.max())
+    fastest = float(equilibrium.rates.max())
+    last, step = min(_LAST / equilibrium.slowest, _FARTHEST / fastest), _FURTHER / fastest
     for later in [*np.arange(0.0, last, step), *[last] * _REPEATS]:
         horizons, back = begin + later, equilibrium.carried(-later)
         x, columns = at_horizons(search, _with_free(search, x0, free), horizons)
@@ -111,9 +113,11 @@ def polished(search: Search, candidates: Sequence[Candidate], tolerance: float) 
         slope = back @ np.einsum("ij,jkl->lik", equilibrium.left, columns)
         size = np.linalg.norm(miss, axis=0)
         for k in np.flatnonzero(np.isfinite(size) & np.isfinite(slope).all(axis=(1, 2))):
-            if later < last or size[k] < residual[k]:
-                gain[k], residual[k] = slope[k], size[k]
-                free[:, k] -= np.linalg.lstsq(slope[k], miss[:, k], rcond=None)[0]
+            if later == last and size[k] >= residual[k]:
+                continue
+            gain[k] = slope[k]
+            residual[k] = size[k] if later == last else np.inf
+            free[:, k] -= np.linalg.lstsq(slope[k], miss[:, k], rcond=None)[0]
     kept = [k for k in distinct(free, _SAME) if residual[k] < _SOLVED]
     run = _watched(search, x0[:, kept], free[:, kept], float(begin[kept].max(initial=0.0))) if kept else None
     found = [
@@ -121,6 +125,27 @@ def polished(search: Search, candidates: Sequence[Candidate], tolerance: float) 
         for j, k in enumerate(kept)
     ]
     return sorted([f for f in found if f.stay > 0.0], key=lambda f: -f.ceiling)
+
+
+def found_at(search: Search, free: Floats, horizon: float, tolerance: float) -> Found | None:
+    """Return what a run from ``free`` (n_free,) comes to, as it is, looked at until some time after ``horizon``."""
+    equilibrium, starts = search.equilibrium, search.starts(free[:, None])
+    run = _watched(search, starts, free[:, None], max(horizon, search.t_travel))
+    x = equilibrium.wrapped(run.y[:, 0])
+    entry, exit_ = longest_stay(search, SimpleNamespace(t=run.t, y=run.y[:, 0]), tolerance)
+    if exit_ <= entry:
+        return None
+    k = int(np.searchsorted(run.t, entry))
+    turns = tuple(round(float(run.y[i, 0, k]) / (2.0 * np.pi)) for i in equilibrium.system.angles)
+    passing = x[:, k : max(k + 1, int(np.searchsorted(run.t, exit_)))]
+    middle = float(run.t[k + int(np.argmin(np.abs(passing).max(axis=0)))])
+    end, columns = at_horizons(search, starts, np.array([middle]))
+    back = equilibrium.carried(entry - middle)
+    candidate = Candidate(free, entry, turns)
+    gain = back @ np.einsum("ij,jkl->lik", equilibrium.left, columns)[0]
+    residual = float(np.linalg.norm(back @ equilibrium.left @ equilibrium.wrapped(end)[:, 0]))
+    x0 = search.seen_from(turns)
+    return _told(search, run, 0, candidate, (x0, free, gain, residual), tolerance)
 
 
 def _told(
@@ -145,6 +170,11 @@ def _told(
         ceiling=ceiling(search, gain, free, tolerance),
         energy_error=error,
     )
+
+
+def nearest_first(found: Sequence[Found], free: Floats) -> list[Found]:
+    """Return the solutions in order of their distance from ``free`` (n_free,)."""
+    return sorted(found, key=lambda f: float(np.linalg.norm(f.free - free)))
 
 
 def ceiling(search: Search, gain: Floats, free: Floats, tolerance: float) -> float:

@@ -82,6 +82,10 @@ class Search:
         """Return this search with the copy of the equilibrium that lies ``turns`` full turns of each angle on."""
         return dataclasses.replace(self, x0=self.seen_from(turns))
 
+    def until(self, t_travel: float) -> Search:
+        """Return this search with another travel time."""
+        return dataclasses.replace(self, t_travel=t_travel)
+
     def starts(self, free_values: Floats) -> Floats:
         """Return the deviations (n, lanes) whose free components are ``free_values`` (n_free, lanes)."""
         x0 = np.repeat(self.x0[:, None], free_values.shape[1], axis=1)
@@ -151,6 +155,14 @@ def closest_passes(search: Search, free_values: Floats) -> tuple[Floats, Floats]
     best = best[np.isfinite(smallest[best])]
     best = best[distinct(free_values[:, best])][:_LANES]
     return free_values[:, best], index[best] * search.step
+
+
+def nearest_pass(search: Search, free_values: Floats) -> tuple[Floats, Floats]:
+    """Return one start (n_free, 1) and the time (1,) at which it is closest to the equilibrium, however far."""
+    times = np.arange(search.step, search.t_travel, search.step)
+    x = search.equilibrium.wrapped(accurate(search, search.starts(free_values[:, None]), times).y[:, 0])
+    miss = np.linalg.norm(search.equilibrium.angles_of(x), axis=0)
+    return free_values[:, None], times[[int(np.nanargmin(miss))]]
 
 
 def steered(search: Search, free_values: Floats, horizons: Floats, reach: float) -> list[Candidate]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -108,8 +109,16 @@ class Equilibrium:
         return near
 
     def angles_of(self, x: Floats) -> Floats:
-        """Return the wrapped angles of x, shape (n_angles, *batch)."""
-        return self.wrapped(x)[list(self.system.angles)]
+        """Return the wrapped angles of x that must be near those of x*, shape (n_held, *batch)."""
+        return self.wrapped(x)[list(self.held)]
+
+    @functools.cached_property
+    def held(self) -> tuple[int, ...]:
+        """The angles that count: not the one about which a Furuta pendulum, say, rests wherever it points."""
+        from scipy.linalg import null_space
+
+        moves = np.abs(null_space(self.jacobian, rcond=_MARGINAL)).max(axis=1, initial=0.0)
+        return tuple(i for i in self.system.angles if moves[i] < 0.5) or tuple(self.system.angles)
 
     def moved(self, turns: tuple[int, ...]) -> Equilibrium:
         """Return the copy of this equilibrium whose angles are ``turns`` full turns further."""
@@ -150,7 +159,7 @@ class Equilibrium:
         grows = self.rates > 0.0
         along = self.unstable @ np.linalg.inv(self.left[grows] @ self.unstable)  # L along = 1
         reach = np.full(len(self.rates), 0.0)
-        reach[grows] = np.abs(along[list(self.system.angles)]).max(axis=0)
+        reach[grows] = np.abs(along[list(self.held)]).max(axis=0)
         with np.errstate(divide="ignore"):
             return np.asarray(tolerance / reach)
 
