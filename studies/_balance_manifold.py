@@ -25,16 +25,17 @@ from studies._checks import Floats
 
 __all__: list[str] = []
 
-_START = 0.5  # of the tolerance: size of the circle
+_START = 0.7  # of the tolerance: size of the circle
+_LATER = 0.6  # time constants of the slowest direction from the arrival to the circle, amply
 _FLATTEST = 0.05  # smallest share of the angles in a start on the circle
 _GAP = 0.4  # rad: neighbours on the circle stay closer than that
-_ARCS = 16  # parts of the circle that are refined one after the other
-_FEWEST = 16  # points on each to begin with
-_MOST = 6_000  # and to end with
+_ARCS = 32  # parts of the circle that are refined one after the other
+_FEWEST = 8  # points on each to begin with
+_MOST = 12_000  # and to end with
 _MARGIN = 0.35  # of a cell: how far beyond its border a crossing is still looked for
 _ROUNDS = 8
 _TRUST = 0.3  # of the distance from x*: the largest correction of a place
-_SHARP = 1e-6
+_SHARP, _SAME = 1e-6, 1e-6
 _SPREAD = 4096  # orbits where the sphere is no circle
 _PASSES = 256  # closest passes kept of them
 _TURN = 2.0 * np.pi
@@ -110,7 +111,7 @@ def _sharp(search: Search, basis: Floats, size: float, found: _Crossings, n_orbi
         places -= change * np.minimum(1.0, bound / np.maximum(length, 1e-300))
     y, _ = at_horizons(search, basis @ places, -horizon)
     kept = np.flatnonzero(np.abs(y[given] - found.wanted).max(axis=0) < _SHARP)
-    kept = kept[distinct(y[free][:, kept])]
+    kept = kept[distinct(y[free][:, kept], _SAME)]
     turns = [_turns(search, found.wanted[:, k]) for k in kept]
     starts = [Candidate(y[free, k], float(horizon[k]), turn) for k, turn in zip(kept, turns, strict=True)]
     return Seeds(starts, n_orbits, complete)
@@ -132,7 +133,7 @@ def _on_sphere(search: Search, basis: Floats, places: Floats, size: float) -> Fl
 def _backwards(search: Search, x: Floats) -> Floats:
     """Integrate the starts x (n, lanes) back by the travel time; return every step, (n, lanes, n_times)."""
     fun, vectorized = search.equilibrium.fun, search.equilibrium.vectorized
-    span = (0.0, -search.t_travel)
+    span = (0.0, -search.t_travel - _LATER / search.equilibrium.slowest)
     return np.asarray(solve_ivp(fun, span, x, method=METHOD, step=search.step, vectorized=vectorized).y)
 
 

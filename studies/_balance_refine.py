@@ -28,9 +28,11 @@ _ROUNDS = 12
 _IDLE = 3  # rounds without a longer stay after which the digits of a double are used up
 _FALL = 12.0  # time constants of the fastest direction that a round looks beyond the last stay
 _INNER = 8  # points inside each step at which the orbit is looked at
-_FURTHER = 7.0  # time constants of the fastest direction by which the horizon of the batch grows at a time
+_FURTHER = 3.5  # time constants of the fastest direction by which the horizon of the batch grows at a time
 _LAST = 6.5  # of the slowest one: at 0.05 rad e^-6.5 the manifold's bend is below rounding
 _FARTHEST = 20.0  # time constants of the fastest one, after which the rounding of the start has grown too large
+_TWICE = 2  # steps at each horizon before
+_TRUST = 0.3  # largest change of the state at the horizon that a step may predict
 _REPEATS = 3  # at the last horizon
 _SOLVED = 1e-9
 _LOOK = 36.0  # time constants of the fastest direction that the batch is watched for after its arrival
@@ -106,7 +108,7 @@ def polished(search: Search, candidates: Sequence[Candidate], tolerance: float) 
     gain = np.zeros((len(candidates), len(equilibrium.left), len(search.free)))
     fastest = float(equilibrium.rates.max())
     last, step = min(_LAST / equilibrium.slowest, _FARTHEST / fastest), _FURTHER / fastest
-    for later in [*np.arange(0.0, last, step), *[last] * _REPEATS]:
+    for later in [*np.repeat(np.arange(0.0, last, step), _TWICE), *[last] * _REPEATS]:
         horizons, back = begin + later, equilibrium.carried(-later)
         x, columns = at_horizons(search, _with_free(search, x0, free), horizons)
         miss = back @ equilibrium.left @ x
@@ -117,7 +119,9 @@ def polished(search: Search, candidates: Sequence[Candidate], tolerance: float) 
                 continue
             gain[k] = slope[k]
             residual[k] = size[k] if later == last else np.inf
-            free[:, k] -= np.linalg.lstsq(slope[k], miss[:, k], rcond=None)[0]
+            change = np.linalg.lstsq(slope[k], miss[:, k], rcond=None)[0]
+            predicted = float(np.abs(columns[:, :, k] @ change).max())
+            free[:, k] -= change * min(1.0, _TRUST / max(predicted, _TRUST))
     kept = [k for k in distinct(free, _SAME) if residual[k] < _SOLVED]
     run = _watched(search, x0[:, kept], free[:, kept], float(begin[kept].max(initial=0.0))) if kept else None
     found = [

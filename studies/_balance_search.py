@@ -31,7 +31,7 @@ _ITERATIONS = 14
 _CLOSE = 0.05  # residual from which on the horizon grows
 _GROWTH = 0.8  # in time constants of the slowest unstable direction
 _SOLVED = 1e-3
-_LOST = 10.0
+_LOST, _SAME = 10.0, 1e-6
 _TRUST = 0.5  # largest change of the state at the horizon that one step may predict
 _BISECTIONS = 80
 _TURN, _TURN_REST = 2.0 * np.pi, 2.4492935982947064e-16  # 2 pi in two parts; SOURCE: OEIS A019692
@@ -198,7 +198,7 @@ def steered(search: Search, free_values: Floats, horizons: Floats, reach: float)
             going_on.append(lane)
         alive = going_on
     found.sort(key=lambda candidate: candidate.horizon)
-    kept = distinct(np.array([candidate.free for candidate in found]).reshape(len(found), len(search.free)).T)
+    kept = distinct(np.array([c.free for c in found]).reshape(len(found), len(search.free)).T, _SAME)
     return [found[k] for k in kept]
 
 
