@@ -50,7 +50,7 @@ def balance(
     progress: bool = False,
     **options: Any,
 ) -> Balance:
-    """Find all initial momenta that bring a system from given angles to an unstable equilibrium, where it stays a while.
+    """Find all initial momenta that bring a system from given angles to an unstable equilibrium, where it stays.
 
     A start balances if its orbit lies on the stable manifold of the equilibrium x*.  With the left eigenvectors l_i of
     the linear flow at x* that belong to unstable eigenvalues, that means
@@ -189,7 +189,12 @@ def balance(
 
 
 def _all(
-    search: Search, travels: list[float], asked: tuple[int, float, int], start: Floats | None, tolerance: float, bar: Progress
+    search: Search,
+    travels: list[float],
+    asked: tuple[int, float, int],
+    start: Floats | None,
+    tolerance: float,
+    bar: Progress,
 ) -> tuple[Search, list[Found], dict[str, Any]]:
     """Return the solutions for the first of the travel times that has any, the one to be reported first."""
     n_seeds, spread, rng = asked
@@ -203,7 +208,11 @@ def _all(
         reached: list[Candidate] = []
         if start is not None:
             reached = steered(search, *nearest_pass(search, start), reach=tolerance)
-        found = [f for f in polished(search, [*candidates, *reached], tolerance) if f.arrival <= t_travel or _is_one_of(f, reached)]
+        found = [
+            f
+            for f in polished(search, [*candidates, *reached], tolerance)
+            if f.arrival <= t_travel or _is_one_of(f, reached)
+        ]
         bar.update()
         if found:
             told = {"n_orbits": from_target.n_orbits + places.shape[1], "complete": from_target.complete}
@@ -214,7 +223,9 @@ def _all(
     mend = "Try more seeds (n_seeds), a longer t_travel, another rng, or other angles."
     equilibrium = search.equilibrium
     if equilibrium.n_neutral:
-        mend += f" NOTE: {equilibrium.name!r} also has {equilibrium.n_neutral} directions in which it oscillates undamped."
+        mend += (
+            f" NOTE: {equilibrium.name!r} also has {equilibrium.n_neutral} directions in which it oscillates undamped."
+        )
     raise RunError(f"{_WHO}: no start was found that reaches {equilibrium.name!r}; tried {tried}. {mend}")
 
 

@@ -133,11 +133,15 @@ class ExactFlow:
                     continue
                 turning = abs(equilibrium.growth[k, k + 1]) if k + 1 < len(left) else 0.0
                 skip = bool(turning > 1e-9 * rate)
-                vector = mpmath.matrix([mpmath.mpc(float(v), float(left[k + 1, i]) if skip else 0.0) for i, v in enumerate(row)])
+                vector = mpmath.matrix(
+                    [mpmath.mpc(float(v), float(left[k + 1, i]) if skip else 0.0) for i, v in enumerate(row)]
+                )
                 start, largest = vector.copy(), int(np.abs(row).argmax())
                 for _ in range(4):
                     image = jacobian.T * vector
-                    value = mpmath.fdot(list(vector.conjugate()), list(image)) / mpmath.fdot(list(vector.conjugate()), list(vector))
+                    value = mpmath.fdot(list(vector.conjugate()), list(image)) / mpmath.fdot(
+                        list(vector.conjugate()), list(vector)
+                    )
                     shifted = jacobian.T - (value * (1 + mpmath.mpf(2) ** -(2 * self.bits))) * mpmath.eye(n)
                     vector = mpmath.lu_solve(shifted, vector)
                     vector = vector * (start[largest] / vector[largest])
@@ -229,7 +233,9 @@ def stay_of(search: Search, orbit: Orbit, tolerance: float) -> tuple[float, floa
     """Return (entry, exit), the ends of the longest time that all angles are within ``tolerance``; (0, 0) if none."""
 
     def distance(times: Floats) -> Floats:
-        return np.asarray(np.abs(search.equilibrium.wrapped(orbit.at(times))[list(search.equilibrium.held)]).max(axis=0))
+        return np.asarray(
+            np.abs(search.equilibrium.wrapped(orbit.at(times))[list(search.equilibrium.held)]).max(axis=0)
+        )
 
     times = orbit.looks()
     inside = np.concatenate([[False], distance(times) < tolerance, [False]])
@@ -264,8 +270,8 @@ def conditions_of(search: Search, orbit: Orbit, arrival: float) -> Floats:
     return found
 
 
-def sharpened(flow: ExactFlow, free: Sequence[Any], found: Found, digits: int, rounds: int = 40) -> tuple[Any, ...]:
-    """Return the exact start near ``free``, as mpmath's numbers, until a correction is below ``10**-digits``.
+def sharpened(flow: ExactFlow, found: Found, digits: int, rounds: int = 40) -> tuple[Any, ...]:
+    """Return the exact start near a solution, as mpmath's numbers, until a correction is below ``10**-digits``.
 
     A round is a run to where it is closest to x*, and what it is in error by there, carried back.  It gains some 8
     digits, as many as the tangents have.
@@ -275,7 +281,7 @@ def sharpened(flow: ExactFlow, free: Sequence[Any], found: Found, digits: int, r
     inverse, known = np.linalg.pinv(found.gain), _KNOWN
     t_end = found.arrival + digits * math.log(10.0) / flow.search.equilibrium.slowest
     with mpmath.workprec(flow.to(digits + _MORE).bits + 20):
-        p = tuple(mpmath.mpf(value) for value in free)
+        p = tuple(mpmath.mpf(value) for value in found.free.tolist())
         for _ in range(rounds):
             orbit = flow.to(min(digits, 2 * known) + _MORE).orbit(p, found.turns, t_end, found.arrival, rises=_RISE)
             change = inverse @ conditions_of(flow.search, orbit, found.arrival)

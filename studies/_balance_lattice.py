@@ -18,6 +18,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def longest_doubles(flow: ExactFlow, found: Found, tolerance: float) -> tuple[tu
     import mpmath
 
     flow = flow.to(_DIGITS)
-    exact = sharpened(flow, found.free, found, _SHARP, rounds=3)
+    exact = sharpened(flow, found, _SHARP, rounds=3)
     equilibrium = flow.search.equilibrium
     with mpmath.workprec(flow.bits + 20):
         box = _box(flow, found, exact, equilibrium.borders(tolerance), max(found.ceiling - _DOWN, 0.1))
@@ -71,7 +72,7 @@ def longest_doubles(flow: ExactFlow, found: Found, tolerance: float) -> tuple[tu
         near = [int(mpmath.nint(v / mpmath.mpf(float(u)))) for v, u in zip(exact, spacing, strict=True)]
         rest = [v / mpmath.mpf(float(u)) - n for v, u, n in zip(exact, spacing, near, strict=True)]
         scaled = [
-            [mpmath.mpf(float(g)) / mpmath.mpf(float(w)) * mpmath.mpf(float(u)) for g, u in zip(row, spacing, strict=True)]
+            [mpmath.mpf(float(g)) / mpmath.mpf(float(w)) * float(u) for g, u in zip(row, spacing, strict=True)]
             for row, w in zip(box.gain, box.width, strict=True)
         ]
         columns, unimodular = reduced_basis([list(column) for column in zip(*scaled, strict=True)])
@@ -82,7 +83,8 @@ def longest_doubles(flow: ExactFlow, found: Found, tolerance: float) -> tuple[tu
     points = _along(box, basis, offset, equilibrium.rates, equilibrium.borders(tolerance))
     listed = []
     for steps, stay in points:
-        n = [a + sum(c * (s + w) for c, s, w in zip(row, steps, whole, strict=True)) for a, row in zip(near, unimodular, strict=True)]
+        moved = [step + w for step, w in zip(steps, whole, strict=True)]
+        n = [a + sum(map(mul, row, moved)) for a, row in zip(near, unimodular, strict=True)]
         listed.append(LatticePoint(np.array([float(k) * u for k, u in zip(n, spacing, strict=True)]), stay))
     return exact, listed
 
@@ -138,7 +140,8 @@ def _along(box: _Box, basis: Floats, offset: Floats, rates: Floats, borders: Flo
         steps = np.round(z)[:, :, None] + shifts[:, None, :]
         c = centre[:, :, None] + np.einsum("ij,jkl->ikl", basis, steps - z[:, :, None])
         stay = _stay_of(box, c, rates, borders)
-        for a, b in zip(*np.nonzero(stay > np.partition(stay.ravel(), -min(_KEPT, stay.size))[-min(_KEPT, stay.size)] - 1e-9), strict=True):
+        least = np.partition(stay.ravel(), -min(_KEPT, stay.size))[-min(_KEPT, stay.size)]
+        for a, b in zip(*np.nonzero(stay >= least), strict=True):
             best[tuple(int(v) for v in steps[:, a, b])] = float(stay[a, b])
     ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))
     return [(list(steps), stay) for steps, stay in ranked[:_KEPT]]
@@ -151,12 +154,12 @@ def _stay_of(box: _Box, c: Floats, rates: Floats, borders: Floats) -> Floats:
     away[box.slow] = c[box.slow]
     stay = np.full(c.shape[1:], np.inf)
     for k in np.flatnonzero(rates > 0.0):
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             stay = np.minimum(stay, np.log(borders[k] / (np.abs(away[k]) * box.width[k])) / rates[k])
-    return np.asarray(np.where((np.abs(c[rates_flat(box, rates)]) <= 1.0).all(axis=0), stay, -np.inf))
+    return np.asarray(np.where((np.abs(c[_flat(box, rates)]) <= 1.0).all(axis=0), stay, -np.inf))
 
 
-def rates_flat(box: _Box, rates: Floats) -> list[int]:
+def _flat(box: _Box, rates: Floats) -> list[int]:
     """Return the coordinates that must stay within the box, since they do not grow."""
     return [k for k in range(len(box.width)) if k >= len(rates) or rates[k] <= 0.0]
 

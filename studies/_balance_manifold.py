@@ -95,7 +95,8 @@ def manifold_seeds(search: Search, tolerance: float) -> Seeds:
 
 def _sharp(search: Search, basis: Floats, size: float, found: _Crossings, n_orbits: int, complete: bool) -> Seeds:
     """Return the crossings after Newton's method on their places; those where it fails are left out."""
-    free, given, horizon = list(search.free), list(search.given), found.steps * search.step
+    free, given = list(search.free), list(search.given)
+    horizon = np.asarray(found.steps * search.step, dtype=np.float64)
     places = basis.T @ _on_sphere(search, basis, found.places, size)
     if not len(horizon):
         return Seeds([], n_orbits, complete)

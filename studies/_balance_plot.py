@@ -45,7 +45,9 @@ def draw(result: Balance) -> Figure:
     if drawable:
         _draw_path(figure.add_subplot(grid[:, 1]), result)
     start = ", ".join(f"{symbol(n)} = {v:.15g}" for n, v in zip(result.free, result.momenta.tolist(), strict=True))
-    figure.suptitle(f"{type(result.system).__name__}, {result.target}: {result.stay:.2f} s in doubles with {start}", fontsize=11)
+    figure.suptitle(
+        f"{type(result.system).__name__}, {result.target}: {result.stay:.2f} s in doubles with {start}", fontsize=11
+    )
     return figure
 
 

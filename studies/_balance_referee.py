@@ -1,11 +1,12 @@
 """The referee of `balance`: another method, another arithmetic.
 
-Gragg's modified midpoint rule with Bulirsch and Stoer's extrapolation, on mpmath's floating numbers.  It has nothing in
-common with the Taylor series on fixed-point numbers that found the start: no series, no tangents, no fixed point.
+Gragg's modified midpoint rule with Bulirsch and Stoer's extrapolation, on mpmath's floating numbers.  It has
+nothing in common with the Taylor series on fixed-point numbers that found the start but the equations.
 
 References
 ----------
-Hairer, Norsett and Wanner, "Solving Ordinary Differential Equations I", 2nd ed., section II.9, equations (9.10), (9.13).
+Hairer, Norsett and Wanner, "Solving Ordinary Differential Equations I", 2nd ed., section II.9, equations
+(9.10), (9.13).
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from diffsim.progress import Progress
 from studies._balance_descent import growth_of
 from studies._balance_exact import ExactFlow, Orbit, exact_flow, sharpened, stay_of
 from studies._balance_lattice import longest_doubles
-from studies._balance_refine import BalanceStep, Found, longest_stay, refined, verified_run
 from studies._balance_referee import refereed
+from studies._balance_refine import BalanceStep, Found, longest_stay, refined, verified_run
 from studies._balance_result import Balance
 from studies._balance_search import Search
 from studies._checks import Floats
@@ -41,7 +41,6 @@ class _Chosen:
     history: tuple[BalanceStep, ...]
     lattice: Floats
     lattice_stays: Floats
-
 
     @property
     def exact(self) -> tuple[Any, ...]:
@@ -85,7 +84,6 @@ def reported(
         bar.update()
     first = [chosen.found, *[f for f in found if f is not chosen.found]]
     order = [next(k for k, g in enumerate(found) if g is f) for f in first]
-    n_turns = len(system.angles)
     return Balance(
         **told,
         target=equilibrium.name,
@@ -113,26 +111,38 @@ def reported(
         eigenvalues=equilibrium.eigenvalues,
         rounds=np.array([[*h[:3], *h.free] for h in chosen.history]).reshape(-1, 3 + len(search.free)),
         growth=growth_of(here, chosen.free, max(exit_, 1e-3)),
-        all_momenta=np.array([f.free for f in first]),
-        all_arrivals=np.array([f.arrival for f in first]),
-        all_windings=np.array([f.turns for f in first]).reshape(len(first), n_turns),
-        all_residuals=np.array([f.residual for f in first]),
-        all_stays=np.array([f.stay for f in first]),
-        all_ceilings=np.array([f.ceiling for f in first]),
-        all_energy_errors=np.array([f.energy_error for f in first]),
+        **_columns(first),
         lattice_momenta=chosen.lattice[order],
         lattice_stays=chosen.lattice_stays[order],
     )
 
 
+def _columns(found: Sequence[Found]) -> dict[str, Any]:
+    """Return the columns of the table of solutions."""
+    return {
+        "all_momenta": np.array([f.free for f in found]),
+        "all_arrivals": np.array([f.arrival for f in found]),
+        "all_windings": np.array([f.turns for f in found]).reshape(len(found), -1),
+        "all_residuals": np.array([f.residual for f in found]),
+        "all_stays": np.array([f.stay for f in found]),
+        "all_ceilings": np.array([f.ceiling for f in found]),
+        "all_energy_errors": np.array([f.energy_error for f in found]),
+    }
+
+
 def _chosen(
-    search: Search, flow: ExactFlow, found: Sequence[Found], solver: Mapping[str, Any], asked: Mapping[str, Any], bar: Progress
+    search: Search,
+    flow: ExactFlow,
+    found: Sequence[Found],
+    solver: Mapping[str, Any],
+    asked: Mapping[str, Any],
+    bar: Progress,
 ) -> _Chosen:
     """Return the momenta to report: of the lattice, of many digits, or tuned to the run that checks them."""
     lattice, stays = np.full((len(found), len(search.free)), np.nan), np.full(len(found), np.nan)
     for k, solution in enumerate(found[: asked["lattice"]]):
         _, points = longest_doubles(flow, solution, asked["tolerance"])
-        measured = [(_stay(flow, p.free, solution, asked["tolerance"]), p.free) for p in points[:_VERIFIED]]
+        measured = [(_stay(flow, p.free.tolist(), solution, asked["tolerance"]), p.free) for p in points[:_VERIFIED]]
         stays[k], lattice[k] = max(measured, key=lambda pair: pair[0])
         bar.update()
     best = int(np.nanargmax(stays)) if asked["lattice"] else 0
@@ -140,7 +150,7 @@ def _chosen(
     if digits is not None:
         import mpmath
 
-        exact = sharpened(flow, found[best].free, found[best], digits)
+        exact = sharpened(flow, found[best], digits)
         bar.update(3)
         with mpmath.workdps(digits + _MORE):
             text = tuple(mpmath.nstr(p, digits, strip_zeros=False) for p in exact)
@@ -171,7 +181,9 @@ def _orbit(flow: ExactFlow, free: Sequence[Any], found: Found, t_end: float, tol
     return flow.orbit(free, found.turns, t_end, found.arrival + 0.2, beyond=3.0 * tolerance)
 
 
-def _exact_stay(flow: ExactFlow, chosen: _Chosen, tolerance: float) -> tuple[tuple[float, float], tuple[Floats, Floats]]:
+def _exact_stay(
+    flow: ExactFlow, chosen: _Chosen, tolerance: float
+) -> tuple[tuple[float, float], tuple[Floats, Floats]]:
     """Return (entry, exit) under the exact flow, and times (k,) and deviations (n, k) of that orbit."""
     digits = max(_DIGITS, chosen.digits + _MORE)
     most = chosen.digits * math.log(10.0) / flow.search.equilibrium.slowest
@@ -191,7 +203,9 @@ def _energy_error(search: Search, free: Floats) -> float:
 def _too_short(equilibrium: Any, found: Sequence[Found], stay: float, least: float) -> str:
     mend = "Lower min_stay, or use a more accurate method (rtol, atol)."
     if equilibrium.n_neutral:
-        mend += f" NOTE: {equilibrium.name!r} also has {equilibrium.n_neutral} directions in which it oscillates undamped."
+        mend += (
+            f" NOTE: {equilibrium.name!r} also has {equilibrium.n_neutral} directions in which it oscillates undamped."
+        )
     tries = min(len(found), _TRIES)
     return (
         f"balance: of {len(found)} starts that reach {equilibrium.name!r} the best {tries} were refined, "

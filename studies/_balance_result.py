@@ -89,8 +89,10 @@ class Balance(Record):
         The rounds of the refinement, see `history`.
     growth : ndarray (2, k)
         Times, and by how much the worst small change of ``momenta`` has grown by then.
-    all_momenta, all_arrivals, all_windings, all_residuals, all_stays, all_ceilings, all_energy_errors : ndarray (k, ...)
+    all_momenta, all_arrivals, all_windings, all_residuals, all_stays, all_ceilings : ndarray (k, ...)
         The columns of `solutions`.
+    all_energy_errors : ndarray (k,)
+        As `energy_error`, of each.
     lattice_momenta, lattice_stays : ndarray (k, n_free), (k,)
         The doubles that stay longest, where they were asked for.
     descent : ndarray (k, 4 + n_free)
@@ -189,7 +191,7 @@ class Balance(Record):
     @property
     def history(self) -> tuple[BalanceStep, ...]:
         """The rounds in which the doubles were tuned to the run that checks them."""
-        return tuple(BalanceStep(*row[:3], tuple(row[3:])) for row in self.rounds.tolist())
+        return tuple(BalanceStep(row[0], row[1], row[2], tuple(row[3:])) for row in self.rounds.tolist())
 
     @property
     def alternatives(self) -> Floats:
@@ -203,10 +205,10 @@ class Balance(Record):
         k = min(k, self.growth.shape[1] - 1)
         fastest = float(self.eigenvalues.real.max())
         return (
-            f"By its arrival at {self.entry:.2f} s a small change of the momenta has grown {self.growth[1, k]:.3g} times,"
-            f" and by its fall in doubles at {self.exit:.2f} s {self.growth[1, -1]:.3g} times; from there on by "
-            f"exp({fastest:.3f} t), one decimal digit every {np.log(10.0) / fastest:.2f} s. A loss at a late horizon is "
-            f"that much steeper across the stable manifold than along it."
+            f"By its arrival at {self.entry:.2f} s a change of the momenta has grown {self.growth[1, k]:.3g} times, "
+            f"and by its fall in doubles at {self.exit:.2f} s {self.growth[1, -1]:.3g} times; from there on by "
+            f"exp({fastest:.3f} t), one decimal digit every {np.log(10.0) / fastest:.2f} s. A loss at a late horizon "
+            f"is that much steeper across the stable manifold than along it."
         )
 
     def table(self, count: int = 20) -> str:
@@ -237,6 +239,6 @@ class Balance(Record):
         angles = ", ".join(f"{value:g}" for value in self.angles)
         return (
             f"Balance({type(self.system).__name__} on {self.target!r} from angles ({angles}): {start}; within "
-            f"{self.tolerance:g} rad for {self.stay:.2f} s in doubles, from {self.entry:.2f} s to {self.exit:.2f} s, and "
-            f"for {self.stay_exact:.2f} s under the exact flow; the best of {len(self.all_arrivals)} solutions)"
+            f"{self.tolerance:g} rad for {self.stay:.2f} s in doubles, from {self.entry:.2f} s to {self.exit:.2f} s, "
+            f"and for {self.stay_exact:.2f} s under the exact flow; the best of {len(self.all_arrivals)} solutions)"
         )

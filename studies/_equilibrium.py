@@ -252,7 +252,11 @@ def _decaying_space(jacobian: Floats) -> Floats:
     from scipy.linalg import schur
 
     floor = _floor(np.linalg.eigvals(jacobian))
-    _, basis, k = schur(jacobian, output="real", sort=lambda re, im=0.0: re < -floor)
+
+    def decays(real: float, imaginary: float) -> bool:
+        return real < -floor
+
+    _, basis, k = schur(jacobian, output="real", sort=decays)
     basis = np.asarray(basis[:, :k])
     for column in basis.T:  # as with the eigenvectors: no sign is left to the machine
         column *= np.sign(column[np.abs(column).argmax()])
@@ -260,7 +264,7 @@ def _decaying_space(jacobian: Floats) -> Floats:
 
 
 def _drift(jacobian: Floats) -> Floats:
-    """Return a basis (k, n) of the left null vectors of A that vanish on its null space: the speeds along equilibria."""
+    """Return a basis (k, n) of the left null vectors of A that vanish on its null space: speeds along equilibria."""
     from scipy.linalg import null_space
 
     still, kept = null_space(jacobian, rcond=_MARGINAL), null_space(jacobian.T, rcond=_MARGINAL)

@@ -34,13 +34,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", default="inverted", help="name of the equilibrium; default inverted")
     parser.add_argument("--tolerance", type=number, default=0.1, help="what counts as upright, in rad; default 0.1")
     parser.add_argument("--min-stay", type=number, help="seconds that it must stay; default 15 fast time constants")
-    parser.add_argument("--travel", type=number, metavar="T", help="longest travel time in s; default 6 slow time constants")
-    parser.add_argument("--start", type=numbers, help="momenta to begin with: the solution found from there comes first")
     parser.add_argument(
-        "--route", default="manifold", choices=("manifold", "descent"), help="descent: plain gradient descent, to compare"
+        "--travel", type=number, metavar="T", help="longest travel time in s; default 6 slow time constants"
     )
     parser.add_argument(
-        "--lattice", type=integer, default=0, metavar="K", help="search the doubles around the first K for the best pair"
+        "--start", type=numbers, help="momenta to begin with: the solution found from there comes first"
+    )
+    parser.add_argument(
+        "--route",
+        default="manifold",
+        choices=("manifold", "descent"),
+        help="descent: plain gradient descent, to compare",
+    )
+    parser.add_argument(
+        "--lattice",
+        type=integer,
+        default=0,
+        metavar="K",
+        help="search the doubles around the first K for the best pair",
     )
     parser.add_argument("--digits", type=integer, help="refine the momenta to so many decimal digits, 20 or more")
     parser.add_argument("--rows", type=integer, default=10, help="solutions that are listed; default 10")
@@ -113,7 +124,10 @@ def describe(result: Any) -> list[tuple[str, str]]:
         ("possible", f"{result.ceiling:.2f} s may be expected of the best doubles near this solution"),
         ("distance from the stable manifold", f"{result.residual:.1e}"),
         ("growth", ", ".join(f"exp({rate:.4f} t)" for rate in growing)),
-        ("solutions", f"{len(result.all_arrivals)}, {'all' if result.complete else 'not certainly all'} up to this travel time"),
+        (
+            "solutions",
+            f"{len(result.all_arrivals)}, {'all' if result.complete else 'not certainly all'} up to this travel time",
+        ),
     ]
 
 
