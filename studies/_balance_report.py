@@ -106,7 +106,7 @@ def reported(
         deviation=np.asarray(run.y),
         exact_t=orbit[0],
         exact_deviation=orbit[1],
-        residual=chosen.history[-1].residual if chosen.history else chosen.found.residual,
+        residual=chosen.found.residual + float(np.linalg.norm(chosen.found.gain @ (chosen.free - chosen.found.free))),
         energy_error=_energy_error(here, chosen.free),
         eigenvalues=equilibrium.eigenvalues,
         rounds=np.array([[*h[:3], *h.free] for h in chosen.history]).reshape(-1, 3 + len(search.free)),

@@ -80,7 +80,7 @@ class Balance(Record):
     exact_t, exact_deviation : ndarray (k,), (n, k)
         The run of ``momenta_exact`` under the exact flow, measured from the exact target.
     residual : float
-        Distance of the start from the stable manifold: the norm of L x, carried back to the arrival.
+        Distance of ``momenta`` from the stable manifold: the norm of L x, carried back to the arrival.
     energy_error : float
         Energy of the start minus that of the target, in J; NaN where the System conserves none.
     eigenvalues : ndarray (n,)
