@@ -185,7 +185,7 @@ def balance(
             travels = [t_travel] if t_travel else [k / equilibrium.slowest for k in _TRAVELS]
             search, found, told = _all(search, travels, (n_seeds, spread, rng), start, tolerance, bar)
         bar.update(2)
-        return reported(search, state, found, solver, asked, {"system": system, "call": call, **told}, bar)
+        return reported(search, state, found, solver, asked, {"system": system, "call": call, "rng": rng, **told}, bar)
 
 
 def _all(

@@ -101,6 +101,8 @@ class Balance(Record):
         How many orbits were searched.
     complete : bool
         Whether no solution up to the travel time can have been missed (but for two that are about to merge).
+    rng : int
+        The seed that placed the starts on the energy level.
     """
 
     study: ClassVar[str] = "balance"
@@ -142,6 +144,7 @@ class Balance(Record):
     descent: Floats
     n_orbits: int
     complete: bool
+    rng: int
 
     @property
     def solution(self) -> Solution:
