@@ -32,12 +32,12 @@ def draw(result: Balance) -> Figure:
     deviation = figure.add_subplot(grid[0, 0])
     angles = figure.add_subplot(grid[1, 0], sharex=deviation)
     others = figure.add_subplot(grid[2, 0])
+    deviation.set_xlim(0.0, last)
     _draw_deviation(deviation, result, shown)
     _draw_angles(angles, result, shown)
     _draw_solutions(others, result)
     for axes in (deviation, angles):
         axes.axvspan(result.entry, result.exit, color="0.5", alpha=0.12, linewidth=0)
-        axes.set_xlim(0.0, last)
     for axes in (deviation, angles, others):
         quiet(axes)
     deviation.tick_params(labelbottom=False)
@@ -45,9 +45,9 @@ def draw(result: Balance) -> Figure:
     if drawable:
         _draw_path(figure.add_subplot(grid[:, 1]), result)
     start = ", ".join(f"{symbol(n)} = {v:.15g}" for n, v in zip(result.free, result.momenta.tolist(), strict=True))
-    figure.suptitle(
-        f"{type(result.system).__name__}, {result.target}: {result.stay:.2f} s in doubles with {start}", fontsize=11
-    )
+    between = " " if len(result.free) < 3 else "\n"
+    words = f"{type(result.system).__name__}, {result.target}: {result.stay:.2f} s in doubles with{between}{start}"
+    figure.suptitle(words, fontsize=11)
     return figure
 
 
@@ -82,7 +82,9 @@ def _draw_angles(axes: Axes, result: Balance, shown: Any) -> None:
         low, high = min(low, float(values.min())), max(high, float(values.max()))
     in_units_of_pi(axes.yaxis, low, high)
     axes.set_ylabel("angle [rad]")
-    axes.legend(loc="center left", bbox_to_anchor=(0.0, 0.42), fontsize=8, frameon=False)
+    middle = 0.5 * (result.entry + result.exit) / axes.get_xlim()[1]  # where the curves are level
+    n = len(result.system.angles)
+    axes.legend(loc="center", bbox_to_anchor=(middle, 0.5), ncols=n, fontsize=8, frameon=False)
 
 
 def _draw_solutions(axes: Axes, result: Balance) -> None:
@@ -90,9 +92,12 @@ def _draw_solutions(axes: Axes, result: Balance) -> None:
     t = result.all_arrivals
     axes.plot(t, result.all_ceilings, "_", color="0.45", markersize=9, markeredgewidth=1.5, label="expected of doubles")
     axes.plot(t, result.all_stays, "o", color=_COLORS[0], markersize=4, label="run in doubles")
-    axes.plot(t, result.lattice_stays, "D", color=_COLORS[1], markersize=5, label="best doubles, exact flow")
+    if np.isfinite(result.lattice_stays).any():
+        axes.plot(t, result.lattice_stays, "D", color=_COLORS[1], markersize=5, label="best doubles, exact flow")
+    if len(result.descent):
+        axes.plot(*result.descent[:, [0, 3]].T, "x-", color=_COLORS[2], markersize=4, label="descent, by its horizon")
     axes.set_ylim(0.0, 1.35 * float(np.nanmax(result.all_ceilings)))
-    axes.set_xlabel("travel time [s]")
+    axes.set_xlabel("travel time [s]" if not len(result.descent) else "travel time, horizon [s]")
     axes.set_ylabel("stay [s]")
     axes.legend(loc="upper right", ncols=3, fontsize=8, frameon=False, handletextpad=0.3, columnspacing=1.0)
 
