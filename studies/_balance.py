@@ -24,6 +24,7 @@ __all__ = ["balance"]
 _WHO = "balance"
 _TOLERANCES = (1e-13, 1e-14)
 _TRAVELS = (6.0, 9.0, 13.0)  # time constants of the slowest unstable direction, one after the other
+_STAYS = 7.0  # time constants of the fastest direction: less, and a longer travel time is tried
 _ROUTES = ("manifold", "descent")
 
 
@@ -89,7 +90,7 @@ def balance(
         the double pendulum).
     t_travel : float, optional
         Longest time until the target is reached, in s; by default 6 time constants of the slowest unstable direction
-        (2.24 s), and if nothing is found 9, and 13.  The number of solutions grows exponentially with it.
+        (2.24 s), and if nothing is found that stays 9, and 13.  The number of solutions grows exponentially with it.
     start : sequence of float (n_free,), optional
         Where to begin: Gauss-Newton runs from there too, and the solution that it finds, or else the nearest one,
         comes first.
@@ -214,7 +215,8 @@ def _all(
             if f.arrival <= t_travel or _is_one_of(f, reached)
         ]
         bar.update()
-        if found:
+        stays = any(f.stay * float(search.equilibrium.rates.max()) > _STAYS for f in found)
+        if stays or (found and t_travel == travels[-1]):
             told = {"n_orbits": from_target.n_orbits + places.shape[1], "complete": from_target.complete}
             goal = start if not reached else reached[0].free
             found = found if goal is None else nearest_first(found, goal)
