@@ -200,6 +200,7 @@ def test_a_solution_balances_in_scipys_dop853_at_the_copy_that_its_winding_says(
     assert np.abs(run.y[:2, -1] - there).max() < 0.02
 
 
+@pytest.mark.slow
 def test_mirrored_angles_have_mirrored_solutions():
     """From hanging the mirror image of a solution is one; from (0.4, 0) it is one from (-0.4, 0)."""
     left, right = (balance(DoublePendulum(), (x, 0.0), t_travel=1.6) for x in (-0.4, 0.4))
