@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +9,12 @@ import numpy as np
 from diffsim.errors import KindError, RunError, must
 from diffsim.progress import Progress, progress_bar
 from studies import _checks
-from studies._balance_refine import Refined, longest_stay, refined, verified_run
+from studies._balance_descent import descended
+from studies._balance_manifold import manifold_seeds
+from studies._balance_refine import Found, nearest_first, polished
+from studies._balance_report import reported
 from studies._balance_result import Balance
-from studies._balance_search import Candidate, Search, closest_passes, seeds, steered
+from studies._balance_search import Candidate, Search, closest_passes, nearest_pass, seeds, steered
 from studies._checks import Floats
 from studies._equilibrium import unstable_equilibrium
 from studies._solver import solver_arguments
@@ -21,8 +22,10 @@ from studies._solver import solver_arguments
 __all__ = ["balance"]
 
 _WHO = "balance"
-_TRIES = 4
 _TOLERANCES = (1e-13, 1e-14)
+_TRAVELS = (6.0, 9.0, 13.0)  # time constants of the slowest unstable direction, one after the other
+_STAYS = 7.0  # time constants of the fastest direction: less, and a longer travel time is tried
+_ROUTES = ("manifold", "descent")
 
 
 def balance(
@@ -34,6 +37,10 @@ def balance(
     tolerance: float = 0.1,
     min_stay: float | None = None,
     t_travel: float | None = None,
+    start: Any = None,
+    route: str = "manifold",
+    lattice: int = 0,
+    digits: int | None = None,
     search_step: float | None = None,
     n_seeds: int = 512,
     spread: float = 10.0,
@@ -44,18 +51,23 @@ def balance(
     progress: bool = False,
     **options: Any,
 ) -> Balance:
-    """Find initial momenta that bring a system from given angles to an unstable equilibrium, where it stays a while.
+    """Find all initial momenta that bring a system from given angles to an unstable equilibrium, where it stays.
 
     A start balances if its orbit lies on the stable manifold of the equilibrium x*.  With the left eigenvectors l_i of
     the linear flow at x* that belong to unstable eigenvalues, that means
 
         r_i(momenta) = l_i . (x(T; momenta) - x*) = 0,        angles mod 2 pi,
 
-    for large T.  As many momenta as unstable directions make the solutions isolated points.  1. Seeds on the energy
-    level of x* are run, and those that pass x* closest are kept.  2. Gauss-Newton solves r = 0 for all of them in one
-    batch, with the exact tangents of the flow, T growing as the residual falls.  3. The first to arrive is refined by
-    accurate runs: the residual at which a run leaves, carried back by the linear flow, gives the next correction, until
-    the digits of a double are used up.  4. A forward run from the momenta that are reported measures the stay.
+    for large T.  As many momenta as unstable directions make the solutions isolated points.
+
+    1. The local stable manifold is integrated backwards, densely enough to miss nothing; where it passes over the given
+       angles is a solution.  Starts on the energy level of x* and Gauss-Newton with exact tangents add theirs.
+    2. All are sharpened by Gauss-Newton in one batch, at a horizon that grows, and listed once (copies that differ by
+       full turns of x* are one; the winding says which one is reached).  First comes the one that may stay longest.
+    3. With ``lattice=k``, the lattice of doubles around the first k is searched for the pair that stays longest under
+       the exact flow; with ``digits=50`` the first is refined to 50 digits.  A run by another method in another
+       multiprecision arithmetic is the referee.  Without either, the doubles are tuned to the run that checks them.
+    4. A run in doubles from the momenta that are reported measures the stay; another method repeats it.
 
     All is measured in deviation coordinates x = theta - theta*: in absolute angles the increments near pi are below
     half an ulp of pi, and a state could seem to rest where it does not.
@@ -69,28 +81,42 @@ def balance(
     target : str
         Name of the equilibrium.
     free : sequence of str, optional
-        Components that are searched for; by default all that are no angles.  The rest start at zero.
+        Components that are searched for; by default all that are no angles and move by themselves: of a cart-pole, say,
+        both velocities but not the place of the cart.  The rest start at zero.
     tolerance : float
         Radius in rad within which every angle counts as balanced.
     min_stay : float, optional
         What the stay must reach, in s; by default 15 time constants of the fastest unstable direction (2.09 s for
         the double pendulum).
     t_travel : float, optional
-        Longest time to the first pass, in s; by default 9 time constants of the slowest unstable direction (3.4 s).
+        Longest time until the target is reached, in s; by default 6 time constants of the slowest unstable direction
+        (2.24 s), and if nothing is found that stays 9, and 13.  The number of solutions grows exponentially with it.
+    start : sequence of float (n_free,), optional
+        Where to begin: Gauss-Newton runs from there too, and the solution that it finds, or else the nearest one,
+        comes first.
+    route : {"manifold", "descent"}
+        ``"descent"`` is what one tries first: gradient descent on the distance from x* at a horizon that grows, from
+        ``start``.  It is here to be compared with, and finds one solution or none; ``lattice`` and ``digits`` refine
+        what it finds, and ``min_stay`` does not apply.
+    lattice : int
+        Around how many of the solutions the best doubles are searched for.
+    digits : int, optional
+        Decimal digits of `Balance.momenta_text`, 20 or more.
     search_step : float, optional
         Step of the coarse search by RK4, in s; by default 0.07 time constants of the fastest direction (0.0097 s).
     n_seeds, rng : int
-        Number of starts tried, and the seed that places them; the result depends on nothing else.
+        Number of starts tried on the energy level, and the seed that places them.
     spread : float
         Largest start that is tried for a System without an energy.
     method, rtol, atol, **options
-        The solver of the accurate runs, as for `solve_ivp`; tolerances 1e-13 and 1e-14 by default.
+        The solver of the checking run, as for `solve_ivp`; tolerances 1e-13 and 1e-14 by default.
     progress : bool
         Show a progress bar.
 
     Returns
     -------
     Balance
+        `momenta` are doubles, `solutions` the table of all.
 
     Raises
     ------
@@ -105,8 +131,12 @@ def balance(
     Notes
     -----
     How long is possible: a perturbation d in the fastest direction, growing like exp(7.185 t) for the double pendulum,
-    needs ln(tolerance / d) / 7.185 s to leave.  Momenta that are doubles, run in doubles, stay 3 to 4.5 s.
-    About 3 s of work on one core.
+    needs ln(tolerance / d) / 7.185 s to leave: 0.32 s a digit.  Doubles next to the exact momenta stay 3.2 to 4.5 s
+    under the exact flow, the best of the lattice around them 6.2 to 6.9 s, and run in doubles hardly ever 4.7 s.
+    The exact flow is that of the parameters and angles as the doubles that they are: of gravity 9.8 the double next
+    to it.  Other last digits of them have other momenta.
+
+    Cost on one core: 3 s, and 5 s more for each of ``lattice``; 30 s for 50 digits.
 
     References
     ----------
@@ -122,38 +152,87 @@ def balance(
     >>> bool(abs(abs(up.momenta[0]) - 2 * 9.8**0.5 * np.cos(0.25)) < 1e-9)  # the separatrix, by hand
     True
     """
+    call = {name: value for name, value in locals().items() if name not in ("system", "progress", "options")} | options
     system = _checks.system_of(_WHO, system)
     tolerance = _checks.positive(_WHO, "tolerance", tolerance)
     n_seeds, spread = _checks.count(_WHO, "n_seeds", n_seeds), _checks.positive(_WHO, "spread", spread)
-    rng = _checks.count(_WHO, "rng", rng, least=0)
-    start, indices = _start(system, angles, free)
+    rng, lattice = _checks.count(_WHO, "rng", rng, least=0), _checks.count(_WHO, "lattice", lattice, least=0)
+    digits = None if digits is None else _checks.count(_WHO, "digits", digits, least=20)
+    _checks.one_of(_WHO, "route", route, _ROUTES)
+    state, indices = _start(system, angles, free)
     equilibrium = unstable_equilibrium(_WHO, system, target)
-    fastest, slowest = float(equilibrium.rates.max()), float(equilibrium.rates.min())
+    _check_count(equilibrium, system, indices)
+    if len(equilibrium.with_drift().rates) <= len(indices):
+        equilibrium = equilibrium.with_drift()
+    fastest = float(equilibrium.rates.max())
     min_stay = 15.0 / fastest if min_stay is None else _checks.positive(_WHO, "min_stay", min_stay)
-    t_travel = 9.0 / slowest if t_travel is None else _checks.positive(_WHO, "t_travel", t_travel)
+    t_travel = None if t_travel is None else _checks.positive(_WHO, "t_travel", t_travel)
     step = 0.07 / fastest if search_step is None else _checks.positive(_WHO, "search_step", search_step)
-    if step > t_travel:
-        raise must(_WHO, "search_step", f"must not be longer than t_travel={t_travel:g}", step)
-    search = Search(equilibrium, equilibrium.to_deviation(start), indices, t_travel, step)
+    longest = t_travel or _TRAVELS[0] / equilibrium.slowest
+    if step > longest:
+        raise must(_WHO, "search_step", f"must not be longer than t_travel={longest:g}", step)
+    search = Search(equilibrium, equilibrium.to_deviation(state), indices, longest, step)
     _check_reach(search, angles, tolerance)
+    if start is not None:
+        names = ", ".join(system.state_names[i] for i in indices)
+        start = _checks.vector(_WHO, "start", start, len(indices), f", one for each of {names}")
     solver = solver_arguments(method, rtol, atol, options, _TOLERANCES)
-    with progress_bar(3 + _TRIES, "balancing", progress) as bar:
+    asked = {"route": route, "tolerance": tolerance, "min_stay": min_stay, "lattice": lattice, "digits": digits}
+    with progress_bar(4 + lattice + 4 * (digits is not None), "balancing", progress) as bar:
+        if route == "descent":
+            path, found = descended(search, start, tolerance, np.random.default_rng(rng))
+            told = {"n_orbits": 0, "complete": False, "descent": path}
+        else:
+            travels = [t_travel] if t_travel else [k / equilibrium.slowest for k in _TRAVELS]
+            search, found, told = _all(search, travels, (n_seeds, spread, rng), start, tolerance, bar)
+        bar.update(2)
+        return reported(search, state, found, solver, asked, {"system": system, "call": call, "rng": rng, **told}, bar)
+
+
+def _all(
+    search: Search,
+    travels: list[float],
+    asked: tuple[int, float, int],
+    start: Floats | None,
+    tolerance: float,
+    bar: Progress,
+) -> tuple[Search, list[Found], dict[str, Any]]:
+    """Return the solutions for the first of the travel times that has any, the one to be reported first."""
+    n_seeds, spread, rng = asked
+    for t_travel in travels:
+        search = search.until(t_travel)
+        from_target = manifold_seeds(search, tolerance)
+        bar.update()
         places = seeds(search, n_seeds, spread, np.random.default_rng(rng))
         passes = closest_passes(search, places)
+        candidates = [*from_target.starts, *steered(search, *passes, reach=tolerance)]
+        reached: list[Candidate] = []
+        if start is not None:
+            reached = steered(search, *nearest_pass(search, start), reach=tolerance)
+        found = [
+            f
+            for f in polished(search, [*candidates, *reached], tolerance)
+            if f.arrival <= t_travel or _is_one_of(f, reached)
+        ]
         bar.update()
-        candidates = steered(search, *passes, reach=tolerance)
-        bar.update(2)
-        tried = f"{places.shape[1]} starts until t = {t_travel:.3g} s, of which {len(passes[1])} came near"
-        search, found = _best(search, candidates, tolerance, min_stay, solver, tried, bar)
-    fields = {
-        "angles": start[list(system.angles)],
-        "target": target,
-        "tolerance": tolerance,
-        "n_seeds": places.shape[1],
-        "rng": rng,
-    }
-    others = np.array([candidate.free for candidate in candidates]).reshape(-1, len(indices))
-    return _report(search, found, solver, {**fields, "alternatives": others})
+        stays = any(f.stay * float(search.equilibrium.rates.max()) > _STAYS for f in found)
+        if stays or (found and t_travel == travels[-1]):
+            told = {"n_orbits": from_target.n_orbits + places.shape[1], "complete": from_target.complete}
+            goal = start if not reached else reached[0].free
+            found = found if goal is None else nearest_first(found, goal)
+            return search, found, {**told, "descent": np.zeros((0, 4 + len(search.free)))}
+    tried = f"{places.shape[1]} starts and {from_target.n_orbits} orbits from it until t = {t_travel:.3g} s"
+    mend = "Try more seeds (n_seeds), a longer t_travel, another rng, or other angles."
+    equilibrium = search.equilibrium
+    if equilibrium.n_neutral:
+        mend += (
+            f" NOTE: {equilibrium.name!r} also has {equilibrium.n_neutral} directions in which it oscillates undamped."
+        )
+    raise RunError(f"{_WHO}: no start was found that reaches {equilibrium.name!r}; tried {tried}. {mend}")
+
+
+def _is_one_of(found: Found, reached: list[Candidate]) -> bool:
+    return any(np.abs(found.free - candidate.free).max() < 1e-3 for candidate in reached)
 
 
 def _start(system: Any, angles: Any, free: Any) -> tuple[Floats, tuple[int, ...]]:
@@ -165,7 +244,7 @@ def _start(system: Any, angles: Any, free: Any) -> tuple[Floats, tuple[int, ...]
     start = np.zeros(len(system.state_names))
     start[places] = _checks.vector(_WHO, "angles", angles, len(places), f", one for each of {', '.join(names)}")
     if free is None:
-        indices = tuple(i for i in range(len(start)) if i not in places)
+        indices = _moving(system, places)
     else:
         indices = _checks.components(_WHO, "free", system, free)
         if set(indices) & set(places):
@@ -173,13 +252,22 @@ def _start(system: Any, angles: Any, free: Any) -> tuple[Floats, tuple[int, ...]
     return start, indices
 
 
-def _check_reach(search: Search, angles: Any, tolerance: float) -> None:
-    """Raise for too few free components, for a trivial start, and for one with more energy than the target."""
-    equilibrium, n_free = search.equilibrium, len(search.free)
-    if n_free < len(equilibrium.rates):
+def _moving(system: Any, angles: list[int]) -> tuple[int, ...]:
+    """Return the components that are no angles, without the places of what slides: as many as there are velocities."""
+    n = len(system.state_names)
+    others = [i for i in range(n) if i not in angles]
+    return tuple(others[-(n // 2) :]) if n % 2 == 0 and len(others) > n // 2 else tuple(others)
+
+
+def _check_count(equilibrium: Any, system: Any, indices: tuple[int, ...]) -> None:
+    if len(indices) < len(equilibrium.rates):
         rule = f"must be at least as many as the unstable directions of {equilibrium.name!r}, {len(equilibrium.rates)}"
-        names = tuple(equilibrium.system.state_names[i] for i in search.free)
-        raise must(_WHO, "free components", rule, names)
+        raise must(_WHO, "free components", rule, tuple(system.state_names[i] for i in indices))
+
+
+def _check_reach(search: Search, angles: Any, tolerance: float) -> None:
+    """Raise for a trivial start, and for one with more energy than the target."""
+    equilibrium = search.equilibrium
     away = float(np.abs(equilibrium.angles_of(search.x0)).max())
     if away < tolerance:
         rule = f"must lie outside the ball of {tolerance:g} rad around {equilibrium.name!r}, or the answer is trivial"
@@ -189,62 +277,3 @@ def _check_reach(search: Search, angles: Any, tolerance: float) -> None:
         if excess >= 0.0:
             rule = f"must have less energy at rest than {equilibrium.name!r}"
             raise must(_WHO, "angles", rule, angles, f"It has {excess:.3g} J more, and energy is conserved.")
-
-
-def _best(
-    search: Search,
-    candidates: Sequence[Candidate],
-    tolerance: float,
-    min_stay: float,
-    solver: Mapping[str, Any],
-    tried: str,
-    bar: Progress,
-) -> tuple[Search, Refined]:
-    """Refine the candidates in the order of their arrival, until one stays ``min_stay``."""
-    longest = 0.0
-    for candidate in candidates[:_TRIES]:
-        moved = dataclasses.replace(search, equilibrium=search.equilibrium.moved(candidate.turns))
-        there = moved.equilibrium.to_deviation(search.equilibrium.to_state(search.x0))
-        moved = dataclasses.replace(moved, x0=there)
-        found = refined(moved, candidate, tolerance, solver)
-        bar.update()
-        if found.stay >= min_stay:
-            return moved, found
-        longest = max(longest, found.stay)
-    name = search.equilibrium.name
-    if not candidates:
-        mend = "Try more seeds (n_seeds), a longer t_travel, another rng, or other angles."
-        raise RunError(f"{_WHO}: no start was found that reaches {name!r}; tried {tried}. {mend}")
-    mend = "Lower min_stay, or use a more accurate method (rtol, atol)."
-    if search.equilibrium.n_neutral:
-        mend += f" NOTE: {name!r} also has {search.equilibrium.n_neutral} directions in which it oscillates undamped."
-    raise RunError(
-        f"{_WHO}: of {len(candidates)} starts that reach {name!r} the best {_TRIES} were refined, "
-        f"and stay {longest:.3g} s at most, not {min_stay:.3g} s; tried {tried}. {mend}"
-    )
-
-
-def _report(search: Search, found: Refined, solver: Mapping[str, Any], fields: Mapping[str, Any]) -> Balance:
-    """Run the start that is reported once more, forward, until well after its fall, and measure."""
-    equilibrium, system = search.equilibrium, search.equilibrium.system
-    after = found.history[-1].horizon + 3.0 / float(equilibrium.rates.min())
-    run = verified_run(search, found.free, after, solver)
-    entry, exit_ = longest_stay(search, run, fields["tolerance"])
-    error = np.nan
-    if equilibrium.conserves_energy:
-        x0 = search.starts(found.free[:, None])[:, 0]
-        error = float(equilibrium.energy(x0) - equilibrium.energy(0.0 * x0))
-    return Balance(
-        system=system,
-        free=tuple(system.state_names[i] for i in search.free),
-        momenta=found.free,
-        stay=exit_ - entry,
-        entry=entry,
-        exit=exit_,
-        solution=dataclasses.replace(run, y=equilibrium.to_state(run.y), state_names=tuple(system.state_names)),
-        deviation=np.asarray(run.y),
-        residual=found.residual,
-        energy_error=error,
-        history=found.history,
-        **fields,
-    )

@@ -21,30 +21,33 @@ _AFTER = 0.35  # part of the stay that is shown beyond the fall
 
 
 def draw(result: Balance) -> Figure:
-    """Return the figure: deviations on a logarithmic scale, angles, energy, and the path in the plane."""
+    """Return the figure: deviations on a logarithmic scale, angles, all solutions, and the path in the plane."""
     drawable = bool(result.system.drawable)
-    shown = result.t <= result.exit + max(0.5, _AFTER * result.stay)
+    last = max(result.exit, float(result.exact_t[-1])) + max(0.3, 0.06 * result.stay)
+    shown = result.t <= last
     figure = new_figure(11.0 if drawable else 7.5, 7.2)
     grid = figure.add_gridspec(
-        3, 2 if drawable else 1, height_ratios=(2.0, 1.3, 1.0), width_ratios=(1.9, 1.0) if drawable else None
+        3, 2 if drawable else 1, height_ratios=(2.0, 1.2, 1.1), width_ratios=(1.9, 1.0) if drawable else None
     )
     deviation = figure.add_subplot(grid[0, 0])
     angles = figure.add_subplot(grid[1, 0], sharex=deviation)
-    energy = figure.add_subplot(grid[2, 0], sharex=deviation)
+    others = figure.add_subplot(grid[2, 0])
+    deviation.set_xlim(0.0, last)
     _draw_deviation(deviation, result, shown)
     _draw_angles(angles, result, shown)
-    _draw_energy(energy, result, shown)
-    for axes in (deviation, angles, energy):
+    _draw_solutions(others, result)
+    for axes in (deviation, angles):
         axes.axvspan(result.entry, result.exit, color="0.5", alpha=0.12, linewidth=0)
-        axes.set_xlim(0.0, float(result.t[shown][-1]))
+    for axes in (deviation, angles, others):
         quiet(axes)
     deviation.tick_params(labelbottom=False)
-    angles.tick_params(labelbottom=False)
-    energy.set_xlabel("t [s]")
+    angles.set_xlabel("t [s]")
     if drawable:
         _draw_path(figure.add_subplot(grid[:, 1]), result)
     start = ", ".join(f"{symbol(n)} = {v:.15g}" for n, v in zip(result.free, result.momenta.tolist(), strict=True))
-    figure.suptitle(f"{type(result.system).__name__}, {result.target}: {result.stay:.2f} s with {start}", fontsize=11)
+    between = " " if len(result.free) < 3 else "\n"
+    words = f"{type(result.system).__name__}, {result.target}: {result.stay:.2f} s in doubles with{between}{start}"
+    figure.suptitle(words, fontsize=11)
     return figure
 
 
@@ -53,26 +56,21 @@ def _angle_names(result: Balance) -> list[str]:
 
 
 def _draw_deviation(axes: Axes, result: Balance, shown: Any) -> None:
-    """Absolute deviation of each angle; straight lines are exponentials."""
-    x = result.deviation[list(result.system.angles)]
-    x = x - 2.0 * np.pi * np.round(x / (2.0 * np.pi))
-    for name, values, color in zip(_angle_names(result), x, _COLORS, strict=False):
-        axes.semilogy(result.t[shown], np.abs(values[shown]), color=color, linewidth=1.3, label=name)
+    """Largest deviation of an angle in doubles, under the exact flow and along the descent; lines are exponentials."""
+    runs = [("in doubles", result.t[shown], result.deviation[:, shown], result.stay, _COLORS[0])]
+    words = f"{result.digits} digits, exact flow" if result.digits > 17 else "exact flow"
+    runs.append((words, result.exact_t, result.exact_deviation, result.stay_exact, _COLORS[1]))
+    for name, t, x, stay, color in runs:
+        away = x[list(result.system.angles)]
+        away = np.abs(away - 2.0 * np.pi * np.round(away / (2.0 * np.pi))).max(axis=0)
+        axes.semilogy(t, away, color=color, linewidth=1.5, label=f"{name}: {stay:.2f} s")
     axes.axhline(result.tolerance, color="0.3", linewidth=0.8, linestyle="--")
-    middle = 0.5 * (result.entry + result.exit)
-    axes.text(middle, result.tolerance, f"{result.tolerance:g} rad", ha="center", va="bottom", fontsize=8, color="0.3")
-    axes.annotate(
-        f"stays {result.stay:.2f} s",
-        (middle, 0.97),
-        xycoords=("data", "axes fraction"),
-        ha="center",
-        va="top",
-        fontsize=9,
-    )
-    inside = np.abs(x[:, shown]).max(axis=0)
-    axes.set_ylim(max(1e-12, 0.1 * float(inside.min())), 8.0)
+    axes.text(0.01, result.tolerance, f" {result.tolerance:g} rad", transform=axes.get_yaxis_transform(),
+              ha="left", va="bottom", fontsize=8, color="0.3")  # fmt: skip
+    lowest = float(np.abs(result.exact_deviation[list(result.system.angles)]).max(axis=0).min())
+    axes.set_ylim(max(1e-40, 0.2 * lowest), 8.0)
     axes.set_ylabel(f"deviation from {result.target} [rad]")
-    axes.legend(loc="lower left", fontsize=9, frameon=True, framealpha=0.9, edgecolor="none")
+    axes.legend(loc="lower left", fontsize=9, frameon=True, framealpha=0.9, edgecolor="none", title="stays")
 
 
 def _draw_angles(axes: Axes, result: Balance, shown: Any) -> None:
@@ -84,18 +82,24 @@ def _draw_angles(axes: Axes, result: Balance, shown: Any) -> None:
         low, high = min(low, float(values.min())), max(high, float(values.max()))
     in_units_of_pi(axes.yaxis, low, high)
     axes.set_ylabel("angle [rad]")
+    middle = 0.5 * (result.entry + result.exit) / axes.get_xlim()[1]  # where the curves are level
+    n = len(result.system.angles)
+    axes.legend(loc="center", bbox_to_anchor=(middle, 0.5), ncols=n, fontsize=8, frameon=False)
 
 
-def _draw_energy(axes: Axes, result: Balance, shown: Any) -> None:
-    """What the run does to the energy, measured from the level of the target."""
-    if not result.system.has_energy:
-        axes.set_axis_off()
-        return
-    level = result.system.energy(np.array(result.system.equilibria[result.target], dtype=np.float64))
-    error = np.asarray(result.system.energy(result.y)) - float(level)
-    axes.plot(result.t[shown], error[shown], color="0.2", linewidth=1.0)
-    axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)
-    axes.set_ylabel("H - H(target) [J]")
+def _draw_solutions(axes: Axes, result: Balance) -> None:
+    """All solutions by their travel time: how long each stays."""
+    t = result.all_arrivals
+    axes.plot(t, result.all_ceilings, "_", color="0.45", markersize=9, markeredgewidth=1.5, label="expected of doubles")
+    axes.plot(t, result.all_stays, "o", color=_COLORS[0], markersize=4, label="run in doubles")
+    if np.isfinite(result.lattice_stays).any():
+        axes.plot(t, result.lattice_stays, "D", color=_COLORS[1], markersize=5, label="best doubles, exact flow")
+    if len(result.descent):
+        axes.plot(*result.descent[:, [0, 3]].T, "x-", color=_COLORS[2], markersize=4, label="descent, by its horizon")
+    axes.set_ylim(0.0, 1.35 * float(np.nanmax(result.all_ceilings)))
+    axes.set_xlabel("travel time [s]" if not len(result.descent) else "travel time, horizon [s]")
+    axes.set_ylabel("stay [s]")
+    axes.legend(loc="upper right", ncols=3, fontsize=8, frameon=False, handletextpad=0.3, columnspacing=1.0)
 
 
 def _draw_path(axes: Axes, result: Balance) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diffsim import array_ops
 from diffsim.derivatives import pushforward
@@ -75,6 +77,8 @@ class Equilibrium:
         Real parts of the unstable eigenvalues, per unit of time, falling.
     """
 
+    # NOTE: `left`, `growth` and `rates` belong together; `with_drift` replaces all three.
+
     system: Any
     name: str
     turns: tuple[int, ...]
@@ -105,18 +109,77 @@ class Equilibrium:
         return near
 
     def angles_of(self, x: Floats) -> Floats:
-        """Return the wrapped angles of x, shape (n_angles, *batch)."""
-        return self.wrapped(x)[list(self.system.angles)]
+        """Return the wrapped angles of x that must be near those of x*, shape (n_held, *batch)."""
+        return self.wrapped(x)[list(self.held)]
+
+    @functools.cached_property
+    def held(self) -> tuple[int, ...]:
+        """The angles that count: not the one about which a Furuta pendulum, say, rests wherever it points."""
+        from scipy.linalg import null_space
+
+        moves = np.abs(null_space(self.jacobian, rcond=_MARGINAL)).max(axis=1, initial=0.0)
+        return tuple(i for i in self.system.angles if moves[i] < 0.5) or tuple(self.system.angles)
 
     def moved(self, turns: tuple[int, ...]) -> Equilibrium:
         """Return the copy of this equilibrium whose angles are ``turns`` full turns further."""
         return unstable_equilibrium("balance", self.system, self.name, turns)
 
     @property
+    def eigenvalues(self) -> NDArray[np.complex128]:
+        """All eigenvalues of A (n,), per unit of time, the fastest growing first."""
+        values = np.asarray(np.linalg.eigvals(self.jacobian), dtype=np.complex128)
+        return values[np.lexsort((-values.imag, -values.real))]
+
+    @property
     def n_neutral(self) -> int:
         """Number of directions that neither grow nor decay: small oscillations, which no start damps."""
         values = np.linalg.eigvals(self.jacobian)
         return int((np.abs(values.real) <= _floor(values)).sum())
+
+    @property
+    def stable(self) -> Floats:
+        """Orthonormal basis (n, n_stable) of the stable eigenspace: what the stable manifold is tangent to."""
+        return _decaying_space(self.jacobian)
+
+    @property
+    def unstable(self) -> Floats:
+        """Orthonormal basis (n, n_unstable) of the unstable eigenspace."""
+        return _decaying_space(-self.jacobian)
+
+    @property
+    def slowest(self) -> float:
+        """Smallest rate of growth."""
+        return float(self.rates[self.rates > 0.0].min())
+
+    def borders(self, tolerance: float) -> Floats:
+        """Return the values of L x (n_conditions,) at which one of the angles is ``tolerance`` from x*.
+
+        Infinite for a drift, which does not lead away.
+        """
+        grows = self.rates > 0.0
+        along = self.unstable @ np.linalg.inv(self.left[grows] @ self.unstable)  # L along = 1
+        reach = np.full(len(self.rates), 0.0)
+        reach[grows] = np.abs(along[list(self.held)]).max(axis=0)
+        with np.errstate(divide="ignore"):
+            return np.asarray(tolerance / reach)
+
+    def carried(self, time: float) -> Floats:
+        """Return the matrix that takes L x over a ``time`` (which may be negative) by the linear flow."""
+        from scipy.linalg import expm
+
+        return np.asarray(expm(self.growth * time))
+
+    def with_drift(self) -> Equilibrium:
+        """Return this equilibrium with the drift among what must vanish: a rate of growth 0, where there is any.
+
+        A cart-pole that balances may roll on for ever: its equilibria are a line v (A v = 0), and a left eigenvector w
+        with w A = 0 and w v = 0 is the speed along it.  Only where w x = 0 as well does the orbit come to rest.
+        """
+        rows = _drift(self.jacobian)
+        left = np.concatenate([self.left, rows])
+        growth = np.zeros((len(left), len(left)))
+        growth[: len(self.growth), : len(self.growth)] = self.growth
+        return replace(self, left=left, growth=growth, rates=np.append(self.rates, np.zeros(len(rows))))
 
     @property
     def conserves_energy(self) -> bool:
@@ -182,6 +245,32 @@ def _unstable_part(jacobian: Floats) -> tuple[Floats, Floats, Floats]:
     left = np.array(rows).reshape(len(rows), len(jacobian))
     growth = left @ jacobian @ np.linalg.pinv(left) if rows else np.zeros((0, 0))
     return left, growth, np.array(rates)
+
+
+def _decaying_space(jacobian: Floats) -> Floats:
+    """Return an orthonormal basis (n, k) of the space of all that decays under x' = A x."""
+    from scipy.linalg import schur
+
+    floor = _floor(np.linalg.eigvals(jacobian))
+
+    def decays(real: float, imaginary: float) -> bool:
+        return real < -floor
+
+    _, basis, k = schur(jacobian, output="real", sort=decays)
+    basis = np.asarray(basis[:, :k])
+    for column in basis.T:  # as with the eigenvectors: no sign is left to the machine
+        column *= np.sign(column[np.abs(column).argmax()])
+    return basis
+
+
+def _drift(jacobian: Floats) -> Floats:
+    """Return a basis (k, n) of the left null vectors of A that vanish on its null space: speeds along equilibria."""
+    from scipy.linalg import null_space
+
+    still, kept = null_space(jacobian, rcond=_MARGINAL), null_space(jacobian.T, rcond=_MARGINAL)
+    if not kept.shape[1]:
+        return np.zeros((0, len(jacobian)))
+    return np.asarray((kept @ null_space(still.T @ kept, rcond=_MARGINAL)).T)
 
 
 def _floor(values: Any) -> float:

@@ -34,7 +34,7 @@ def test_tutorial_has_its_six_chapters() -> None:
     assert [page.name[0] for page in CHAPTERS] == list("123456")
 
 
-LONG = ("2-moons", "chaos", "stiff", "fit")
+LONG = ("2-moons", "balance", "chaos", "fit", "stiff")
 """Pages whose examples take more than a few seconds."""
 RUN = [pytest.param(page, id=page.stem, marks=[pytest.mark.slow] * (page.stem in LONG)) for page in PAGES]
 
