@@ -112,7 +112,10 @@ class Animation:
         return f"Animation({self.n_frames} frames, {width} x {height}, {self.duration:g} s at {self.fps:g} fps)"
 
     def rerun(self, **changes: Any) -> Animation:
-        """Make the same call again, some arguments changed: ``film.rerun(speed=0.5)``; the same call, the same bytes."""
+        """Make the same call again, some arguments changed; the same call gives the same bytes.
+
+        ``film.rerun(speed=0.5)`` is the same film in slow motion.
+        """
         return animate(self.system, **{**self.call, **changes})
 
     def frame(self, index: int) -> NDArray[np.uint8]:
@@ -138,7 +141,7 @@ class Animation:
         return still(self._picture, self._index("plot", index))
 
     def save(self, path: str | os.PathLike[str], *, quality: int = 18, progress: bool | None = None) -> Path:
-        """Write the film to a file: MP4 (H.264, plays everywhere), GIF, or a page that plays it; by the ending of `path`.
+        """Write the film to a file by its ending: MP4 (H.264, plays everywhere), GIF, or a page that plays it.
 
         The folder, the ending and the encoder are checked before the first frame is drawn.  The file appears under
         its name when it is complete, and not at all if something goes wrong or Ctrl-C is pressed.
@@ -360,7 +363,7 @@ def animate(
         Simulated seconds in a second of video: 0.5 is slow motion.
     size : tuple of int
         Width and height in pixels, both even (H.264 needs that).  Letters and lines grow with the picture.  By default
-        (640, 480), with panels (1200, 540), with `compare` (1200, 720).
+        (640, 480), with panels (1200, 540), with more than two or `compare` (1200, 720).
     trail : float
         Seconds of video for which the path of the last point stays visible, fading; 0 for none, ``inf`` for all.
     labels : sequence of str, optional
@@ -443,7 +446,9 @@ def animate(
     rate, pace = rate_of(who, fps), positive(who, "speed", speed)
     look, length, box = find_style(who, style), trail_length(who, trail), window(who, limits)
     asked = asked_of(who, y0, ghosts, spread, seed, arrows, panels, compare)
-    usual = (1200, 720) if asked.compare else (1200, 540) if asked.panels else (640, 480)
+    usual = (1200, 540) if asked.panels else (640, 480)
+    if len(asked.panels) > 2 or asked.compare:
+        usual = (1200, 720)
     dimensions = even_size(who, usual if size is None else size)
     solver = {"method": method, "progress": progress, **options}
     motion, methods = find_motions(who, system, y0, t_span, rate, pace, plane, solver, asked.compare)
@@ -462,7 +467,7 @@ def animate(
         title="" if title is None else str(title),
         note="" if pace == 1.0 else f"speed \N{MULTIPLICATION SIGN}{pace:g}",
         axis_labels=motion.drawing.axis_labels,
-        limits=box if box is not None else box_of(motion, cuts),
+        limits=box if box is not None else box_of(motion, cuts, extras),
         equal=motion.drawing.equal and cuts == (None, None),
         rods=rods,
         cuts=cuts,

@@ -60,9 +60,7 @@ class Extras:
     panels: tuple[Panel, ...]
 
 
-def asked_of(
-    who: str, y0: Any, ghosts: Any, spread: Any, seed: Any, arrows: Any, panels: Any, compare: Any
-) -> Asked:
+def asked_of(who: str, y0: Any, ghosts: Any, spread: Any, seed: Any, arrows: Any, panels: Any, compare: Any) -> Asked:
     """Check what was asked for; panels that were not named are those that belong to the rest."""
     count = _checks.count(who, "ghosts", ghosts, 0)
     if count > _MOST_GHOSTS:
@@ -183,9 +181,16 @@ def cuts_of(motion: Motion) -> tuple[float | None, float | None]:
     return first, second
 
 
-def box_of(motion: Motion, cuts: tuple[float | None, float | None]) -> tuple[float, float, float, float]:
-    """Return the limits of the scene, a whole turn along a wrapped axis."""
-    box = np.array(motion.limits).reshape(2, 2)
+def box_of(
+    motion: Motion, cuts: tuple[float | None, float | None], extras: Extras
+) -> tuple[float, float, float, float]:
+    """Return the limits of the scene: all that moves, room for arrows, a whole turn along a wrapped axis."""
+    points = motion.positions.reshape(-1, 2)
+    if extras.ghosts is not None:
+        points = np.concatenate([points, extras.ghosts.reshape(-1, 2)])
+    box = np.array(limits_of(points)).reshape(2, 2)
+    if extras.arrows is not None:
+        box += 0.08 * np.ptp(box, axis=1).min() * np.array([-1.0, 1.0])
     for axis, cut in enumerate(cuts):
         if cut is not None:
             box[axis] = cut, cut + 2.0 * np.pi

@@ -25,7 +25,7 @@ _FLOOR = 1e-17  # relative errors below are rounding, and a logarithm has no 0
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """One curve: a value for each frame; NaN where there is none and where it is broken."""
+    """One curve: a value for each frame, NaN where there is none; angles lie within a turn and jump at its border."""
 
     y: Floats
     color: tuple[float, ...]
@@ -108,10 +108,14 @@ def wrapped(angle: Floats, cut: float) -> Floats:
     return np.asarray(np.mod(angle - cut, 2.0 * np.pi) + cut)
 
 
-def broken(angle: Floats) -> Floats:
-    """Return a wrapped angle (..., n_frames) with NaN where the next value is across the cut."""
-    jumps = np.abs(np.diff(angle, axis=-1, append=angle[..., -1:])) > np.pi
-    return np.asarray(np.where(jumps, np.nan, angle))
+def broken(x: Floats, y: Floats, turns: tuple[bool, bool]) -> tuple[Floats, Floats]:
+    """Return a curve with NaN where it jumps across the border of a turn: from each such point to the next."""
+    jumps = np.zeros(len(x), dtype=bool)
+    for value, turn in zip((x, y), turns, strict=True):
+        if turn:
+            jumps[1:] |= np.abs(np.diff(value)) > np.pi
+    at = np.flatnonzero(jumps)
+    return np.insert(x, at, np.nan), np.insert(y, at, np.nan)
 
 
 def make_panels(who: str, kinds: Sequence[str], shown: Shown) -> tuple[Panel, ...]:
@@ -157,7 +161,7 @@ def _phase(who: str, kind: str, shown: Shown) -> Panel:
         index = known.index(name)
         value = shown.states[index]
         cut = wrap_cut(value) if index in getattr(system, "angles", ()) else None
-        values.append(value if cut is None else broken(wrapped(value, cut)))
+        values.append(value if cut is None else wrapped(value, cut))
         limits.append(_around(value) if cut is None else (cut, cut + 2.0 * np.pi))
         turns.append(cut is not None)
         words.append(label(name, units[index]))
@@ -166,14 +170,18 @@ def _phase(who: str, kind: str, shown: Shown) -> Panel:
 
 
 def _energy(who: str, shown: Shown) -> Panel:
-    """The energy over time."""
+    """The energy over time; its change, where that is small."""
     value = _along(shown, _energy_of(who, shown.system))
-    middle = float(np.nanmean(np.where(np.isfinite(value), value, np.nan)))
-    low, high = _around(value)
-    least = 1e-6 * max(abs(middle), 1e-12)  # rounding is no event
+    start = float(value[0, 0])
+    known = value[np.isfinite(value)]
+    if known.size and float(np.ptp(known)) > 1e-3 * abs(start):
+        return _over_time(shown, value, label("energy", "J"), _around(value))
+    change = value - start
+    low, high = _around(change)
+    least = 1e-9 * max(abs(start), 1e-3)  # rounding is no event
     if high - low < 2.0 * least:
-        low, high = middle - least, middle + least
-    return _over_time(shown, value, label("energy", "J"), (low, high))
+        low, high = -least, least
+    return _over_time(shown, change, label("energy - its start", "J"), (low, high))
 
 
 def _drift(who: str, shown: Shown) -> Panel:
@@ -191,7 +199,8 @@ def _drift(who: str, shown: Shown) -> Panel:
     words = "relative drift of energy" if list(laws) == ["energy"] else "relative drift"
     if len(rows) == 1:
         lines = [Line(line.y, line.color) for line in lines]
-    return Panel(shown.times, ("t [s]", words), tuple(lines), (*_ends(shown), *_decades(np.concatenate(list(rows.values())))), True)
+    limits = (*_ends(shown), *_decades(np.concatenate(list(rows.values()))))
+    return Panel(shown.times, ("t [s]", words), tuple(lines), limits, True)
 
 
 def _error(who: str, shown: Shown) -> Panel:
@@ -265,9 +274,7 @@ def _relative(value: Floats) -> Floats:
     return np.asarray(found)
 
 
-def _over_time(
-    shown: Shown, value: Floats, words: str, limits: tuple[float, float], log: bool = False
-) -> Panel:
+def _over_time(shown: Shown, value: Floats, words: str, limits: tuple[float, float], log: bool = False) -> Panel:
     """Return the panel of one curve a trajectory over time."""
     lines = tuple(_line(shown, j, row) for j, row in enumerate(value))
     return Panel(shown.times, ("t [s]", words), lines, (*_ends(shown), *limits), log)

@@ -20,6 +20,7 @@ color:inherit;cursor:pointer}
 #clock{font-variant-numeric:tabular-nums;min-width:8.5em;text-align:right}
 select{font:inherit;height:36px;color:inherit;background:inherit;border:1px solid currentColor;border-radius:6px}
 #speed option{color:#000;background:#fff}
+@media(max-width:619px){#clock{min-width:0}label{font-size:0}#speed{font-size:14px}}
 """
 
 PLAYER = r"""
@@ -80,6 +81,7 @@ function decades(low, high, most) {
   for (let k = Math.ceil(low / step) * step; k <= high + 1e-9; k += step) out.push(k);
   return out;
 }
+const MINUS = '\u2212';
 const HIGH = {'-': '⁻', 0: '⁰', 1: '¹', 2: '²', 3: '³', 4: '⁴', 5: '⁵', 6: '⁶', 7: '⁷', 8: '⁸', 9: '⁹'};
 function words(v, ticks, turn, log) {
   if (log) return '10' + String(v).split('').map(c => HIGH[c]).join('');
@@ -87,14 +89,14 @@ function words(v, ticks, turn, log) {
     const q = Math.round(v / Math.PI * 4);
     if (q === 0) return '0';
     const d = q % 4 === 0 ? 1 : q % 2 === 0 ? 2 : 4, t = Math.abs(q) * d / 4;
-    return (q < 0 ? '−' : '') + (t === 1 ? '' : t) + 'π' + (d > 1 ? '/' + d : '');
+    return (q < 0 ? MINUS : '') + (t === 1 ? '' : t) + 'π' + (d > 1 ? '/' + d : '');
   }
   const step = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : Math.abs(v) || 1;
   const top = Math.max(...ticks.map(Math.abs));
-  if (top >= 1e5 || top < 1e-3 && top > 0) return (v === 0 ? '0' : v.toExponential(1)).replace('-', '−');
+  if (top >= 1e5 || top < 1e-3 && top > 0) return (v === 0 ? '0' : v.toExponential(1)).replace('-', MINUS);
   let digits = 0;
   while (digits < 8 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-6) digits++;
-  return v.toFixed(digits).replace('-', '−');
+  return v.toFixed(digits).replace('-', MINUS);
 }
 function text(t, x, y, size, color, align, bold) {
   g.font = (bold ? '600 ' : '') + size + 'px ' + FONT;
@@ -115,7 +117,9 @@ function frame(box, limits, axes, turns, log) {
   for (const y of ys) text(words(y, ys, turns[1], log), x0 - 6, Y(y) + 4, 11, S.muted, 'right');
   text(axes[0], (x0 + x1) / 2, y1 + 31, 12, S.muted, 'center');
   g.save(); g.translate(x0 - 46, (y0 + y1) / 2); g.rotate(-Math.PI / 2);
-  text(axes[1], 0, 0, 12, S.muted, 'center'); g.restore();
+  g.font = '12px ' + FONT;
+  text(axes[1], 0, 0, Math.min(12, 12 * (y1 - y0 + 36) / g.measureText(axes[1]).width), S.muted, 'center');
+  g.restore();
   return [X, Y];
 }
 function clip(box, draw) {
@@ -244,10 +248,12 @@ function drawPanel(p, cell, f) {
       for (let i = from; i <= to; i++) {
         const x = X(l.x ? l.x[i] : time(i)), y = Y(l.y[i]);
         if (Number.isNaN(x + y)) { pen = false; continue; }
+        if (i > from && (p.turns[0] && Math.abs(l.x[i] - l.x[i - 1]) > Math.PI ||
+          p.turns[1] && Math.abs(l.y[i] - l.y[i - 1]) > Math.PI)) pen = false;
         pen ? g.lineTo(x, y) : g.moveTo(x, y); pen = true;
       }
       const ex = X(l.x ? at(l.x, 1, 0, f, p.turns[0]) : time(f)), ey = Y(at(l.y, 1, 0, f, p.turns[1]));
-      if (!whole && pen && !Number.isNaN(ex + ey)) g.lineTo(ex, ey);
+      if (!whole && pen && !p.turns[0] && !p.turns[1] && !Number.isNaN(ex + ey)) g.lineTo(ex, ey);
       g.strokeStyle = l.color; g.globalAlpha = whole ? 0.3 : 1; g.lineWidth = whole ? 1.4 : 2.2;
       g.setLineDash(l.dashed ? [7, 5] : []); g.stroke(); g.setLineDash([]); g.globalAlpha = 1;
       if (!whole && !Number.isNaN(ex + ey)) {
@@ -337,7 +343,7 @@ slider.addEventListener('input', () => { start(false); go(+slider.value); });
 play.addEventListener('click', () => start(!playing));
 canvas.addEventListener('click', () => start(!playing));
 const rates = [0.1, 0.25, 0.5, 1, 2, 4];
-for (const r of rates) $('speed').add(new Option('×' + +(r * D.speed).toPrecision(3), r, r === 1, r === 1));
+for (const r of rates) $('speed').add(new Option('\u00d7' + +(r * D.speed).toPrecision(3), r, r === 1, r === 1));
 $('speed').addEventListener('change', e => { rate = +e.target.value; before = null; });
 function pace(by) {
   const i = Math.min(rates.length - 1, Math.max(0, rates.indexOf(rate) + by));

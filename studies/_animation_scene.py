@@ -7,6 +7,7 @@ look is set here, so that threads and a user's own settings do not meet in it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studies._animation_look import Style, Widths, widths_for
-from studies._animation_panels import Panel
+from studies._animation_panels import Panel, broken
 from studies._output import in_units_of_pi
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ Box = tuple[float, float, float, float]
 
 _FONT = "DejaVu Sans"  # comes with matplotlib, so that frames look the same on every machine
 _REFERENCE = 480.0  # pixels of height at 100 dots an inch
+_CROWDED = 640.0  # of a picture with many parts
 _SMALLEST = 70.0  # dots an inch at which the letters of the ticks are still read
 
 
@@ -113,7 +115,8 @@ class Picture:
     def dpi(self) -> float:
         """Dots an inch: letters and lines grow with the shorter side of the picture."""
         width, height = self.size
-        return max(_SMALLEST, 100.0 * min(height, width / 1.2) / _REFERENCE)
+        crowded = len(self.panels) > 2 or (self.names and self.panels)
+        return max(_SMALLEST, 100.0 * min(height, width / 1.2) / (_CROWDED if crowded else _REFERENCE))
 
     @property
     def decimals(self) -> int:
@@ -201,8 +204,10 @@ def places(picture: Picture) -> tuple[list[Box], list[Box]]:
         return _row(0.0, 0.0, width, top, n_scenes), []
     if n_scenes == 1 and width >= height:
         split = width * 0.5
-        rows = [(split, top * (n_panels - 1 - i) / n_panels, float(width), top * (n_panels - i) / n_panels)
-                for i in range(n_panels)]
+        rows = [
+            (split, top * (n_panels - 1 - i) / n_panels, float(width), top * (n_panels - i) / n_panels)
+            for i in range(n_panels)
+        ]
         return [(0.0, 0.0, split, top)], rows
     split = top * 0.42
     return _row(0.0, split, width, top, n_scenes), _row(0.0, 0.0, width, split, n_panels)
@@ -290,13 +295,26 @@ def _add_panel(axes: Axes, panel: Panel, style: Style, high: float, unit: float)
     else:
         formatter = axes.yaxis.get_major_formatter()
         if isinstance(formatter, ScalarFormatter):
-            formatter.set_useOffset(True)
+            formatter.set_useOffset(False)
             axes.yaxis.get_offset_text().set(fontsize=7.5, color=style.muted, fontfamily=_FONT)
     _angle_ticks(axes, panel.turns)
     for line in panel.lines:
-        x = panel.times if line.x is None else line.x
-        axes.plot(x, line.y, color=line.color, alpha=0.3, linewidth=1.1, linestyle="--" if line.dashed else "-")
+        x, y = broken(panel.times if line.x is None else line.x, line.y, panel.turns)
+        axes.plot(x, y, color=_rgba(line.color), alpha=0.3, linewidth=1.1, linestyle="--" if line.dashed else "-")
+    letters = max(1, len(_seen(panel.axis_labels[1])))
+    axes.yaxis.label.set_fontsize(min(8.5, 1.7 * (high / unit + 16.0) / letters))
     _add_names(axes, panel, style)
+
+
+def _seen(words: str) -> str:
+    """Return a label without the marks of mathematics, which are not seen."""
+    return re.sub(r"\\[a-z]+", "x", words).translate(str.maketrans("", "", "${}_^"))
+
+
+def _rgba(color: tuple[float, ...]) -> tuple[float, float, float, float]:
+    """Return a colour of three or four parts as one of four."""
+    red, green, blue = color[:3]
+    return red, green, blue, (color[3] if len(color) > 3 else 1.0)
 
 
 def _add_names(axes: Axes, panel: Panel, style: Style) -> None:
@@ -307,7 +325,8 @@ def _add_names(axes: Axes, panel: Panel, style: Style) -> None:
     named = [line for line in panel.lines if line.label]
     if not named:
         return
-    handles = [Line2D([], [], color=n.color, linewidth=1.8, linestyle="--" if n.dashed else "-") for n in named]
+    how: dict[bool, Any] = {True: "--", False: "-"}
+    handles = [Line2D([], [], color=_rgba(line.color), linewidth=1.8, linestyle=how[line.dashed]) for line in named]
     axes.legend(
         handles,
         [line.label for line in named],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studies._animation_panels import Panel, wrapped
+from studies._animation_panels import Panel, broken, wrapped
 from studies._animation_scene import Picture
 from studies._animation_times import refine
 
@@ -237,7 +237,7 @@ def cut_open(points: Floats, cuts: tuple[float | None, float | None]) -> Floats:
 
 
 def arrow_shapes(tails: Floats, vectors: Floats, length: float, unit: float) -> Floats:
-    """Return the corners (n_arrows, 7, 2) of arrows from `tails`; the longest has the `length`, tiny ones are left out."""
+    """Return the corners (n_arrows, 7, 2) of arrows from `tails`: the longest gets the `length`, tiny ones none."""
     sizes = np.hypot(vectors[:, 0], vectors[:, 1])
     longest = float(sizes.max(initial=0.0))
     if not (np.isfinite(longest) and longest > 0.0):
@@ -288,6 +288,6 @@ class PanelStage:
         spots = []
         for line, artist in zip(self.panel.lines, self._lines, strict=True):
             x = times if line.x is None else line.x
-            artist.set_data(x[first : index + 1], line.y[first : index + 1])
+            artist.set_data(*broken(x[first : index + 1], line.y[first : index + 1], self.panel.turns))
             spots.append((x[index], line.y[index]))
         self._dots.set_offsets(spots)

@@ -14,6 +14,7 @@ from diffsim.derivatives import grad, jvp
 from diffsim.errors import KindError, RunError, must
 from studies._animation_drawing import Drawing
 from studies._animation_panels import apart
+from studies._output import symbol
 from studies._solver import solved
 
 __all__: list[str] = []
@@ -137,7 +138,7 @@ def _observable(who: str, system: Any, observable: Any) -> tuple[Callable[[Any],
         rule = "must be 'stretch', a state component" + (f" ({', '.join(names)})" if names else "")
         raise must(who, "arrows", f"{rule}, or a function of the final state", observable)
     index = names.index(observable)
-    return (lambda y: y[index]), observable
+    return (lambda y: y[index]), symbol(observable)
 
 
 def _pushed(system: Any, drawing: Drawing, y: Floats, direction: Floats) -> Floats:
