@@ -26,6 +26,7 @@ from studies._animation_extras import asked_of, box_of, cuts_of, find_motions, m
 from studies._animation_html import page
 from studies._animation_look import find_style, pick_colors, widths_for
 from studies._animation_options import even_size, names, positive, rate_factor, rate_of, trail_length, window
+from studies._animation_panels import Panel
 from studies._animation_render import Renderer
 from studies._animation_scene import Picture, still
 from studies._gif import gif_delays, gif_stride, gif_writer
@@ -64,6 +65,8 @@ class Animation:
     n_frames : int
     duration : float
         Seconds that the video lasts, n_frames / fps.
+    panels, ghosts, arrows
+        What is drawn beside it.
     system : System or callable
         What moves.
     call : mapping
@@ -86,6 +89,21 @@ class Animation:
     def positions(self) -> NDArray[np.float64]:
         """What the frames show, in m, shape (n_frames, n_trajectories, n_points, 2)."""
         return self._picture.positions
+
+    @property
+    def panels(self) -> tuple[Panel, ...]:
+        """The curves beside the motion: each panel has `lines` with a `y` (and `x`) for each frame."""
+        return self._picture.panels
+
+    @property
+    def ghosts(self) -> NDArray[np.float64] | None:
+        """Positions of the ghosts in m, shape (n_frames, n_ghosts, n_points, 2), or None."""
+        return self._picture.ghosts
+
+    @property
+    def arrows(self) -> NDArray[np.float64] | None:
+        """Vectors at the points, shape (n_frames, n_points, 2), before they are drawn at a fixed length; or None."""
+        return self._picture.arrows
 
     @property
     def size(self) -> tuple[int, int]:

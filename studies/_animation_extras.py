@@ -103,8 +103,9 @@ def find_motions(
     for method in compare:
         chosen = {**options, "method": method}
         adaptive = method_class(method)().adaptive if isinstance(method, str) else _is_adaptive(method, options)
-        if adaptive:
+        if adaptive or getattr(method, "h", None) is not None:
             chosen.pop("step", None)
+        if adaptive:
             chosen = {"rtol": 1e-8, "atol": 1e-8, **chosen}
         else:
             chosen = {name: value for name, value in chosen.items() if name not in ("rtol", "atol")}

@@ -339,7 +339,7 @@ function tick(stamp) {
 function go(f) { now = Math.min(N - 1, Math.max(0, f)); before = null; draw(); }
 
 slider.max = N - 1;
-slider.addEventListener('input', () => { start(false); go(+slider.value); });
+slider.addEventListener('input', () => { const f = +slider.value; start(false); go(f); });
 play.addEventListener('click', () => start(!playing));
 canvas.addEventListener('click', () => start(!playing));
 const rates = [0.1, 0.25, 0.5, 1, 2, 4];
