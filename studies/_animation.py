@@ -464,10 +464,7 @@ def animate(
     rate, pace = rate_of(who, fps), positive(who, "speed", speed)
     look, length, box = find_style(who, style), trail_length(who, trail), window(who, limits)
     asked = asked_of(who, y0, ghosts, spread, seed, arrows, panels, compare)
-    usual = (1200, 540) if asked.panels else (640, 480)
-    if len(asked.panels) > 2 or asked.compare:
-        usual = (1200, 720)
-    dimensions = even_size(who, usual if size is None else size)
+    dimensions = even_size(who, asked.size if size is None else size)
     solver = {"method": method, "progress": progress, **options}
     motion, methods = find_motions(who, system, y0, t_span, rate, pace, plane, solver, asked.compare)
     count = motion.positions.shape[1]

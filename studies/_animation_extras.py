@@ -49,6 +49,13 @@ class Asked:
     panels: tuple[str, ...]
     compare: tuple[Any, ...]
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels in which all of it is well seen."""
+        if len(self.panels) > 2 or self.compare:
+            return 1200, 720
+        return (1200, 540) if self.panels else (640, 480)
+
 
 @final
 @dataclass(frozen=True, eq=False)
