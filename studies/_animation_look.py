@@ -27,6 +27,7 @@ class Style:
     ink: str
     muted: str
     faint: str
+    accent: str
     palette: tuple[str, ...]
     colormap: str
     colormap_range: tuple[float, float]
@@ -41,6 +42,7 @@ STYLES: Mapping[str, Style] = MappingProxyType(
             ink="#23272e",
             muted="#6b7280",
             faint="#d5d9df",
+            accent="#d55e00",
             palette=("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a4f9a", "#8a8d91"),
             colormap="viridis",
             colormap_range=(0.02, 0.88),
@@ -50,6 +52,7 @@ STYLES: Mapping[str, Style] = MappingProxyType(
             ink="#e8ebf0",
             muted="#97a1b0",
             faint="#2f3743",
+            accent="#ff9d4d",
             palette=("#4cb8ff", "#ff9d4d", "#3ddc97", "#ff8fc7", "#ffd54d", "#b79cff", "#7fe3e3", "#c4cad3"),
             colormap="plasma",
             colormap_range=(0.25, 0.97),

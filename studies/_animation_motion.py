@@ -17,7 +17,7 @@ from diffsim.errors import KindError, RunError, must
 from diffsim.number import raw
 from integrators._solution import Solution
 from integrators._solve import solve_ivp
-from studies._animation_drawing import find_drawing
+from studies._animation_drawing import Drawing, find_drawing
 from studies._animation_interpolate import interpolate, span_of
 from studies._animation_options import is_real
 from studies._animation_scene import limits_of
@@ -32,13 +32,18 @@ _COARSE = 0.005  # of the picture: three pixels of 640
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """Positions (n_frames, n_trajectories, n_points, 2) at `times`, the box that holds them, and the axes' names."""
+    """Positions (n_frames, n_trajectories, n_points, 2) at `times`, the box that holds them, and how they are drawn.
+
+    `states` (n, n_trajectories, n_frames) are what the positions were made of, `system` the system with plain numbers.
+    """
 
     times: Floats
     positions: Floats
     limits: tuple[float, float, float, float]
-    axis_labels: tuple[str, str]
-    equal: bool
+    states: Floats
+    system: Any
+    drawing: Drawing
+    span: tuple[float, float]
 
 
 def find_motion(
@@ -62,13 +67,14 @@ def find_motion(
         if gap > _COARSE:
             words = f"{who}: the solution's times are too far apart to be interpolated well: near t={worst:g} by "
             words += f"{gap:.1%} of the picture. Solve with a denser t_eval, or give the start instead."
-            warnings.warn(words, UserWarning, stacklevel=3)
+            warnings.warn(words, UserWarning, stacklevel=4)
     else:
         states = _solve(who, system, _starts(who, system, y0), span, times, options)
     points = drawing.place(system, states)
     if not np.isfinite(points).any():
         raise RunError(f"{who}: nothing to draw, all positions are NaN or infinite.")
-    return Motion(times, points, limits_of(points), drawing.axis_labels, drawing.equal)
+    flat = states.reshape(len(states), -1, times.size)
+    return Motion(times, points, limits_of(points), flat, system, drawing, span)
 
 
 def _plain(who: str, system: Any) -> Any:
@@ -123,14 +129,7 @@ def _solve(
     who: str, system: Any, start: Any, span: tuple[float, float], times: Floats, options: Mapping[str, Any]
 ) -> Floats:
     """Return the states (n, *batch, n_times) from a start."""
-    chosen = dict(options)
-    if "t_eval" in chosen:
-        raise must(who, "t_eval", "is set by fps and speed; leave it out", chosen["t_eval"])
-    if chosen["method"] is None:
-        chosen["method"] = "RK45"
-        chosen.setdefault("rtol", 1e-8)
-        chosen.setdefault("atol", 1e-8)
-    solution = solve_ivp(system, span, start, t_eval=times, **chosen)
+    solution = solve_ivp(system, span, start, t_eval=times, **solver_of(who, options))
     status = np.ravel(solution.status)
     failed = np.flatnonzero(status < 0)
     if failed.size == status.size:
@@ -138,8 +137,20 @@ def _solve(
     if failed.size:
         words = f"{who}: {failed.size} of {status.size} starts failed and are drawn as far as they came"
         words += f" (the first is number {failed[0]}: {_first(solution.message, int(failed[0]))})."
-        warnings.warn(words, UserWarning, stacklevel=4)
+        warnings.warn(words, UserWarning, stacklevel=5)
     return np.asarray(raw(solution.y), dtype=float)
+
+
+def solver_of(who: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments for `solve_ivp`: tight tolerances where no method is named."""
+    chosen = dict(options)
+    if "t_eval" in chosen:
+        raise must(who, "t_eval", "is set by fps and speed; leave it out", chosen["t_eval"])
+    if chosen["method"] is None:
+        chosen["method"] = "RK45"
+        chosen.setdefault("rtol", 1e-8)
+        chosen.setdefault("atol", 1e-8)
+    return chosen
 
 
 def _refuse_solving(who: str, options: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim.errors import RunError
-from studies._animation_scene import _FONT, Picture, Stage, build, clock_box
+from studies._animation_scene import _FONT, Picture, build, clock_box, make_stages
 
 if TYPE_CHECKING:
     from matplotlib.text import Text
@@ -36,7 +36,7 @@ class Renderer:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
         self._picture = picture
-        self._figure, axes = build(picture)
+        self._figure, scenes, panels = build(picture)
         canvas: Any = FigureCanvasAgg(self._figure)  # matplotlib leaves its methods untyped
         canvas.draw()
         self._renderer = canvas.get_renderer()
@@ -47,14 +47,15 @@ class Renderer:
         self._background = self._buffer.copy()
         self._unit = picture.dpi / 72.0
         self._digits = self._make_digits()
-        self._stage = Stage(picture, axes)
+        self._stages = make_stages(picture, scenes, panels)
 
     def draw(self, index: int) -> Pixels:
         """Return frame `index` as (height, width, 4) RGBA; the array is overwritten by the next call."""
         np.copyto(self._buffer, self._background)
-        self._stage.show(index)
-        for artist in self._stage.artists:
-            artist.draw(self._renderer)
+        for stage in self._stages:
+            stage.show(index)
+            for artist in stage.artists:
+                artist.draw(self._renderer)
         self._stamp(self._picture.clock(index))
         return self._buffer
 

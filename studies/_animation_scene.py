@@ -7,14 +7,16 @@ look is set here, so that threads and a user's own settings do not meet in it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from studies._animation_look import Style, Widths
-from studies._animation_times import refine
+from studies._animation_look import Style, Widths, widths_for
+from studies._animation_panels import Panel, broken
+from studies._output import in_units_of_pi
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,11 +25,12 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 Floats = NDArray[np.float64]
+Box = tuple[float, float, float, float]
 
 _FONT = "DejaVu Sans"  # comes with matplotlib, so that frames look the same on every machine
 _REFERENCE = 480.0  # pixels of height at 100 dots an inch
+_CROWDED = 640.0  # of a picture with many parts
 _SMALLEST = 70.0  # dots an inch at which the letters of the ticks are still read
-_LAYERS = {"trail": 2.0, "rod": 3.0, "joint": 4.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,17 @@ class Picture:
         One metre is as long upwards as sideways.
     rods : bool or None
         Solid lines between the points, or thin dashes; None: solid where the distances are constant.
+    cuts : tuple
+        For each axis, where the circle of an angle is cut open; None where it is no angle, or needs no cut.
+    ghosts : array, shape (n_frames, n_ghosts, n_points, 2), optional
+        Drawn faintly behind.
+    arrows : array, shape (n_frames, n_points, 2), optional
+        Directions at the points of the first trajectory; the longest of a frame gets a fixed length.
+    panels : tuple of Panel
+    names : tuple of str
+        Where there are any, each trajectory has a scene of its own, with its name.
+    name : str
+        Of this scene, where it is one of several.
     """
 
     positions: Floats
@@ -73,12 +87,36 @@ class Picture:
     limits: tuple[float, float, float, float]
     equal: bool
     rods: bool | None = None
+    cuts: tuple[float | None, float | None] = (None, None)
+    ghosts: Floats | None = None
+    arrows: Floats | None = None
+    panels: tuple[Panel, ...] = ()
+    names: tuple[str, ...] = ()
+    name: str = ""
+
+    def parts(self) -> list[Picture]:
+        """The scenes: all trajectories in one, or one for each where the scenes have names."""
+        if not self.names:
+            return [self]
+        return [
+            replace(
+                self,
+                positions=self.positions[:, [j]],
+                colors=self.colors[[j]],
+                widths=widths_for(1),
+                panels=(),
+                names=(),
+                name=name,
+            )
+            for j, name in enumerate(self.names)
+        ]
 
     @property
     def dpi(self) -> float:
         """Dots an inch: letters and lines grow with the shorter side of the picture."""
         width, height = self.size
-        return max(_SMALLEST, 100.0 * min(height, width / 1.2) / _REFERENCE)
+        crowded = len(self.panels) > 2 or (self.names and self.panels)
+        return max(_SMALLEST, 100.0 * min(height, width / 1.2) / (_CROWDED if crowded else _REFERENCE))
 
     @property
     def decimals(self) -> int:
@@ -106,13 +144,18 @@ def limits_of(positions: Floats) -> tuple[float, float, float, float]:
     return float(x_low), float(x_high), float(y_low), float(y_high)
 
 
-def build(picture: Picture, *, clock: bool = True) -> tuple[Figure, Axes]:
-    """Return a figure with the still parts: axes, labels, title, legend, and the words around the clock.
+def build(picture: Picture, *, clock: bool = True) -> tuple[Figure, list[Axes], list[Axes]]:
+    """Return a figure with the still parts (axes, labels, title, legend, words around the clock), and its axes.
 
     Parameters
     ----------
     clock : bool
         Draw the words and leave the digits out.
+
+    Returns
+    -------
+    tuple of Figure, list of Axes, list of Axes
+        One axes for each scene, one for each panel.
     """
     from matplotlib.figure import Figure
 
@@ -120,25 +163,67 @@ def build(picture: Picture, *, clock: bool = True) -> tuple[Figure, Axes]:
     # The hundredth keeps width / dpi * dpi from being rounded down by a pixel.
     figure = Figure(figsize=((width + 0.01) / picture.dpi, (height + 0.01) / picture.dpi), dpi=picture.dpi)
     figure.set_facecolor(picture.style.background)
-    axes = figure.add_axes((0.1, 0.1, 0.8, 0.8))
     unit = picture.dpi / 72.0  # pixels in a point
-    right = _add_legend(figure, picture, unit) if picture.labels else 0.0
-    box = (52.0 * unit, 38.0 * unit, width - 14.0 * unit - right, height - 30.0 * unit)
-    wide, high = box[2] - box[0], box[3] - box[1]
-    axes.set_position((box[0] / width, box[1] / height, wide / width, high / height))
-    _set_limits(axes, picture, wide / high, 8.0 * unit / min(wide, high))
-    _dress(axes, picture)
+    scenes, panels = [], []
+    views, cells = places(picture)
+    for part, cell in zip(picture.parts(), views, strict=True):
+        axes = figure.add_axes((0.1, 0.1, 0.8, 0.8))
+        right = _add_legend(figure, part, unit, cell) if part.labels else 0.0
+        named = 16.0 * unit if part.name else 0.0
+        box = (cell[0] + 52.0 * unit, cell[1] + 38.0 * unit, cell[2] - 14.0 * unit - right, cell[3] - named)
+        wide, high = box[2] - box[0], box[3] - box[1]
+        axes.set_position((box[0] / width, box[1] / height, wide / width, high / height))
+        _set_limits(axes, part, wide / high, 8.0 * unit / min(wide, high))
+        _dress(axes, part.style, part.axis_labels)
+        _angle_ticks(axes, tuple(cut is not None for cut in part.cuts))
+        if part.name:
+            axes.set_title(part.name, fontsize=9.5, fontfamily=_FONT, color=tuple(part.colors[0]), pad=4.0)
+        scenes.append(axes)
+    for panel, cell in zip(picture.panels, cells, strict=True):
+        box = (cell[0] + 58.0 * unit, cell[1] + 38.0 * unit, cell[2] - 14.0 * unit, cell[3] - 6.0 * unit)
+        axes = figure.add_axes((box[0] / width, box[1] / height, (box[2] - box[0]) / width, (box[3] - box[1]) / height))
+        _add_panel(axes, panel, picture.style, box[3] - box[1], unit)
+        panels.append(axes)
     if picture.title:
         _add_title(figure, picture, unit)
     if clock:
         _add_clock_words(figure, picture, unit)
-    return figure, axes
+    return figure, scenes, panels
+
+
+def places(picture: Picture) -> tuple[list[Box], list[Box]]:
+    """Return the cells (left, bottom, right, top) of the scenes and of the panels, in pixels from the lower left.
+
+    One scene has the panels at its right, or below it in a picture that is higher than wide; of several scenes side
+    by side they are below.
+    """
+    width, height = picture.size
+    top = height - 30.0 * picture.dpi / 72.0
+    n_scenes, n_panels = len(picture.parts()), len(picture.panels)
+    if not n_panels:
+        return _row(0.0, 0.0, width, top, n_scenes), []
+    if n_scenes == 1 and width >= height:
+        split = width * 0.5
+        rows = [
+            (split, top * (n_panels - 1 - i) / n_panels, float(width), top * (n_panels - i) / n_panels)
+            for i in range(n_panels)
+        ]
+        return [(0.0, 0.0, split, top)], rows
+    split = top * 0.42
+    return _row(0.0, split, width, top, n_scenes), _row(0.0, 0.0, width, split, n_panels)
+
+
+def _row(left: float, bottom: float, right: float, top: float, count: int) -> list[Box]:
+    """Return `count` cells of equal width beside each other."""
+    wide = (right - left) / count
+    return [(left + i * wide, bottom, left + (i + 1) * wide, top) for i in range(count)]
 
 
 def still(picture: Picture, index: int) -> Figure:
     """Return one frame as a figure of its own, all in vectors."""
-    figure, axes = build(picture, clock=False)
-    Stage(picture, axes).show(index)
+    figure, scenes, panels = build(picture, clock=False)
+    for stage in make_stages(picture, scenes, panels):
+        stage.show(index)
     unit = picture.dpi / 72.0
     _, _, base = clock_box(picture, unit)
     words = f"t = {picture.clock(index)} s" + (f"   ({picture.note})" if picture.note else "")
@@ -146,6 +231,14 @@ def still(picture: Picture, index: int) -> Figure:
     text = figure.text(1.0 - 14.0 * unit / width, base / height, words, ha="right", va="baseline")
     text.set(fontfamily=_FONT, fontsize=11.0, color=picture.style.ink, usetex=False)
     return figure
+
+
+def make_stages(picture: Picture, scenes: list[Axes], panels: list[Axes]) -> list[Any]:
+    """Return what moves on these axes: one stage a scene, one a panel."""
+    from studies._animation_stage import PanelStage, Stage
+
+    stages: list[Any] = [Stage(part, axes) for part, axes in zip(picture.parts(), scenes, strict=True)]
+    return stages + [PanelStage(picture, *pair) for pair in zip(picture.panels, panels, strict=True)]
 
 
 def _set_limits(axes: Axes, picture: Picture, shape: float, margin: float) -> None:
@@ -161,38 +254,108 @@ def _set_limits(axes: Axes, picture: Picture, shape: float, margin: float) -> No
     axes.set_ylim(y - 0.5 * pad * height, y + 0.5 * pad * height)
 
 
-def _dress(axes: Axes, picture: Picture) -> None:
+def _dress(axes: Axes, style: Style, axis_labels: tuple[str, str], n_ticks: tuple[int, int] = (6, 6)) -> None:
     """Quiet axes: two thin spines, few ticks, a faint grid."""
     from matplotlib.ticker import MaxNLocator
 
-    style = picture.style
     axes.set_facecolor(style.background)
     axes.set_axisbelow(True)
     axes.grid(visible=True, color=style.faint, linewidth=0.5, alpha=0.55, linestyle="-")
     for side, spine in axes.spines.items():
         spine.set(visible=side in ("left", "bottom"), color=style.faint, linewidth=0.8)
-    axes.tick_params(length=3.0, width=0.8, color=style.faint, labelcolor=style.muted, labelsize=8.0, pad=3.0)
-    axes.tick_params(direction="out", top=False, right=False, labelfontfamily=_FONT)
-    for axis, label in ((axes.xaxis, picture.axis_labels[0]), (axes.yaxis, picture.axis_labels[1])):
-        axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
-        axis.set_label_text(label, color=style.muted, fontsize=8.5, fontfamily=_FONT, usetex=False)
+    axes.tick_params(which="both", width=0.8, color=style.faint, labelcolor=style.muted, labelsize=8.0, pad=3.0)
+    axes.tick_params(direction="out", top=False, right=False, labelfontfamily=_FONT, length=3.0)
+    for axis, words, n in zip((axes.xaxis, axes.yaxis), axis_labels, n_ticks, strict=True):
+        if axis.get_scale() == "linear":
+            axis.set_major_locator(MaxNLocator(nbins=n, steps=[1, 2, 2.5, 5, 10]))
+        axis.set_label_text(words, color=style.muted, fontsize=8.5, fontfamily=_FONT, usetex=False)
         axis.labelpad = 3.0
 
 
-def _add_legend(figure: Figure, picture: Picture, unit: float) -> float:
-    """Put the names into a column at the right and return its width in pixels."""
+def _angle_ticks(axes: Axes, turns: tuple[bool, ...]) -> None:
+    """Ticks at fractions of pi where an axis is an angle."""
+    for axis, limits, turn in zip((axes.xaxis, axes.yaxis), (axes.get_xlim(), axes.get_ylim()), turns, strict=True):
+        if turn:
+            in_units_of_pi(axis, *limits)
+
+
+def _add_panel(axes: Axes, panel: Panel, style: Style, high: float, unit: float) -> None:
+    """The still part of a panel: axes, faint curves, names."""
+    from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
+
+    if panel.log:
+        axes.set_yscale("log")
+    axes.set_xlim(panel.limits[0], panel.limits[1])
+    axes.set_ylim(panel.limits[2], panel.limits[3])
+    rows = max(2, int(high / (26.0 * unit)))
+    _dress(axes, style, panel.axis_labels, (6, min(6, rows)))
+    if panel.log:
+        axes.yaxis.set_major_locator(LogLocator(base=10.0, numticks=min(7, rows + 1)))
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        formatter = axes.yaxis.get_major_formatter()
+        if isinstance(formatter, ScalarFormatter):
+            formatter.set_useOffset(False)
+            axes.yaxis.get_offset_text().set(fontsize=7.5, color=style.muted, fontfamily=_FONT)
+    _angle_ticks(axes, panel.turns)
+    for line in panel.lines:
+        x, y = broken(panel.times if line.x is None else line.x, line.y, panel.turns)
+        axes.plot(x, y, color=_rgba(line.color), alpha=0.3, linewidth=1.1, linestyle="--" if line.dashed else "-")
+    letters = max(1, len(_seen(panel.axis_labels[1])))
+    axes.yaxis.label.set_fontsize(min(8.5, 1.7 * (high / unit + 16.0) / letters))
+    _add_names(axes, panel, style)
+
+
+def _seen(words: str) -> str:
+    """Return a label without the marks of mathematics, which are not seen."""
+    return re.sub(r"\\[a-z]+", "x", words).translate(str.maketrans("", "", "${}_^"))
+
+
+def _rgba(color: tuple[float, ...]) -> tuple[float, float, float, float]:
+    """Return a colour of three or four parts as one of four."""
+    red, green, blue = color[:3]
+    return red, green, blue, (color[3] if len(color) > 3 else 1.0)
+
+
+def _add_names(axes: Axes, panel: Panel, style: Style) -> None:
+    """Names of the curves of a panel that have any."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.lines import Line2D
+
+    named = [line for line in panel.lines if line.label]
+    if not named:
+        return
+    how: dict[bool, Any] = {True: "--", False: "-"}
+    handles = [Line2D([], [], color=_rgba(line.color), linewidth=1.8, linestyle=how[line.dashed]) for line in named]
+    axes.legend(
+        handles,
+        [line.label for line in named],
+        loc="best",
+        frameon=True,
+        facecolor=style.background,
+        edgecolor="none",
+        framealpha=0.75,
+        prop=FontProperties(family=_FONT, size=7.5),
+        labelcolor=style.ink,
+        handlelength=1.8,
+        borderpad=0.2,
+    )
+
+
+def _add_legend(figure: Figure, picture: Picture, unit: float, cell: Box) -> float:
+    """Put the names into a column at the right of the cell of a scene and return its width in pixels."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.font_manager import FontProperties
     from matplotlib.lines import Line2D
 
     thickness = picture.widths.rod
     handles = [Line2D([], [], color=tuple(c), linewidth=thickness, marker="o", markersize=5.5) for c in picture.colors]
-    room = picture.size[1] / unit - 40.0  # points of height
+    room = (cell[3] - cell[1]) / unit - 10.0  # points of height
     legend = figure.legend(
         handles,
         picture.labels,
         loc="upper right",
-        bbox_to_anchor=(1.0 - 10.0 * unit / picture.size[0], 1.0 - 30.0 * unit / picture.size[1]),
+        bbox_to_anchor=((cell[2] - 10.0 * unit) / picture.size[0], cell[3] / picture.size[1]),
         frameon=False,
         prop=FontProperties(family=_FONT, size=min(8.5, room / (1.55 * len(handles)))),
         labelcolor=picture.style.ink,
@@ -202,7 +365,7 @@ def _add_legend(figure: Figure, picture: Picture, unit: float) -> float:
     )
     canvas: Any = FigureCanvasAgg(figure)
     width = float(legend.get_window_extent(canvas.get_renderer()).width)
-    return min(width + 10.0 * unit, 0.45 * picture.size[0])
+    return min(width + 10.0 * unit, 0.45 * (cell[2] - cell[0]))
 
 
 def _add_title(figure: Figure, picture: Picture, unit: float) -> None:
@@ -235,142 +398,3 @@ def clock_box(picture: Picture, unit: float) -> tuple[float, float, float]:
     right = picture.size[0] - 26.0 * unit
     left = right - (picture.clock_width * 7.1 + 4.0) * unit
     return float(round(left)), float(round(right)), float(round(picture.size[1] - 20.0 * unit))
-
-
-@dataclass(eq=False)
-class Stage:
-    """The moving artists on a figure; `show` puts them where a frame wants them.
-
-    Attributes
-    ----------
-    artists : list
-        In the order in which they are drawn.
-    """
-
-    picture: Picture
-    axes: Axes
-    artists: list[Any] = field(init=False)
-    _rods: Any = field(init=False)
-    _joints: Any = field(init=False)
-    _trails: Any = field(init=False, default=None)
-    _path: Floats = field(init=False)
-    _ages: NDArray[np.intp] = field(init=False)
-    _factor: int = field(init=False, default=1)
-
-    def __post_init__(self) -> None:
-        self.artists = []
-        if self.picture.trail_frames > 0 and len(self.picture.times) > 1:
-            self._make_trails()
-        self._make_rods()
-        self._make_joints()
-
-    def show(self, index: int) -> None:
-        """Move the artists to frame `index`."""
-        points = self.picture.positions[index]
-        if self._trails is not None:
-            samples = np.maximum(index * self._factor - self._ages, 0)
-            ends = self._path[samples]  # (n_fades, width + 1, n_trajectories, 2)
-            self._trails.set_segments(ends.swapaxes(1, 2).reshape(-1, ends.shape[1], 2))
-        if points.shape[1] > 1:
-            self._rods.set_segments(points)
-        self._joints.set_offsets(points.reshape(-1, 2))
-
-    def _make_trails(self) -> None:
-        """One short line a trajectory and age, older ones fainter and thinner, the oldest drawn first."""
-        from matplotlib.collections import LineCollection
-
-        picture = self.picture
-        tips = picture.positions[:, :, -1, :]
-        self._factor = self._smoothness(tips)
-        self._path = refine(tips, self._factor)
-        length = min(picture.trail_frames, len(picture.times) - 1) * self._factor
-        n_fades = min(picture.widths.n_fades, length)
-        width = -(-length // n_fades)
-        self._ages = np.arange(n_fades)[::-1, None] * width + np.arange(width + 1)
-        youth = (np.arange(n_fades) + 0.5) / n_fades
-        count = len(picture.colors)
-        colors = np.tile(picture.colors, (n_fades, 1))
-        colors[:, 3] *= np.repeat(0.9 * youth**1.4, count)
-        thickness = np.repeat(picture.widths.trail * (0.35 + 0.65 * youth), count)
-        self._trails = LineCollection([], linewidths=thickness, colors=colors, capstyle="butt", joinstyle="round")
-        self._add(self._trails, "trail")
-
-    def _smoothness(self, tips: Floats) -> int:
-        """Samples a frame that keep the corners of the trail below what the eye sees (about 5 pixels a sample)."""
-        low, high = self.axes.get_xlim()
-        scale = self.picture.size[0] / (high - low)
-        moves = np.diff(tips, axis=0)
-        moves = moves[np.isfinite(moves).all(axis=-1)]
-        if not moves.size:
-            return 1
-        fastest = float(np.hypot(moves[:, 0], moves[:, 1]).max()) * scale
-        roomy = max(1, 4_000_000 // (tips.shape[0] * tips.shape[1]))
-        return int(np.clip(np.ceil(fastest / 5.0), 1, min(16, roomy)))
-
-    def _make_rods(self) -> None:
-        """Solid rods where distances stay the same, thin dashes where they do not."""
-        from matplotlib.collections import LineCollection
-
-        picture = self.picture
-        count = len(picture.colors)
-        colors = picture.colors.copy()
-        if count == 1:
-            from matplotlib.colors import to_rgba
-
-            colors[:] = to_rgba(picture.style.ink)
-        if count > 8:
-            colors[:, 3] *= 0.55
-        rigid = self._rigid()
-        self._rods = LineCollection(
-            [],
-            linewidths=picture.widths.rod * (1.0 if rigid else 0.4),
-            colors=colors,
-            linestyles="solid" if rigid else (0, (4.0, 3.0)),
-            capstyle="round",
-            joinstyle="round",
-        )
-        self._add(self._rods, "rod")
-
-    def _rigid(self) -> bool:
-        """Whether the links are rods: as told, else whether all distances between neighbouring points are constant."""
-        if self.picture.rods is not None:
-            return self.picture.rods
-        links = np.diff(self.picture.positions, axis=2)
-        lengths = np.sqrt((links * links).sum(axis=-1))
-        lengths = lengths[np.isfinite(lengths).all(axis=(1, 2))]
-        return not lengths.size or bool(np.all(np.ptp(lengths, axis=0) <= 1e-6 * lengths.max()))
-
-    def _make_joints(self) -> None:
-        """A grey pivot, small joints and a larger bob for every trajectory, as one collection of circles."""
-        from matplotlib.collections import EllipseCollection
-        from matplotlib.colors import to_rgba_array
-
-        picture = self.picture
-        count, n_points = picture.positions.shape[1:3]
-        sizes = np.full(n_points, picture.widths.joint)
-        colors = np.repeat(picture.colors[:, None], n_points, axis=1)
-        if n_points > 1:
-            sizes[0] = max(3.0, 0.75 * picture.widths.joint)
-            colors[:, 0] = to_rgba_array(picture.style.muted)
-            if count == 1:
-                colors[:, 1:-1] = to_rgba_array(picture.style.ink)
-        sizes[-1] = picture.widths.bob
-        diameters = np.tile(sizes, count)
-        self._joints = EllipseCollection(
-            diameters,
-            diameters,
-            np.zeros(diameters.size),
-            units="points",
-            offsets=np.zeros((diameters.size, 2)),
-            offset_transform=self.axes.transData,
-            facecolors=colors.reshape(-1, 4),
-            edgecolors=picture.style.background,
-            linewidths=np.where(diameters > 4.0, 1.0, 0.4),
-        )
-        self._add(self._joints, "joint")
-
-    def _add(self, artist: Any, layer: str) -> None:
-        """Put a collection on the axes without letting it change the limits."""
-        artist.set_zorder(_LAYERS[layer])
-        self.axes.add_collection(artist, autolim=False)
-        self.artists.append(artist)

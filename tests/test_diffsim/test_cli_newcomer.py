@@ -116,7 +116,6 @@ def test_the_file_alone_will_do_for_its_only_system(place: Path, capsys: pytest.
         ("simulate mine.py --y0 1", "--y0: state must have 2 numbers (x, v); got state='1'."),
         ("simulate mine.py --y0 x=1,w=2", "Spring: unknown state component 'w'; it has x, v."),
         ("sensitivity mine.py --axis x=0:1:3 --axis stiffness=1:4:4", "--y0: Spring has no start of its own."),
-        ("animate mine.py --y0 1,0", "Draw two components of its state: --plane x,v, or write positions in its class."),
         ("animate mine.py --y0 1,0 --plane x,w", "unknown state component 'w'"),
         ("check mine.py:Sprin", "unknown name 'Sprin'; it has Spring. Did you mean 'Spring'?"),
         ("check mine.py --set stifness=2", "Spring: unknown parameter 'stifness'; it has stiffness. Did you mean"),

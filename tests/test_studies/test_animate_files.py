@@ -174,7 +174,7 @@ def test_video_over_its_budget_is_refused_with_the_number(film):
 
 @pytest.mark.parametrize("name", ["film.avi", "film", "film.mp4.txt"])
 def test_unknown_format_is_refused_with_those_that_there_are(film, tmp_path, name):
-    with pytest.raises(ArgumentError, match=r"must end in \.mp4 or \.gif"):
+    with pytest.raises(ArgumentError, match=r"must end in \.mp4, \.gif or \.html"):
         film.save(tmp_path / name)
 
 

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 
 from diffsim.errors import ArgumentError
 from studies import animate
-from systems import DoublePendulum, HarmonicOscillator, Kepler, Lorenz63, Pendulum
+from systems import DoublePendulum, HarmonicOscillator, Kepler, Lorenz63, Pendulum, VanDerPol
 
 BLUE, ORANGE, GREEN = (0, 114, 178), (213, 94, 0), (0, 158, 115)  # first colours of the light style
 
@@ -300,8 +300,8 @@ def test_rendering_keeps_no_frames():
         ({"limits": ((1.0, 0.0), (0.0, 1.0))}, "limits must be"),
         ({"limits": "all"}, "limits must be"),
         ({"plane": ("theta", "p_3")}, "unknown state component 'theta'"),
-        ({"plane": ("theta_1",)}, "plane must be two names"),
-        ({"plane": (0, 9)}, "plane must be two names"),
+        ({"plane": ("theta_1",)}, "plane must be two or three names"),
+        ({"plane": (0, 9)}, "plane must be two or three names"),
         ({"t_span": (0.0, 0.0)}, "t_span must be two different finite times"),
         ({"t_span": (0.0, float("inf"))}, "t_span must be"),
         ({"t_span": 3.0}, "t_span must be"),
@@ -319,9 +319,19 @@ def test_wrong_argument_is_named_with_what_it_must_be(change, words):
         animate(DoublePendulum(), **{**good, **change})
 
 
-def test_system_without_positions_says_so_and_how_to_draw_it():
-    with pytest.raises(TypeError, match=r"Lorenz63 has no positions to draw.*plane=\('x', 'y'\)"):
-        animate(Lorenz63(), [1.0, 1.0, 1.0])
+def test_system_without_positions_is_drawn_by_its_components():
+    film = animate(Lorenz63(), [1.0, 1.0, 1.0], (0.0, 0.1))
+    assert film.positions.shape == (6, 1, 1, 2)
+    portrait = animate(VanDerPol(), [1.0, 0.0], (0.0, 0.1))
+    np.testing.assert_array_equal(portrait.positions[0, 0, 0], [1.0, 0.0])
+
+
+def test_function_without_positions_says_so_and_how_to_draw_it():
+    def spin(t, y):
+        return [y[1], -y[0]]
+
+    with pytest.raises(TypeError, match=r"spin has no positions to draw.*plane=\(0, 1\)"):
+        animate(spin, [1.0, 1.0])
 
 
 def test_class_instead_of_a_system_is_refused():
