@@ -12,7 +12,7 @@ import diffsim as ds
 from diffsim.errors import ArgumentError, DriftWarning
 from integrators import GaussLegendre4, solve_ivp
 from integrators._trend import trend_of
-from systems import DoublePendulum, Kepler, Pendulum
+from systems import DoublePendulum, Kepler, NLinkPendulum, Pendulum
 
 START = np.array([0.4, 0.0, 1.0, 4.0])
 
@@ -164,3 +164,13 @@ def test_methods_that_do_not_claim_it_and_short_solves_are_not_told() -> None:
     # pytest turns any warning into an error here
     solve_ivp(DoublePendulum(), (0, 100), START, "RK4", step=0.02)
     solve_ivp(DoublePendulum(), (0, 100), START, GaussLegendre4(step=0.02), t_eval=np.linspace(0.0, 100.0, 200))
+
+
+def test_rounding_of_an_energy_that_is_zero_is_no_drift() -> None:
+    """Rods held level at rest have no energy; what rounding makes of terms of 100 J is no drift of it."""
+    links = NLinkPendulum(links=3)
+    level = [np.pi / 2] * 3 + [0.0] * 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DriftWarning)
+        sol = solve_ivp(links, (0.0, 1.0), level, "GaussLegendre6", step=1e-3)
+    assert not sol.invariants.trend("energy").drifts
