@@ -92,7 +92,7 @@ class NewtonsCradle(System):
     --------
     >>> from integrators import solve_ivp
     >>> cradle = NewtonsCradle(balls=3)
-    >>> solve_ivp(cradle, (0.0, 1.0), cradle.default_state, t_eval=[1.0], rtol=1e-9, atol=1e-9).y[:3, 0].round(4)
+    >>> solve_ivp(cradle, (0.0, 1.0), cradle.default_state, t_eval=[1.0], rtol=1e-9, atol=1e-9).y[:3, 0].round(4) + 0.0
     array([0.    , 0.    , 0.4991])
     """
 

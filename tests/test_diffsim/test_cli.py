@@ -104,7 +104,7 @@ def test_help_imports_no_numpy() -> None:
         (["animate", "Lorenz63", "--panel", "energy"], "has no energy"),
         (["animate", "DoublePendulum", "--panel", "fase"], "unknown panel 'fase'"),
         (["animate", "DoublePendulum", "--arrows", "theta_3"], "arrows must be 'stretch', a state component"),
-        (["animate", "DoublePendulum", "--ghosts", "-3"], "ghosts must be at least 0"),
+        (["animate", "DoublePendulum", "--ghosts", "-3"], "--ghosts: must be a whole number, 1 or more"),
         (["animate", "DoublePendulum", "--compare", "Euler"], "compare must be a list of two to four"),
         (["animate", "DoublePendulum", "--compare", "Euler,RK4"], "step must be given"),
         (["simulate", "Kepler", "--method", "RK5"], "RK5"),
