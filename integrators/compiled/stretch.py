@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -59,12 +60,15 @@ class Stretch:
 
     def polynomials(self, some: slice) -> tuple[Any, ...]:
         """Return the polynomials of some steps, as `Collector.pass_by` takes them."""
-        where = self.t[some], self.y[:, some], self.h[some]
+        return self.t_next[some], self.t[some], self.h[some], self.y[:, some], self.coefficients(some)
+
+    def coefficients(self, some: Any) -> Sequence[Any]:
+        """Return the coefficients (n, k) of the polynomials of some steps."""
         if self._kept is not None:
-            return self.t_next[some], where[0], where[2], where[1], list(self._kept[:, :, some])
+            return list(self._kept[:, :, some])
         voyage = self._voyage
-        coefficients = coefficients_of(voyage.problem.method, voyage.program, voyage.values, *where)
-        return self.t_next[some], where[0], where[2], where[1], coefficients
+        where = self.t[some], self.y[:, some], self.h[some]
+        return coefficients_of(voyage.problem.method, voyage.program, voyage.values, *where)
 
     def times(self, step: NDArray[np.intp], x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the times (k,) at positions on steps."""

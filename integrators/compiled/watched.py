@@ -226,6 +226,8 @@ class Flight:
         quiet = are_quiet(at, len(stretch)) if self._gauges else np.ones(len(stretch), dtype=bool)
         busy = np.append(np.flatnonzero(~quiet), len(stretch))
         begin, end = values(stretch.t, stretch.y), values(stretch.t_next, stretch.y_next)
+        coefficients = stretch.coefficients(busy[:-1]) if len(busy) > 1 else []  # of all of them at once
+        known = {step: [d[:, j] for d in coefficients] for j, step in enumerate(busy[:-1].tolist())}
         k = 0
         while k < len(stretch):
             until = int(busy[np.searchsorted(busy, k)])
@@ -237,7 +239,7 @@ class Flight:
                 leg.looks.append((offset + k, offset + until, watch.starts))
                 k = until
                 continue
-            segment, told = self._segment(stretch, k), watch.n_told
+            segment, told = self._segment(stretch, k, known.get(k)), watch.n_told
             interruption = watch.take(segment)
             nothing = interruption is None and watch.n_told == told
             leg.looks.append((offset + k, offset + k + 1, watch.starts if nothing else None))
@@ -250,10 +252,11 @@ class Flight:
             k += 1
         return None
 
-    def _segment(self, stretch: Stretch, k: int) -> Segment:
+    def _segment(self, stretch: Stretch, k: int, polynomial: list[Any] | None) -> Segment:
         """Return a step as the interpreted driver would show it."""
         t, h, end = float(stretch.t[k]), float(stretch.h[k]), float(stretch.t_next[k])
         y, y_next = stretch.y[:, k].copy(), stretch.y_next[:, k].copy()
-        polynomial = [d[:, 0] for d in stretch.polynomials(slice(k, k + 1))[-1]]
+        if polynomial is None:
+            polynomial = [d[:, 0] for d in stretch.coefficients(slice(k, k + 1))]
         old, new = (t, y, t), (end, y_next, end)
         return Segment(self._problem.method, self._f, old, new, h, Step(y_next), polynomial=polynomial)
