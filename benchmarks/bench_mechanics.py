@@ -23,8 +23,17 @@ from diffsim import ops
 ROUNDS, STEP, T_END = 9, 0.01, 10.0
 
 
+@dataclass(frozen=True)
 class Rods(ds.systems.HamiltonianSystem):
     """What the energy of two rods is made of."""
+
+    coordinates = ("theta_1", "theta_2")
+    angles = (0, 1)
+    gravity: float = 9.8
+    mass_1: float = 1.0
+    mass_2: float = 1.0
+    length_1: float = 1.0
+    length_2: float = 1.0
 
     def inertia(self, q):
         coupling = self.mass_2 * self.length_1 * self.length_2 * ops.cos(q[0] - q[1]) / 2
@@ -40,14 +49,6 @@ class Rods(ds.systems.HamiltonianSystem):
 class FromH(Rods):
     """Nothing but H, as textbooks print it."""
 
-    coordinates = ("theta_1", "theta_2")
-    angles = (0, 1)
-    gravity: float = 9.8
-    mass_1: float = 1.0
-    mass_2: float = 1.0
-    length_1: float = 1.0
-    length_2: float = 1.0
-
     def hamiltonian(self, q, p, t):
         (a, c), (_, b) = self.inertia(q)
         return (b * p[0] ** 2 - 2 * c * p[0] * p[1] + a * p[1] ** 2) / (2 * (a * b - c * c)) + self.height(q)
@@ -56,14 +57,6 @@ class FromH(Rods):
 @dataclass(frozen=True)
 class FromMasses(Rods):
     """Mass matrix and potential."""
-
-    coordinates = ("theta_1", "theta_2")
-    angles = (0, 1)
-    gravity: float = 9.8
-    mass_1: float = 1.0
-    mass_2: float = 1.0
-    length_1: float = 1.0
-    length_2: float = 1.0
 
     def mass_matrix(self, q):
         return self.inertia(q)

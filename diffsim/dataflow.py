@@ -15,7 +15,17 @@ from diffsim.primitive import Primitive
 from diffsim.tracer import Node
 from diffsim.tree import leaves, tree_map
 
-__all__ = ["fixed_nodes", "inputs_of", "is_row", "machine_operations", "outputs_of", "rebuilt", "renamed", "uses_of"]
+__all__ = [
+    "fixed_nodes",
+    "inputs_of",
+    "is_row",
+    "machine_operations",
+    "outputs_of",
+    "rebuilt",
+    "renamed",
+    "retraced",
+    "uses_of",
+]
 
 Visit: TypeAlias = Callable[[int, Primitive, list[Any]], Any]
 
@@ -76,21 +86,38 @@ def rebuilt(graph: Graph, visit: Visit, values: list[Any] | None = None) -> Grap
     values : list, optional
         Filled with the new numbers, node by node, while they are made.
     """
-    names, outputs = [graph.nodes[i].name for i in inputs_of(graph)], outputs_of(graph)
+    outputs = outputs_of(graph)
     values = [] if values is None else values
 
-    def run(x: AnyNumber) -> Any:
+    def run(x: Sequence[Any]) -> list[Any]:
         given = iter(x)
         for i, node in enumerate(graph.nodes):
             if node.row is not None:
                 values.append(visit(i, node.row, [values[j] for j in node.operands]))
             else:
                 values.append(node.value if node.value is not None else next(given))
-        out = np.empty(len(outputs), dtype=object)
-        out[:] = [values[i] for i in outputs]
+        return [values[i] for i in outputs]
+
+    return retraced(graph, run)
+
+
+def retraced(graph: Graph, run: Callable[[Sequence[Any]], list[Any]]) -> Graph:
+    """The graph of a function that takes a graph's inputs to its results, in another way; in the form of that graph.
+
+    Parameters
+    ----------
+    run : callable
+        From the inputs, a sequence of tracers, to as many numbers as the graph has results.
+    """
+    names = [graph.nodes[i].name for i in inputs_of(graph)]
+
+    def results(x: AnyNumber) -> Any:
+        found = run(list(x))
+        out = np.empty(len(found), dtype=object)
+        out[:] = found
         return out
 
-    made = trace(run, np.zeros(len(names)))
+    made = trace(results, np.zeros(len(names)))
     found = iter(made.result.tolist())
     result = tree_map(
         lambda index: np.array([next(found) for _ in index.ravel()], np.intp).reshape(index.shape), graph.result

@@ -9,15 +9,12 @@ import dataclasses
 from collections.abc import Collection, Sequence
 from typing import Any, Final, final
 
-import numpy as np
-
-from diffsim.dataflow import fixed_nodes, inputs_of, outputs_of, renamed
-from diffsim.graph import Graph, trace
+from diffsim.dataflow import fixed_nodes, outputs_of, retraced
+from diffsim.graph import Graph
 from diffsim.identities import Product, products_in
 from diffsim.number import AnyNumber
 from diffsim.primitive import TABLE, bind
 from diffsim.tracer import Node
-from diffsim.tree import tree_map
 
 __all__ = ["shortened"]
 
@@ -39,6 +36,7 @@ def shortened(graph: Graph, *, fixed: Collection[int] = ()) -> Graph:
 
     Examples
     --------
+    >>> from diffsim.graph import trace
     >>> print(shortened(trace(lambda x, y: (x - y, x + y, x * x - y * y), 1.0, 1.0)))
     inputs x, y
     v2 = x - y
@@ -70,9 +68,9 @@ def _with_pairs(graph: Graph, wanted: Sequence[int]) -> Graph:
 
 def _recorded(graph: Graph, use: _Use) -> Graph:
     """Return the graph as it was chosen, with its operations in an order in which they can be computed."""
-    names, wanted = [graph.nodes[i].name for i in inputs_of(graph)], outputs_of(graph)
+    wanted = outputs_of(graph)
 
-    def run(x: AnyNumber) -> Any:
+    def run(x: Sequence[Any]) -> list[Any]:
         given, values = iter(x), dict[int, AnyNumber]()
         for i, node in enumerate(graph.nodes):
             if node.row is None:
@@ -83,16 +81,9 @@ def _recorded(graph: Graph, use: _Use) -> Graph:
                 values[i] = use.products[i].evaluate(values)
             elif row is not None:
                 values[i] = bind(row, [values[j] for j in graph.nodes[i].operands])
-        out = np.empty(len(wanted), dtype=object)
-        out[:] = [values[i] for i in wanted]
-        return out
+        return [values[i] for i in wanted]
 
-    made = trace(run, np.zeros(len(names)))
-    found = iter(made.result.tolist())
-    result = tree_map(
-        lambda index: np.array([next(found) for _ in index.ravel()], np.intp).reshape(index.shape), graph.result
-    )
-    return Graph(renamed(made.nodes, names), graph.form, result)
+    return retraced(graph, run)
 
 
 def _in_order(use: _Use, wanted: Sequence[int]) -> list[int]:
