@@ -2,9 +2,9 @@
 
     python -m benchmarks.bench_maps              # 512 x 512, T = 10 s
 
-The map is that of starts at rest, made from exact tangents of RK4 with h = 0.01.  Here the same steps are made in 80-bit
-arithmetic, from the states that the trajectory has each quarter of a second, with each component of the start moved to
-both sides; the product of the differences over all intervals is the Jacobian.  No tangent has a part in it.
+The map is that of starts at rest, made from exact tangents of RK4 with h = 0.01.  Here the same steps are made in
+80-bit arithmetic, from the states that the trajectory has each quarter of a second, with each component of the start
+moved to both sides; the product of the differences over all intervals is the Jacobian.  No tangent has a part in it.
 """
 
 from __future__ import annotations
