@@ -17,6 +17,8 @@ class RadauTableau:
 
     Attributes
     ----------
+    a : matrix (3, 3)
+        Weights of the stages' slopes in their increments.
     nodes : tuple of float
         Time of each stage, in steps.
     weights : tuple of float
@@ -36,6 +38,7 @@ class RadauTableau:
     Hairer, Wanner, "Solving Ordinary Differential Equations II", section IV.8.
     """
 
+    a: Matrix
     nodes: tuple[float, ...]
     weights: tuple[float, ...]
     mu_real: float

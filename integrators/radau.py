@@ -50,16 +50,6 @@ _P = np.array(
         [1 / 3, -8 / 3, 10 / 3],
     ]
 )
-_TABLEAU = RadauTableau(
-    nodes=tuple(_C.tolist()),
-    weights=tuple(_E.tolist()),
-    mu_real=_MU_REAL,
-    mu_complex=(_MU_COMPLEX.real, _MU_COMPLEX.imag),
-    t=tuple(map(tuple, _T.tolist())),
-    t_inverse=tuple(map(tuple, _TI.tolist())),
-    dense=tuple(map(tuple, _P.tolist())),
-    order=3,
-)
 _ITERATIONS = 6
 _MIN_FACTOR, _MAX_FACTOR = 0.2, 10.0
 
@@ -72,6 +62,19 @@ def _coefficients(s: Any) -> tuple[list[list[Any]], list[Any]]:
         [(16 - s) / 36, (16 + s) / 36, (s - s + 1) / 9],
     ]
     return a, [(4 - s) / 10, (4 + s) / 10, 1]
+
+
+_TABLEAU = RadauTableau(
+    a=tuple(tuple(map(float, row)) for row in _coefficients(_S6)[0]),
+    nodes=tuple(_C.tolist()),
+    weights=tuple(_E.tolist()),
+    mu_real=_MU_REAL,
+    mu_complex=(_MU_COMPLEX.real, _MU_COMPLEX.imag),
+    t=tuple(map(tuple, _T.tolist())),
+    t_inverse=tuple(map(tuple, _TI.tolist())),
+    dense=tuple(map(tuple, _P.tolist())),
+    order=3,
+)
 
 
 @final

@@ -8,13 +8,15 @@ up to there by the method's interpolant.
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffsim import array_ops
-from diffsim.number import Number, shape_of
+from diffsim.number import Number, depth_of, shape_of
 from integrators.compiled.adaptive import Points, Voyage, outcome, places, told
 from integrators.compiled.carried import tangents_of, together, with_tangents
 from integrators.compiled.dense import dense_program
@@ -24,6 +26,8 @@ from integrators.compiled.kernel_field import Tangents
 from integrators.compiled.machine_walk import Track, walk
 from integrators.compiled.program import Program
 from integrators.compiled.route import Route
+from integrators.compiled.solved import equations_of, solve
+from integrators.compiled.steps import Steps
 from integrators.compiled.trek import Trek
 from integrators.drivers.problem import Problem
 from integrators.drivers.run import Run, Tick
@@ -51,7 +55,7 @@ def run_adaptive_derivatives(
     run = outcome(voyage, points, way)
     n, m = voyage.start.shape
     start = problem.y0 if problem.batch == () else array_ops.reshape(problem.y0, (n, m))
-    if any(isinstance(x, Number) for x in (start, *voyage.numbers)):
+    if problem.method.implicit or any(isinstance(x, Number) for x in (start, *voyage.numbers)):
         return _recorded(voyage, points, selection, run, start)
     dy = _tangents(voyage, points, route, selection)
     # a single trajectory that ended early has no times behind its end
@@ -88,9 +92,14 @@ def _lead(voyage: Voyage, points: Points) -> NDArray[np.float64]:
     return np.array([steps.t[points.column], steps.h[points.column], points.x])
 
 
+def _sizes(steps: Steps) -> NDArray[np.float64]:
+    """Return time and size of all steps."""
+    return np.array([steps.t, steps.h])
+
+
 def _track(voyage: Voyage, slot: NDArray[np.int64], n_stored: int) -> Track:
     steps = voyage.found.steps
-    return Track(np.array([steps.t, steps.h]), steps.order, steps.offsets[:-1], steps.counts, slot, n_stored)
+    return Track(_sizes(steps), steps.order, steps.offsets[:-1], steps.counts, slot, n_stored)
 
 
 # --- numbers that record ---------------------------------------------------------------------------------------------
@@ -100,12 +109,13 @@ def _recorded(voyage: Voyage, points: Points | None, selection: Selection, run: 
     """Return the run with states that carry derivatives."""
     names = voyage.route.names
     chosen = [names.index(parameter.name) for parameter in selection.parameters]
+    road = _road(voyage, max(1, max(depth_of(x) for x in (start, *voyage.numbers)) + bool(selection)))
 
     def states(start: Any, *moved: Any) -> Any:
         numbers = list(voyage.numbers)
         for i, x in zip(chosen, moved, strict=True):
             numbers[i] = x
-        return _states(voyage, points, start, numbers)
+        return _states(voyage, road, points, start, numbers)
 
     if not selection:
         return dataclasses.replace(run, y=states(start, *(voyage.numbers[i] for i in chosen)))
@@ -113,25 +123,65 @@ def _recorded(voyage: Voyage, points: Points | None, selection: Selection, run: 
     return dataclasses.replace(run, y=y, dy=dy)
 
 
-def _states(voyage: Voyage, points: Points | None, start: Any, numbers: list[Any]) -> Any:
+class _Road(NamedTuple):
+    """What is walked along.
+
+    Attributes
+    ----------
+    program, dense : Program
+        Of a step, and to a position within one.
+    lead : array, shape (program.n_leading, n_logged)
+        Inputs of the steps before the state.
+    lead_at : callable
+        Those of points.
+    begin : callable
+        Start and parameters to what the first step of each trajectory is handed.
+    """
+
+    program: Program
+    dense: Program
+    lead: NDArray[np.float64]
+    lead_at: Callable[[Points], NDArray[np.float64]]
+    begin: Callable[[Any, Any], Any]
+
+
+def _road(voyage: Voyage, n_derivatives: int) -> _Road:
+    """Return what numbers with so many derivatives walk along."""
+    steps, method = voyage.found.steps, voyage.problem.method
+    equations = equations_of(voyage.formula, len(voyage.start))
+    if equations is None:
+        dense = dense_program(voyage.program, method)
+        return _Road(voyage.program, dense, _sizes(steps), functools.partial(_lead, voyage), lambda start, _: start)
+    span, threads = (voyage.t0, voyage.t1), voyage.problem.threads
+    solved = solve(voyage.program, equations, steps, span, voyage.start, voyage.values, threads)
+    return _Road(
+        solved.step(n_derivatives),
+        solved.between(n_derivatives),
+        solved.lead(),
+        lambda points: solved.lead_at(points.column, points.x),
+        functools.partial(solved.begin, voyage.t0),
+    )
+
+
+def _states(voyage: Voyage, road: _Road, points: Points | None, start: Any, numbers: list[Any]) -> Any:
     """Return the states, shape (n, n_times) or (n, m, n_times), of numbers of any kind."""
-    problem, steps = voyage.problem, voyage.found.steps
+    problem, steps, n = voyage.problem, voyage.found.steps, len(voyage.start)
     wanted = tuple(isinstance(x, Number) for x in numbers)
     parameters = together(numbers)
     every = np.arange(steps.n_logged)
-    trek = Trek(voyage.program, _track(voyage, every, len(every)), wanted, False, problem.threads)
-    columns = flow(trek, start, parameters)
+    track = Track(road.lead, steps.order, steps.offsets[:-1], steps.counts, every, len(every))
+    columns = flow(Trek(road.program, track, wanted, False, problem.threads), road.begin(start, parameters), parameters)
     if points is not None:
         before, columns = columns, columns[:, steps.n_logged :]
         if len(points.lane):
             own = parameters if len(shape_of(parameters)) == 1 else parameters[:, points.lane]
-            dense = dense_program(voyage.program, problem.method)
-            single = Trek(dense, Track.of_single_steps(_lead(voyage, points)), wanted, True, problem.threads)
-            found = flow(single, before[:, points.column], own)
+            track = Track.of_single_steps(road.lead_at(points))
+            found = flow(Trek(road.dense, track, wanted, True, problem.threads), before[:, points.column], own)
             columns = array_ops.concatenate([found, columns], axis=1)
+    columns = columns if shape_of(columns)[0] == n else columns[:n]
     place = _place(voyage, points)
     if place.size and place.max() == shape_of(columns)[1]:
-        columns = array_ops.concatenate([columns, np.full((shape_of(columns)[0], 1), np.nan)], axis=1)
+        columns = array_ops.concatenate([columns, np.full((n, 1), np.nan)], axis=1)
     return columns[:, place[0] if problem.batch == () else place]
 
 

@@ -8,6 +8,7 @@ from diffsim import replay
 from diffsim.number import Number, depth_of, raw
 from integrators.compiled.dense import formula_of, has_polynomials
 from integrators.compiled.route import Route
+from integrators.compiled.solved import equations_of, step_operations
 from integrators.compiled.slope import slope_of
 from integrators.drivers.problem import Problem
 from integrators.drivers.sensitivity import Selection
@@ -25,6 +26,13 @@ LARGEST_SLOPE = 2_000
 
 LARGEST_ELIMINATED = 32
 """Components beyond which the steps of methods for stiff problems are chosen interpreted, with LAPACK or SuperLU."""
+
+
+LARGEST_SOLVED = 6_000
+"""Operations of a step with its root beyond which derivatives are interpreted.
+
+PERF: tracing, and LLVM for the way forth and back, take about 0.5 ms an operation, once.
+"""
 
 
 def not_for_machines(problem: Problem) -> str | None:
@@ -93,7 +101,7 @@ def too_many_derivatives(problem: Problem, selection: Selection, route: Route) -
     most, name = problem.method.most_derivatives, type(problem.method).__name__
     if most is None:
         return None
-    asked = max(depth_of(x) for x in (problem.y0, *route.values)) + bool(selection)
+    asked = orders_of(problem, selection, route)
     return None if asked <= most else f"has derivatives of {name} up to order {most}; got {asked}."
 
 
@@ -103,8 +111,11 @@ def not_for_search(problem: Problem, selection: Selection, route: Route) -> str 
         return None
     if problem.method.implicit:
         name, n = type(problem.method).__name__, problem.y0.shape[0]
-        if selection or records(problem, route) or replay.is_active():
+        if replay.is_active():
             return f"chooses the steps of {name} in plain numbers; got derivatives."
+        why = _not_solved(problem, selection, route) if selection or records(problem, route) else None
+        if why is not None:
+            return why
         if n > LARGEST_ELIMINATED:
             return f"chooses the steps of {name} for up to {LARGEST_ELIMINATED} components; got {n}."
         if slope_of(route.program).program.graph.n_operations > LARGEST_SLOPE:
@@ -112,6 +123,26 @@ def not_for_search(problem: Problem, selection: Selection, route: Route) -> str 
     if route.program.graph.n_operations > LARGEST_SEARCHED:
         return f"chooses steps for right-hand sides of up to {LARGEST_SEARCHED} operations; got a larger one."
     return None
+
+
+def _not_solved(problem: Problem, selection: Selection, route: Route) -> str | None:
+    """Return why derivatives do not go through the steps of an implicit method, or None."""
+    formula, name = formula_of(problem.method), type(problem.method).__name__
+    if is_watched(problem):
+        return f"makes derivatives through {name} without events; got some."
+    if problem.dense:
+        return f"makes no dense output of {name} that carries derivatives; got dense_output=True."
+    if formula is None or equations_of(formula, problem.y0.shape[0]) is None:
+        return f"chooses the steps of {name} in plain numbers; got derivatives."
+    n = step_operations(route.program, formula, orders_of(problem, selection, route))
+    if n > LARGEST_SOLVED:
+        return f"makes derivatives of steps of up to {LARGEST_SOLVED} operations; got one of {n}, by {name}."
+    return None
+
+
+def orders_of(problem: Problem, selection: Selection, route: Route) -> int:
+    """Return the order of the derivatives that are asked for."""
+    return max(depth_of(x) for x in (problem.y0, *route.values)) + bool(selection)
 
 
 def records(problem: Problem, route: Route) -> bool:
