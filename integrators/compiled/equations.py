@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +83,7 @@ class Equations(abc.ABC):
         Numbers of the root, of the inverse matrices, and of what else belongs to a step.
     """
 
-    n_weights: ClassVar[int] = 0
+    n_weights: int = 0
     n_states: int
     n_unknowns: int
     n_inverse: int

@@ -38,6 +38,8 @@ class Attempt(abc.ABC):
     polynomial : list of int
         The coefficients of the powers of the position within the step, n slots each, one after the other; none where
         the step is made again for its save times.
+    noted : list of int
+        What else is logged of a step.
     evaluations, jacobians, factorisations : int
         Counts of the trajectory, where the method counts on its own.
     cleared : list of int
@@ -56,6 +58,7 @@ class Attempt(abc.ABC):
         self.y, self.first = frame.slots(n), frame.slots(n)
         self.evaluations, self.jacobians, self.factorisations = (frame.slots(1) for _ in range(3))
         self.polynomial: list[int] = []
+        self.noted: list[int] = []
         self.further: list[Inputs] = []
         self.cleared: list[int] = []
 

@@ -53,6 +53,7 @@ class BdfAttempt(Attempt):
         self.errors, self._lower, self._higher = [frame.slots(n)], frame.slots(n), frame.slots(n)
         self.polynomial = [frame.slots(n) for _ in range(tableau.highest)]
         control.iterations, control.below, control.above = self._newton.iterations, frame.slots(1), frame.slots(1)
+        self.noted = [self._used]
         self.cleared = [*control.cleared]
 
     @property

@@ -73,7 +73,12 @@ class SearchKernel:
     @property
     def n_logged(self) -> int:
         """Rows of the log."""
-        return HEAD + self.program.n * (1 + len(self.attempt.polynomial))
+        return HEAD + self.program.n * (1 + len(self.attempt.polynomial)) + self.n_noted
+
+    @property
+    def n_noted(self) -> int:
+        """Rows at its end that the method has noted."""
+        return len(self.attempt.noted)
 
     @property
     def bytes(self) -> int:
@@ -230,6 +235,9 @@ class SearchKernel:
             there = b.pointer(self.p[LOG], b.line(f"mul i64 {size}, {HEAD + n}"))
             length = n * len(self.attempt.polynomial)
             self.lane.rows(self.attempt.polynomial[0], length, there, at, size, lane, False)
+        for i, slot in enumerate(self.attempt.noted):
+            row = self.n_logged - self.n_noted + i
+            self.lane.copy(self.lane.address(slot, lane), self.lane.place(self.p[LOG], at, row, size))
         t_new = self.lane.get(control.t_new, lane, "double")
         direction = self.lane.get(control.direction, lane, "double")
 

@@ -151,8 +151,8 @@ class _Machine:
         Seconds that an attempt of all lanes takes, about.
     places : tuple of int
         Where in the workspace the lanes' trajectories and times lie, in bytes.
-    n_logged : int
-        Rows of the log.
+    n_logged, n_noted : int
+        Rows of the log, and those at its end that the method has noted.
     """
 
     kernel: Kernel
@@ -161,6 +161,7 @@ class _Machine:
     cost: float
     places: tuple[int, int]
     n_logged: int
+    n_noted: int
 
 
 @functools.lru_cache(maxsize=128)
@@ -172,7 +173,7 @@ def _search_machine(program: Program, formula: Formula, n_ratios: int, lanes: in
     trajectory, time = (HEADER + slot * groups * frame.register_bytes for slot in (control.trajectory, control.t))
     iterations = 1 if isinstance(formula, Pair | RosenbrockTableau) else _ITERATIONS
     cost = _SLOWER * operation_seconds(operations) * groups * iterations
-    return _Machine(Kernel(writer.text()), frame.block, writer.bytes, cost, (trajectory, time), writer.n_logged)
+    return _Machine(Kernel(writer.text()), frame.block, writer.bytes, cost, (trajectory, time), writer.n_logged, writer.n_noted)
 
 
 @functools.lru_cache(maxsize=128)
@@ -365,7 +366,7 @@ def search(
     logs = [log for first in sorted(workers) for log in workers[first].logs]
     log = logs[0] if len(logs) == 1 else np.concatenate([np.empty((machine.n_logged, 0)), *logs], axis=1)
     end, counts = arrays.end[:, :m], arrays.counts[:, :m]
-    steps = ordered(log, counts[3], n)
+    steps = ordered(log, counts[3], n, machine.n_noted)
     slope = arrays.slope[:, :m]
     rows = end[n], end[n + 1], end[n + 2], end[n + 3 :], slope, counts[0], counts[1], counts[2], counts[7]
     return Found(steps, end[:n], *rows, cut, counts[4:7])

@@ -21,10 +21,12 @@ from diffsim.errors import RunError
 from diffsim.graph import trace
 from diffsim.number import shape_of
 from diffsim.routine import Routine, derived
+from integrators._bdf_tableau import BdfTableau
 from integrators._esdirk_tableau import EsdirkTableau
 from integrators._radau_tableau import RadauTableau
 from integrators._rosenbrock_tableau import RosenbrockTableau
 from integrators.compiled.equations import Equations, TracedField, objects
+from integrators.compiled.equations_bdf import BdfEquations
 from integrators.compiled.equations_esdirk import EsdirkEquations
 from integrators.compiled.equations_radau import RadauEquations
 from integrators.compiled.equations_rosenbrock import RosenbrockEquations
@@ -54,6 +56,8 @@ def equations_of(formula: Formula, n: int) -> Equations | None:
         return EsdirkEquations(formula, n)
     if isinstance(formula, RadauTableau):
         return RadauEquations(formula, n)
+    if isinstance(formula, BdfTableau):
+        return BdfEquations(formula, n)
     return RosenbrockEquations(formula, n) if isinstance(formula, RosenbrockTableau) else None
 
 

@@ -22,9 +22,9 @@ class Steps:
 
     Attributes
     ----------
-    log : array, shape (5 + n + degree * n, n_logged)
+    log : array, shape (5 + n + degree * n + n_noted, n_logged)
         One step a column, in the order in which they were made; behind the state the coefficients of its polynomial,
-        if it was given one.
+        if it was given one, then what its method has noted.
     offsets : array of int, shape (m + 1,)
     order : array of int, shape (n_logged,)
         Step k of trajectory j lies in column ``order[offsets[j] + k]``.
@@ -34,6 +34,7 @@ class Steps:
     offsets: NDArray[np.int64]
     order: NDArray[np.int64]
     n: int
+    n_noted: int = 0
 
     @property
     def n_logged(self) -> int:
@@ -81,8 +82,13 @@ class Steps:
     @property
     def polynomials(self) -> NDArray[np.float64]:
         """Coefficients of the powers of the position within each step, shape (degree, n, n_logged)."""
-        rows = self.log[STATE + self.n :]
+        rows = self.log[STATE + self.n : len(self.log) - self.n_noted]
         return rows.reshape(len(rows) // self.n, self.n, self.n_logged)
+
+    @property
+    def noted(self) -> NDArray[np.float64]:
+        """What the method has noted of each step, shape (n_noted, n_logged): BDF its order."""
+        return self.log[len(self.log) - self.n_noted :]
 
 
 def _whole(row: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -90,10 +96,10 @@ def _whole(row: NDArray[np.float64]) -> NDArray[np.int64]:
     return found
 
 
-def ordered(log: NDArray[np.float64], logged: NDArray[np.int64], n: int) -> Steps:
+def ordered(log: NDArray[np.float64], logged: NDArray[np.int64], n: int, n_noted: int = 0) -> Steps:
     """Return logged steps of n components, given how many each trajectory has."""
     offsets = np.zeros(len(logged) + 1, dtype=np.int64)
     np.cumsum(logged, out=offsets[1:])
     order = np.empty(log.shape[1], dtype=np.int64)
     order[offsets[_whole(log[TRAJECTORY])] + _whole(log[ORDINAL])] = np.arange(log.shape[1])
-    return Steps(log, offsets, order, n)
+    return Steps(log, offsets, order, n, n_noted)
