@@ -33,7 +33,7 @@ from typing import final
 
 from diffsim.errors import RunError
 
-__all__ = ["Replay", "StepsDiffer", "Track", "is_active", "tracks"]
+__all__ = ["Replay", "StepsDiffer", "Track", "forgotten_after", "is_active", "tracks"]
 
 
 class StepsDiffer(RunError, ArithmeticError):
@@ -54,10 +54,13 @@ class Track:
         Whether the whole trajectory moves with its start: sizes of steps stay then, and otherwise their ends.
     choice : object
         What was noted of the step that `ahead` told of last.
+    kept : object
+        Where the solver found what it chose, if it starts from there to find it again: not a choice.
     """
 
     def __init__(self) -> None:
         self.known, self.relative = False, False
+        self.kept: object = None
         self._legs: list[list[tuple[float, float, bool, object]]] = [[]]
         self.choice: object = None
         self._leg, self._step = 0, 0
@@ -107,7 +110,7 @@ class Track:
     def _again(self) -> Track:
         """Return a track along the same steps, at their beginning."""
         twin = Track()
-        twin.known, twin.relative, twin._legs = True, self.relative, self._legs
+        twin.known, twin.relative, twin._legs, twin.kept = True, self.relative, self._legs, self.kept
         return twin
 
 
@@ -157,6 +160,14 @@ class Replay:
         finally:
             _current.reset(token)
 
+    def _mark(self) -> tuple[int, int]:
+        return len(self._tracks), self._next
+
+    def _back_to(self, mark: tuple[int, int]) -> None:
+        self._next = mark[1]
+        if self._records:
+            del self._tracks[mark[0] :]
+
     def _begin(self, n: int) -> Sequence[Track]:
         if self._records:
             begun = [Track() for _ in range(n)]
@@ -181,3 +192,16 @@ def tracks(n: int) -> Sequence[Track]:
     """Return the tracks of a block of n trajectories that begin now; none where nobody replays."""
     replay = _current.get()
     return () if replay is None else replay._begin(n)
+
+
+@contextmanager
+def forgotten_after(error: type[Exception]) -> Iterator[None]:
+    """Forget what a solve within the block has noted, or taken, if it ends in an error: another one will begin anew."""
+    replay = _current.get()
+    mark = None if replay is None else replay._mark()
+    try:
+        yield
+    except error:
+        if replay is not None and mark is not None:
+            replay._back_to(mark)
+        raise

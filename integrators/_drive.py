@@ -7,10 +7,11 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
+from diffsim import replay
 from diffsim.errors import TraceError
 from diffsim.number import Number
 from integrators.compiled.driver import route_of, run_compiled, tell
-from integrators.compiled.refusals import is_watched
+from integrators.compiled.refusals import GivenUp, is_watched
 from integrators.compiled.route import Route
 from integrators.drivers.batch import run_interpreted, shaped, together
 from integrators.drivers.problem import Problem
@@ -49,7 +50,7 @@ def run_all(
     t, y = problem.ends[0], problem.y0
     problem.method.admits(problem.fun, problem.args, y.shape[0], t, y, problem.vectorized)
     if problem.ragged and problem.method.h is not None and not problem.method.adaptive:
-        return _run_each_grid(problem, selection, compiled, memory, explain, tick)
+        return _run_each(problem, selection, compiled, memory, explain, tick)
     route = route_of(problem, selection, compiled)
     if isinstance(route, TraceError):
         if explain:
@@ -78,7 +79,13 @@ def run_along(
 
     Parameters and what is returned: see `run_all`.
     """
-    run = run_compiled(problem, route, selection, memory, explain, tick)
+    try:
+        with replay.forgotten_after(GivenUp):
+            run = run_compiled(problem, route, selection, memory, explain, tick)
+    except GivenUp:
+        if problem.batch == ():
+            return run_interpreted(problem, selection, tick)
+        return _run_each(problem, selection, "auto", memory, False, tick)
     if selection and not isinstance(run.y, Number):
         run = checked_derivatives(run)
     run = run if problem.batch == () else shaped(run, problem.batch)
@@ -131,10 +138,10 @@ def _asked_again(problem: Problem, selection: Selection, run: Run, tick: Tick | 
     return dataclasses.replace(run, y=y, dy=dy, **told)
 
 
-def _run_each_grid(
+def _run_each(
     problem: Problem, selection: Selection, compiled: bool | str, memory: float, explain: bool, tick: Tick | None
 ) -> Run:
-    """Integrate trajectories whose fixed steps lie at times of their own: one after the other."""
+    """Integrate one trajectory after the other: fixed steps at times of their own, or some that are given up."""
     runs = [
         run_all(problem.at(spot), selection, compiled, memory, explain and not any(spot), tick)
         for spot in np.ndindex(*problem.batch)

@@ -17,9 +17,10 @@ from diffsim.number import raw
 from integrators._interpolant import evaluate
 from integrators.compiled.adaptive_endings import endings
 from integrators.compiled.dense import dense_program, evaluations, formula_of
+from integrators.compiled.equations_methods import equations_of
 from integrators.compiled.machine_walk import Track, walk
 from integrators.compiled.program import Formula, Pair, Program
-from integrators.compiled.retrace import note, retrace
+from integrators.compiled.retrace import note, retrace, retrace_roots
 from integrators.compiled.route import Route
 from integrators.compiled.search import Bounds, Found, Saves, attempt_operations, search
 from integrators.drivers.control import DEFAULT_MAX_STEPS
@@ -107,6 +108,9 @@ class Voyage:
         problem, guard, span = self.problem, self.problem.guard, (self.t0, self.t1)
         known = replay.tracks(len(self.t0))
         if any(track.known for track in known):
+            equations = equations_of(formula, len(self.start))
+            if equations is not None:
+                return retrace_roots(len(self.start), span, self.saves, known, equations.n_noted)
             return retrace(self.program, self.start, self.values, span, self.saves, known, problem.threads)
         found = search(
             self.program,

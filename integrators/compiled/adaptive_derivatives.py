@@ -20,13 +20,14 @@ from diffsim.number import Number, depth_of, shape_of
 from integrators.compiled.adaptive import Points, Voyage, outcome, places, told
 from integrators.compiled.carried import tangents_of, together, with_tangents
 from integrators.compiled.dense import dense_program
+from integrators.compiled.equations_methods import equations_of
 from integrators.compiled.flow import flow
 from integrators.compiled.kernel_clock import MISSING
 from integrators.compiled.kernel_field import Tangents
 from integrators.compiled.machine_walk import Track, walk
 from integrators.compiled.program import Program
+from integrators.compiled.rounds import solve
 from integrators.compiled.route import Route
-from integrators.compiled.solved import equations_of, solve
 from integrators.compiled.steps import Steps
 from integrators.compiled.trek import Trek
 from integrators.drivers.problem import Problem

@@ -81,9 +81,12 @@ class Equations(abc.ABC):
         Numbers that a step hands to the next one, the state first.
     n_unknowns, n_inverse, n_weights : int
         Numbers of the root, of the inverse matrices, and of what else belongs to a step.
+    n_noted : int
+        Rows that the search notes beside each step.
     """
 
     n_weights: int = 0
+    n_noted: int = 0
     n_states: int
     n_unknowns: int
     n_inverse: int
@@ -155,12 +158,10 @@ def total(weights: Sequence[float], terms: Sequence[Any]) -> Any:
 
 
 def inverted(matrices: Array) -> Array:
-    """Return inverses (k, n, n) as rows (n * n, k); NaN where there is none."""
+    """Return inverses of matrices (k, n, n) as rows (n * n, k); NaN for all if one is singular."""
     try:
         found = np.linalg.inv(matrices)
-    except np.linalg.LinAlgError:
-        found = np.full(matrices.shape, np.nan)
-        for spot, matrix in enumerate(matrices):
-            if np.isfinite(matrix).all() and np.linalg.matrix_rank(matrix) == len(matrix):
-                found[spot] = np.linalg.inv(matrix)
-    return found.reshape(len(matrices), -1).T
+    except np.linalg.LinAlgError:  # one of them is singular
+        return np.full((matrices.shape[1] ** 2, len(matrices)), np.nan)
+    rows: Array = np.asarray(found, dtype=np.float64).reshape(len(matrices), -1).T
+    return rows

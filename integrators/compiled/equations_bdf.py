@@ -37,7 +37,7 @@ class BdfEquations(Equations):
     def __init__(self, tableau: BdfTableau, n: int) -> None:
         super().__init__(n)
         self._tableau, q = tableau, tableau.highest
-        self._width = q + 1
+        self._width, self.n_noted = q + 1, 1
         self.n_weights = self._width * (self._width + 3) + 1
         self.n_states, self.n_unknowns, self.n_inverse = self._width * n, n, n * n
 
@@ -64,7 +64,8 @@ class BdfEquations(Equations):
         return np.ascontiguousarray(np.concatenate(parts, axis=1).T)
 
     def guess(self, steps: Steps) -> Array:
-        return evaluate(steps.y, list(steps.polynomials), 1.0)
+        found: Array = evaluate(steps.y, list(steps.polynomials), 1.0)
+        return found
 
     def inverses(self, slopes: Slopes, steps: Steps, y: Array, unknowns: Array) -> Array:
         c = steps.h / np.array(self._tableau.alpha)[steps.noted[0].astype(np.int64)]
@@ -92,7 +93,6 @@ class BdfEquations(Equations):
 
 def _rescaling(width: int, factor: Array, inside: Any) -> Array:
     """Return what brings the differences of each step to its grid, shape (k, width, width); see `bdf._rescaling`."""
-    k = len(factor)
 
     def at(factor: Array) -> Array:
         found = np.zeros((len(factor), width, width))

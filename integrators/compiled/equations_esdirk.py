@@ -57,12 +57,12 @@ class EsdirkEquations(Equations):
         y, k, found = states[:n], [states[n:]], []
         for i, (row, node) in enumerate(zip(tableau.rows, tableau.nodes[1:], strict=True)):
             base, at = y + h * total(row, k), t + node * h
-            z = improved(
-                lambda z, base=base, at=at: z - base - c * f(at, z),
-                known[i * n : (i + 1) * n],
-                inverse[i * n * n : (i + 1) * n * n],
-                sweeps,
-            )
+
+            def residual(z: Any, base: Any = base, at: Any = at) -> Any:
+                return z - base - c * f(at, z)
+
+            own = inverse[i * n * n : (i + 1) * n * n]
+            z = improved(residual, known[i * n : (i + 1) * n], own, sweeps)
             k.append((z - base) / c)
             found.append(z)
         return np.concatenate([found[-1], k[-1]]), np.concatenate(found), (found[-1], k[0], k[-1])

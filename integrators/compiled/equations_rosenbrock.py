@@ -44,7 +44,7 @@ class RosenbrockEquations(Equations):
         n, tableau = self.n, self._tableau
         _, known, inverse = self.split(rows)
         times, drift = f.slope(t, states)
-        at, found = states, []
+        at, found = states, list[Any]()
         for i, node in enumerate(tableau.nodes):
             if i:
                 # NOTE: the last two stages begin where the one before has ended

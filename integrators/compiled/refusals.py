@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from diffsim import replay
+from diffsim.errors import RunError
 from diffsim.number import Number, depth_of, raw
 from integrators.compiled.dense import formula_of, has_polynomials
 from integrators.compiled.route import Route
-from integrators.compiled.solved import equations_of, step_operations
 from integrators.compiled.slope import slope_of
 from integrators.drivers.problem import Problem
 from integrators.drivers.sensitivity import Selection
@@ -33,6 +33,10 @@ LARGEST_SOLVED = 6_000
 
 PERF: tracing, and LLVM for the way forth and back, take about 0.5 ms an operation, once.
 """
+
+
+class GivenUp(RunError):
+    """Machine code has begun a solve that only the interpreter can make."""
 
 
 def not_for_machines(problem: Problem) -> str | None:
@@ -111,9 +115,8 @@ def not_for_search(problem: Problem, selection: Selection, route: Route) -> str 
         return None
     if problem.method.implicit:
         name, n = type(problem.method).__name__, problem.y0.shape[0]
-        if replay.is_active():
-            return f"chooses the steps of {name} in plain numbers; got derivatives."
-        why = _not_solved(problem, selection, route) if selection or records(problem, route) else None
+        exact = selection or records(problem, route) or replay.is_active()
+        why = _not_solved(problem, selection, route) if exact else None
         if why is not None:
             return why
         if n > LARGEST_ELIMINATED:
@@ -127,13 +130,15 @@ def not_for_search(problem: Problem, selection: Selection, route: Route) -> str 
 
 def _not_solved(problem: Problem, selection: Selection, route: Route) -> str | None:
     """Return why derivatives do not go through the steps of an implicit method, or None."""
+    from integrators.compiled.equations_methods import equations_of, step_operations  # few solves need it
+
     formula, name = formula_of(problem.method), type(problem.method).__name__
     if is_watched(problem):
         return f"makes derivatives through {name} without events; got some."
-    if problem.dense:
+    if problem.dense and not replay.is_active():
         return f"makes no dense output of {name} that carries derivatives; got dense_output=True."
     if formula is None or equations_of(formula, problem.y0.shape[0]) is None:
-        return f"chooses the steps of {name} in plain numbers; got derivatives."
+        return f"makes no derivatives through the steps of {name}; got some to make."
     n = step_operations(route.program, formula, orders_of(problem, selection, route))
     if n > LARGEST_SOLVED:
         return f"makes derivatives of steps of up to {LARGEST_SOLVED} operations; got one of {n}, by {name}."

@@ -173,7 +173,9 @@ def _search_machine(program: Program, formula: Formula, n_ratios: int, lanes: in
     trajectory, time = (HEADER + slot * groups * frame.register_bytes for slot in (control.trajectory, control.t))
     iterations = 1 if isinstance(formula, Pair | RosenbrockTableau) else _ITERATIONS
     cost = _SLOWER * operation_seconds(operations) * groups * iterations
-    return _Machine(Kernel(writer.text()), frame.block, writer.bytes, cost, (trajectory, time), writer.n_logged, writer.n_noted)
+    return _Machine(
+        Kernel(writer.text()), frame.block, writer.bytes, cost, (trajectory, time), writer.n_logged, writer.n_noted
+    )
 
 
 @functools.lru_cache(maxsize=128)
