@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -71,6 +72,7 @@ class Solved:
 
 
 def first_of(equations: Equations, field: Program, steps: Steps, t0: Array, start: Any, parameters: Any) -> Any:
+    """Return what the first step of each trajectory is handed; see `Solved.begin`."""
     if equations.n_states == equations.n:
         return start
     lanes = shape_of(start)[1:]
@@ -87,43 +89,47 @@ def _first_sizes(steps: Steps) -> Array:
     return found
 
 
-@functools.lru_cache(maxsize=128)
-def _step_program(field: Program, equations: Equations, sweeps: int) -> Program:
-    n, m = equations.n_states, field.n_parameters
+Results = Callable[..., Sequence[Any]]
+"""A right-hand side, the inputs before the rows of a step, those, and what the step is handed, to numbers."""
+
+
+def _program(field: Program, equations: Equations, n: int, n_before: int, results: Results) -> Program:
+    """Return the program of n numbers, with so many inputs before the rows of a step."""
 
     def step(leading: Any, states: Any, parameters: Any) -> list[Any]:
-        t, h, *rows = leading
-        f = TracedField(field, parameters)
-        return list(equations.step(f, t, h, objects(rows), objects(states), sweeps)[0])
+        before, rows, own = leading[:n_before], leading[n_before:], states[: equations.n_states]
+        return list(results(TracedField(field, parameters), *before, objects(rows), objects(own)))
 
-    n_whole = 2 + equations.n_rows
-    return Program(trace(step, np.zeros(n_whole), np.zeros(n), np.zeros(m)), n, m, None, n_whole)
+    n_whole, n_parameters = n_before + equations.n_rows, field.n_parameters
+    graph = trace(step, np.zeros(n_whole), np.zeros(n), np.zeros(n_parameters))
+    return Program(graph, n, n_parameters, None, n_whole)
+
+
+@functools.lru_cache(maxsize=128)
+def _step_program(field: Program, equations: Equations, sweeps: int) -> Program:
+    def step(f: TracedField, t: Any, h: Any, rows: Any, states: Any) -> Any:
+        return equations.step(f, t, h, rows, states, sweeps)[0]
+
+    return _program(field, equations, equations.n_states, 2, step)
 
 
 @functools.lru_cache(maxsize=128)
 def _between_program(field: Program, equations: Equations, sweeps: int) -> Program:
-    n, m = equations.n_states, field.n_parameters
+    n = equations.n
 
-    def between(leading: Any, states: Any, parameters: Any) -> list[Any]:
-        t, h, x, *rows = leading
-        f, start = TracedField(field, parameters), objects(states)
-        made = equations.step(f, t, h, objects(rows), start, sweeps)[2]
-        return [*equations.between(made, start[: equations.n], h, x), *start[equations.n :]]
+    def between(f: TracedField, t: Any, h: Any, x: Any, rows: Any, states: Any) -> Any:
+        made = equations.step(f, t, h, rows, states, sweeps)[2]
+        return [*equations.between(made, states[:n], h, x), *states[n:]]
 
-    n_whole = 3 + equations.n_rows
-    return Program(trace(between, np.zeros(n_whole), np.zeros(n), np.zeros(m)), n, m, None, n_whole)
+    return _program(field, equations, equations.n_states, 3, between)
 
 
 @functools.lru_cache(maxsize=128)
 def improving_program(field: Program, equations: Equations) -> Program:
     """Return the program of a step that hands on its root as well, behind the rest, by Newton's steps from its own."""
-    n, m = equations.n_states + equations.n_unknowns, field.n_parameters
 
-    def step(leading: Any, states: Any, parameters: Any) -> list[Any]:
-        t, h, *rows = leading
-        f, own = TracedField(field, parameters), objects(states)[: equations.n_states]
-        made, root, _ = equations.step(f, t, h, objects(rows), own, _SWEEPS)
+    def improve(f: TracedField, t: Any, h: Any, rows: Any, states: Any) -> Any:
+        made, root, _ = equations.step(f, t, h, rows, states, _SWEEPS)
         return [*made, *root]
 
-    n_whole = 2 + equations.n_rows
-    return Program(trace(step, np.zeros(n_whole), np.zeros(n), np.zeros(m)), n, m, None, n_whole)
+    return _program(field, equations, equations.n_states + equations.n_unknowns, 2, improve)
