@@ -183,7 +183,8 @@ def _states(voyage: Voyage, road: _Road, points: Points | None, start: Any, numb
     place = _place(voyage, points)
     if place.size and place.max() == shape_of(columns)[1]:
         columns = array_ops.concatenate([columns, np.full((n, 1), np.nan)], axis=1)
-    return columns[:, place[0] if problem.batch == () else place]
+    # a single trajectory that ended early has no times behind its end
+    return columns[:, place[0, : voyage.n_times()[0]] if problem.batch == () else place]
 
 
 # --- tangents in plain numbers ---------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ class BdfEquations(Equations):
     - K (q + 1, q + 1), which has done R and brings the differences up to p to the new state, but for d;
     - the rows of R that make y_0 and psi, and c;
     - the weight of d in each new difference, 1 or 0,
+    - the weight of each difference in the interpolant, 1 up to the order,
 
     and steps of all orders are one program.
 
@@ -38,7 +39,7 @@ class BdfEquations(Equations):
         super().__init__(n)
         self._tableau, q = tableau, tableau.highest
         self._width, self.n_noted = q + 1, 1
-        self.n_weights = self._width * (self._width + 3) + 1
+        self.n_weights = self._width * (self._width + 4) + 1
         self.n_states, self.n_unknowns, self.n_inverse = self._width * n, n, n * n
 
     def operations(self, of_field: int, of_slope: int) -> int:
@@ -60,7 +61,7 @@ class BdfEquations(Equations):
         below = np.triu(np.ones((width, width))) * inside[:, :, None] * inside[:, None, :]
         own = np.arange(width) <= order[:, None] + 1
         predicted, psi = (np.einsum("ki,kij->kj", w, regrid) for w in (inside * 1.0, gamma / alpha[:, None]))
-        parts = [(below @ regrid).reshape(k, -1), predicted, psi, own * 1.0, (steps.h / alpha)[:, None]]
+        parts = [(below @ regrid).reshape(k, -1), predicted, psi, own * 1.0, inside * 1.0, (steps.h / alpha)[:, None]]
         return np.ascontiguousarray(np.concatenate(parts, axis=1).T)
 
     def guess(self, steps: Steps) -> Array:
@@ -78,17 +79,17 @@ class BdfEquations(Equations):
         n, width = self.n, self._width
         weights, known, inverse = self.split(rows)
         keep = weights[: width * width].reshape(width, width)
-        ahead, past, own = weights[width * width : -1].reshape(3, width)
+        ahead, past, own, inside = weights[width * width : -1].reshape(4, width)
         c, d = weights[-1], states.reshape(width, n)
         predicted, psi = ahead @ d, past @ d
         z = improved(lambda z: z - predicted + psi - c * f(t + h, z), known, inverse, sweeps)
         change = z - predicted
         new = keep @ d + np.outer(own, change)
         new[0] = z
-        return objects(new.ravel().tolist()), z, new
+        return objects(new.ravel().tolist()), z, inside[1:, None] * new[1:]
 
     def between(self, made: Any, y: Any, h: Any, x: Any) -> Any:
-        return evaluate(y, [total(row, made[1:]) for row in self._tableau.dense], x)
+        return evaluate(y, [total(row, made) for row in self._tableau.dense], x)
 
 
 def _rescaling(width: int, factor: Array, inside: Any) -> Array:

@@ -1,0 +1,267 @@
+"""Derivatives through methods for stiff problems that choose their steps, as machine code makes them.
+
+The judge is the interpreted driver, which takes the same steps (and orders, of BDF) one after the other: they are noted
+in the compiled solve and handed to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diffsim.certificate import certify
+from diffsim.derivatives import grad, hvp, jacobian, jvp, value_and_grad
+from diffsim.errors import ArgumentError
+from diffsim.replay import Replay
+from integrators import solve_ivp
+from integrators._methods import flow_methods, method_class
+from integrators.compiled import equations, rounds
+from systems import HIRES, DoublePendulum, Robertson, VanDerPol
+
+pytest.importorskip("llvmlite")
+
+NAMES = tuple(name for name in flow_methods() if getattr(method_class(name)().formula, "evaluations", None) is not None)
+METHODS = [pytest.param(name, marks=[] if name in ("Kvaerno5", "BDF") else pytest.mark.slow) for name in NAMES]
+FEW = [pytest.param(name, marks=[] if name == "BDF" else pytest.mark.slow) for name in NAMES]
+TIGHT: dict[str, Any] = {"rtol": 1e-6, "atol": 1e-9}
+TIMES = [0.0, 0.3, 0.31, 1.9, 2.0]
+
+
+def driven(t: float, y: Any, strength: float = 0.3, damping: float = 0.1) -> list[Any]:
+    """A driven pendulum in plain NumPy, which depends on the time."""
+    return [y[1], -np.sin(y[0]) - damping * y[1] + strength * np.cos(1.3 * t)]
+
+
+def fading(t: float, y: Any) -> list[Any]:
+    """Ends at t = 1 / y[0]."""
+    return [y[0] * y[0], -y[1] + np.sqrt(2.0 - t)]
+
+
+def end_of(fun: Any, span: tuple[float, float], method: str, **more: Any) -> Callable[..., Any]:
+    """Return all that a solve gives, with different weights, as a function of start and parameters."""
+
+    def loss(y: Any, *args: Any, compiled: Any = True) -> Any:
+        sol = solve_ivp(fun, span, y, method, args=args, compiled=compiled, **{**TIGHT, **more})
+        return sum(float(1 + k % 3) * (sol.y[..., k] ** 2).sum() for k in range(sol.y.shape[-1] - 3, sol.y.shape[-1]))
+
+    return loss
+
+
+def both(function: Callable[..., Any], *args: Any) -> tuple[Any, Any]:
+    """Return what a function gives with compiled solves, and with interpreted ones along the same steps."""
+    replay = Replay()
+    with replay.recording():
+        machine = function(True, *args)
+    with replay.replaying():
+        return machine, function(False, *args)
+
+
+# -- the steps of the interpreted driver ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("t_eval", [None, TIMES], ids=["steps", "times"])
+def test_gradient_is_that_of_the_same_steps_one_after_the_other(method: str, t_eval: Any) -> None:
+    loss = end_of(driven, (0.0, 2.0), method, t_eval=t_eval)
+    (value, found), (expected, exact) = both(
+        lambda way: value_and_grad(lambda y, a, b: loss(y, a, b, compiled=way), (0, 1, 2))(
+            np.array([0.4, 0.2]), 0.3, 0.1
+        )
+    )
+    np.testing.assert_allclose(value, expected, rtol=1e-12)
+    for one, other in zip(found, exact, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("system", "span"),
+    [
+        (DoublePendulum(), (0.0, 1.0)),
+        (HIRES(), (0.0, 321.8122)),
+        (Robertson(), (0.0, 1e5)),
+        pytest.param(VanDerPol(mu=1000.0), (0.0, 500.0), marks=pytest.mark.slow),
+    ],
+    ids=lambda x: type(x).__name__,
+)
+def test_gradient_of_stiff_systems_is_that_of_the_same_steps(method: str, system: Any, span: Any) -> None:
+    start = np.array(system.default_state)
+    loss = end_of(system, span, method)
+    found, exact = both(lambda way: grad(lambda y: loss(y, compiled=way))(start))
+    np.testing.assert_allclose(found, exact, rtol=1e-8, atol=1e-7 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_sensitivities_are_the_gradients_of_each_number(method: str) -> None:
+    start = np.array([0.4, 0.2])
+    sol = solve_ivp(
+        driven, (0.0, 2.0), start, method, args=(0.3, 0.1), t_eval=TIMES, sensitivities=["y0"], compiled=True, **TIGHT
+    )
+    for i in range(2):
+        for k in range(len(TIMES)):
+            row = grad(
+                lambda y, i=i, k=k: solve_ivp(
+                    driven, (0.0, 2.0), y, method, args=(0.3, 0.1), t_eval=TIMES, compiled=True, **TIGHT
+                ).y[i, k]
+            )(start)
+            np.testing.assert_allclose(sol.dy_dy0[i, :, k], row, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("method", FEW)
+def test_second_derivatives_in_all_compositions_are_those_of_the_same_steps(method: str) -> None:
+    start, v = np.array([0.4, 0.2]), np.array([0.3, -1.0])
+    loss = end_of(driven, (0.0, 2.0), method, t_eval=TIMES)
+    compositions: list[Callable[[Any], Any]] = [
+        lambda f: hvp(f, start, v),
+        lambda f: jvp(lambda y: jvp(f, (y,), (v,))[1], (start,), (v,))[1],
+        lambda f: grad(lambda y: jvp(f, (y,), (v,))[1])(start),
+        lambda f: jacobian(grad(f))(start),
+    ]
+    for composition in compositions:
+        found, exact = both(lambda way, c=composition: c(lambda y: loss(y, compiled=way)))
+        np.testing.assert_allclose(np.asarray(found), np.asarray(exact), rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", FEW)
+@given(seed=st.integers(0, 2**16), n=st.sampled_from([1, 3]))
+@settings(max_examples=5)
+def test_linear_problem_is_its_own_derivative(method: str, seed: int, n: int) -> None:
+    """Along frozen steps the solution is linear in the start, so its derivative times the start is the solution."""
+    rng = np.random.default_rng(seed)
+    a, start = rng.normal(size=(4, 4))[:n, :n] - 3.0 * np.eye(n), rng.normal(size=n)
+    matrix = [[float(x) for x in row] for row in a]
+
+    def linear(t: float, y: Any) -> list[Any]:
+        return [sum(x * y[j] for j, x in enumerate(row)) for row in matrix]
+
+    sol = solve_ivp(linear, (0.0, 3.0), start, method, sensitivities="y0", compiled=True)
+    moved = np.einsum("ijk,j->ik", sol.dy_dy0, start)
+    np.testing.assert_allclose(moved, sol.y, atol=2e-3 * np.abs(sol.y).max())  # Newton stops at the tolerance
+    exact = solve_ivp(linear, (0.0, 3.0), start, method, sensitivities="y0", compiled=True, rtol=1e-10, atol=1e-13)
+    moved = np.einsum("ijk,j->ik", exact.dy_dy0, start)
+    np.testing.assert_allclose(moved, exact.y, rtol=1e-8, atol=1e-9 * np.abs(exact.y).max())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_certificate_holds_to_first_and_second_order(method: str) -> None:
+    loss = end_of(driven, (0.0, 2.0), method)
+    found = certify(lambda y, a: loss(y, a, 0.1), np.array([0.4, 0.2]), 0.3, argnums=(0, 1), order=1)
+    assert found.digits > 9
+    if method == "BDF":
+        certify(lambda y: loss(y, 0.3, 0.1), np.array([0.4, 0.2]), order=2)
+
+
+# -- batches ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", FEW)
+@pytest.mark.parametrize("t_eval", [None, TIMES], ids=["steps", "times"])
+def test_batch_is_its_single_solves_bit_for_bit_whatever_the_order(method: str, t_eval: Any) -> None:
+    starts = np.random.default_rng(1).uniform(-1.0, 1.0, (2, 11))
+
+    def loss(y: Any) -> Any:
+        sol = solve_ivp(driven, (0.0, 2.0), y, method, args=(0.3, 0.1), t_eval=TIMES, compiled=True, **TIGHT)
+        return (sol.y[..., -1] ** 2).sum()
+
+    values = [
+        solve_ivp(driven, (0.0, 2.0), y, method, args=(0.3, 0.1), t_eval=t_eval, sensitivities="y0") for y in starts.T
+    ]
+    batch = solve_ivp(driven, (0.0, 2.0), starts, method, args=(0.3, 0.1), t_eval=t_eval, sensitivities="y0")
+    for j, one in enumerate(values):
+        k = one.y.shape[-1]
+        np.testing.assert_array_equal(batch.y[:, j, :k], one.y)
+        np.testing.assert_array_equal(batch.dy_dy0[:, :, j, :k], one.dy_dy0)
+    gradient = np.asarray(grad(loss)(starts))
+    order = np.random.default_rng(2).permutation(11)
+    np.testing.assert_array_equal(np.asarray(grad(loss)(starts[:, order])), gradient[:, order])
+    np.testing.assert_array_equal(gradient.T, [np.asarray(grad(loss)(y)) for y in starts.T])
+
+
+@pytest.mark.parametrize("method", FEW)
+def test_parameters_of_single_trajectories_have_their_own_gradients(method: str) -> None:
+    mu, start = np.array([1.0, 5.0, 50.0]), np.array([2.0, 0.0])
+
+    def end(mu: Any, y: Any) -> Any:
+        return solve_ivp(VanDerPol(mu=mu), (0.0, 3.0), y, method, compiled=True, **TIGHT).y[0, ..., -1]
+
+    def last(mu: Any) -> Any:
+        times = [3.0]
+        batch = np.repeat(start[:, None], 3, axis=1)
+        return (
+            solve_ivp(VanDerPol(mu=mu), (0.0, 3.0), batch, method, t_eval=times, compiled=True, **TIGHT)
+            .y[0, :, 0]
+            .sum()
+        )
+
+    def one(mu: Any) -> Any:
+        return solve_ivp(VanDerPol(mu=mu), (0.0, 3.0), start, method, t_eval=[3.0], compiled=True, **TIGHT).y[0, 0]
+
+    np.testing.assert_array_equal(np.asarray(grad(last)(mu)), [float(grad(one)(float(x))) for x in mu])
+
+
+@pytest.mark.parametrize("method", FEW)
+@pytest.mark.filterwarnings("ignore::diffsim.errors.HorizonWarning")
+def test_trajectory_that_falls_has_derivatives_up_to_there_and_leaves_its_neighbours_alone(method: str) -> None:
+    starts = np.array([[0.2, 2.0, 0.3], [1.0, 1.0, 1.0]])  # the second one ends at t = 1/2
+    batch = solve_ivp(fading, (0.0, 1.5), starts, method, t_eval=[0.0, 0.4, 1.5], sensitivities="y0", **TIGHT)
+    assert list(batch.status) == [0, -1, 0]
+    for j in range(3):
+        one = solve_ivp(fading, (0.0, 1.5), starts[:, j], method, t_eval=[0.0, 0.4, 1.5], sensitivities="y0", **TIGHT)
+        k = one.y.shape[-1]
+        assert k == (2 if j == 1 else 3)
+        np.testing.assert_array_equal(batch.dy_dy0[:, :, j, :k], one.dy_dy0)
+        closed = 1.0 / (1.0 - 0.4 * starts[0, j]) ** 2
+        np.testing.assert_allclose(one.dy_dy0[0, 0, 1], closed, rtol=1e-3)
+
+
+@pytest.mark.parametrize("method", FEW)
+@pytest.mark.parametrize("span", [(1.0, 1.0), (2.0, 0.5)], ids=["empty", "backwards"])
+def test_empty_and_backward_spans(method: str, span: tuple[float, float]) -> None:
+    found, exact = both(
+        lambda way: np.asarray(
+            jacobian(lambda y: solve_ivp(driven, span, y, method, args=(0.3, 0.0), compiled=way, **TIGHT).y[:, -1])(
+                np.array([0.4, 0.2])
+            )
+        )
+    )
+    np.testing.assert_allclose(found, exact, rtol=1e-10)
+    if span[0] == span[1]:
+        np.testing.assert_array_equal(found, np.eye(2))
+
+
+# -- what machine code gives up ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", FEW)
+@pytest.mark.parametrize("batch", [False, True])
+def test_steps_that_cannot_be_solved_all_at_once_are_taken_one_after_the_other(
+    method: str, batch: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "_ROUNDS", 1)
+    start = np.array([[0.4, 0.5], [0.2, 0.1]]) if batch else np.array([0.4, 0.2])
+    loss = end_of(driven, (0.0, 2.0), method, t_eval=TIMES)
+    found = grad(lambda y: loss(y, 0.3, 0.1, compiled="auto"))(start)
+    exact = grad(lambda y: loss(y, 0.3, 0.1, compiled=False))(start)
+    np.testing.assert_allclose(np.asarray(found), np.asarray(exact), rtol=1e-11)
+    certify(lambda y: loss(y, 0.3, 0.1, compiled="auto"), start)  # the steps that were given up are forgotten
+
+
+def test_singular_matrix_has_no_inverse() -> None:
+    assert np.isnan(equations.inverted(np.array([np.eye(2), np.zeros((2, 2))]))).all()
+    np.testing.assert_array_equal(equations.inverted(2.0 * np.eye(2)[None]), 0.5 * np.eye(2).reshape(4, 1))
+
+
+def test_steps_too_large_for_machine_code_say_so() -> None:
+    n = 24
+
+    def coupled(t: float, y: Any) -> list[Any]:
+        return [-y[i] + 0.1 * y[i - 1] * y[(i + 1) % n] for i in range(n)]
+
+    with pytest.raises(ArgumentError, match=r"steps of up to 6000 operations; got one of .* by Radau"):
+        solve_ivp(coupled, (0.0, 1.0), np.ones(n), "Radau", sensitivities="y0", compiled=True)
+    assert solve_ivp(coupled, (0.0, 1.0), np.ones(n), "BDF", compiled=True).success
