@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, final
@@ -11,7 +11,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from diffsim import replay
+from diffsim import array_ops, replay
 from diffsim.errors import RunError
 from diffsim.number import raw
 from integrators._interpolant import evaluate
@@ -328,9 +328,22 @@ def _between(voyage: Voyage, points: Points) -> NDArray[np.float64]:
     return walk(program, before, values, Track.of_single_steps(lead), threads=problem.threads)[0]
 
 
-def pieces_of(voyage: Voyage) -> Pieces:
-    """Return the polynomials of all steps, which have been kept with them."""
+def pieces_of(
+    voyage: Voyage, starts: Any = None, ends: Any = None, coefficients: Sequence[Any] | None = None
+) -> Pieces:
+    """Return the polynomials of all steps: those that have been kept with them, or others.
+
+    Parameters
+    ----------
+    voyage : Voyage
+    starts, ends : array or recording number, shapes (n, n_logged) and (n, m), optional
+        States before the steps and where the trajectories ended.
+    coefficients : sequence of arrays or recording numbers, shape (n, n_logged), optional
+    """
     steps, found = voyage.found.steps, voyage.found
+    starts = steps.y if starts is None else starts
+    ends = found.y if ends is None else ends
+    coefficients = list(steps.polynomials) if coefficients is None else coefficients
     ts, columns, still = [], [], np.flatnonzero(steps.counts == 0)
     for j in range(steps.n_trajectories):
         own = steps.order[steps.offsets[j] : steps.offsets[j + 1]]
@@ -339,9 +352,9 @@ def pieces_of(voyage: Voyage) -> Pieces:
     order = np.concatenate([np.asarray(own, dtype=np.intp) for own in columns])
     # NOTE: a trajectory that made no step has one piece, a constant
     begins, sizes = np.append(steps.t, found.t[still]), np.append(steps.h, np.ones(len(still)))
-    starts = np.concatenate([steps.y, found.y[:, still]], axis=1)
+    starts = array_ops.concatenate([starts, ends[:, still]], axis=1)
     nothing = np.zeros((steps.n, len(still)))
-    coefficients = [np.concatenate([d, nothing], axis=1)[:, order] for d in steps.polynomials]
+    coefficients = [array_ops.concatenate([d, nothing], axis=1)[:, order] for d in coefficients]
     return Pieces(ts, begins[order], sizes[order], starts[:, order], coefficients)
 
 

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim import array_ops
+from diffsim.errors import RunError
 from diffsim.number import Number, depth_of, shape_of
-from integrators.compiled.adaptive import Points, Voyage, outcome, places, told
+from integrators.compiled.adaptive import Points, Voyage, outcome, pieces_of, places, told
 from integrators.compiled.carried import tangents_of, together, with_tangents
 from integrators.compiled.dense import dense_program
 from integrators.compiled.equations_methods import equations_of
@@ -28,8 +29,10 @@ from integrators.compiled.machine_walk import Track, walk
 from integrators.compiled.program import Program
 from integrators.compiled.rounds import solve
 from integrators.compiled.route import Route
+from integrators.compiled.solved import Solved
 from integrators.compiled.steps import Steps
 from integrators.compiled.trek import Trek
+from integrators.drivers.pieces import Pieces
 from integrators.drivers.problem import Problem
 from integrators.drivers.run import Run, Tick
 from integrators.drivers.sensitivity import Selection
@@ -116,10 +119,15 @@ def _recorded(voyage: Voyage, points: Points | None, selection: Selection, run: 
         numbers = list(voyage.numbers)
         for i, x in zip(chosen, moved, strict=True):
             numbers[i] = x
-        return _states(voyage, road, points, start, numbers)
+        return _states(voyage, road, points, _flown(voyage, road, start, numbers), numbers)
 
+    if not selection or (voyage.problem.dense and road.solved is not None):
+        columns = _flown(voyage, road, start, voyage.numbers)
+        run = dataclasses.replace(run, y=_states(voyage, road, points, columns, voyage.numbers))
+        if voyage.problem.dense and road.solved is not None:
+            run = dataclasses.replace(run, sol=_polynomials(voyage, road, columns))
     if not selection:
-        return dataclasses.replace(run, y=states(start, *(voyage.numbers[i] for i in chosen)))
+        return run
     y, dy = with_tangents(states, start, voyage.numbers, chosen, selection)
     return dataclasses.replace(run, y=y, dy=dy)
 
@@ -137,6 +145,9 @@ class _Road(NamedTuple):
         Those of points.
     begin : callable
         Start and parameters to what the first step of each trajectory is handed.
+    n_derivatives : int
+    solved : Solved or None
+        The steps, where they are implicit.
     """
 
     program: Program
@@ -144,6 +155,8 @@ class _Road(NamedTuple):
     lead: NDArray[np.float64]
     lead_at: Callable[[Points], NDArray[np.float64]]
     begin: Callable[[Any, Any], Any]
+    n_derivatives: int
+    solved: Solved | None
 
 
 def _road(voyage: Voyage, n_derivatives: int) -> _Road:
@@ -152,7 +165,8 @@ def _road(voyage: Voyage, n_derivatives: int) -> _Road:
     equations = equations_of(voyage.formula, len(voyage.start))
     if equations is None:
         dense = dense_program(voyage.program, method)
-        return _Road(voyage.program, dense, _sizes(steps), functools.partial(_lead, voyage), lambda start, _: start)
+        lead_at = functools.partial(_lead, voyage)
+        return _Road(voyage.program, dense, _sizes(steps), lead_at, lambda start, _: start, n_derivatives, None)
     span, threads = (voyage.t0, voyage.t1), voyage.problem.threads
     solved = solve(voyage.program, equations, steps, span, voyage.start, voyage.values, threads)
     return _Road(
@@ -161,17 +175,36 @@ def _road(voyage: Voyage, n_derivatives: int) -> _Road:
         solved.lead(),
         lambda points: solved.lead_at(points.column, points.x),
         functools.partial(solved.begin, voyage.t0),
+        n_derivatives,
+        solved,
     )
 
 
-def _states(voyage: Voyage, road: _Road, points: Points | None, start: Any, numbers: list[Any]) -> Any:
-    """Return the states, shape (n, n_times) or (n, m, n_times), of numbers of any kind."""
-    problem, steps, n = voyage.problem, voyage.found.steps, len(voyage.start)
-    wanted = tuple(isinstance(x, Number) for x in numbers)
-    parameters = together(numbers)
-    every = np.arange(steps.n_logged)
+def _flown(voyage: Voyage, road: _Road, start: Any, numbers: list[Any]) -> Any:
+    """Return what all steps are handed, then the ends: shape (n_states, n_logged + m), of numbers of any kind."""
+    steps, parameters = voyage.found.steps, together(numbers)
+    every, wanted = np.arange(steps.n_logged), tuple(isinstance(x, Number) for x in numbers)
     track = Track(road.lead, steps.order, steps.offsets[:-1], steps.counts, every, len(every))
-    columns = flow(Trek(road.program, track, wanted, False, problem.threads), road.begin(start, parameters), parameters)
+    trek = Trek(road.program, track, wanted, False, voyage.problem.threads)
+    return flow(trek, road.begin(start, parameters), parameters)
+
+
+def _polynomials(voyage: Voyage, road: _Road, columns: Any) -> Pieces:
+    """Return the polynomials of implicit steps, given what they are handed, in numbers of any kind."""
+    steps, n = voyage.found.steps, len(voyage.start)
+    if road.solved is None:
+        raise RunError("solve_ivp: explicit steps have their polynomials elsewhere.")
+    parameters, handed = together(list(voyage.numbers)), columns[:, : steps.n_logged]
+    own = parameters if len(shape_of(parameters)) == 1 else parameters[:, steps.trajectory]
+    every = np.arange(steps.n_logged)
+    coefficients = road.solved.polynomials(every, handed, own, road.n_derivatives, voyage.problem.threads)
+    return pieces_of(voyage, handed[:n], columns[:n, steps.n_logged :], coefficients)
+
+
+def _states(voyage: Voyage, road: _Road, points: Points | None, columns: Any, numbers: list[Any]) -> Any:
+    """Return the states, shape (n, n_times) or (n, m, n_times), given what all steps are handed."""
+    problem, steps, n = voyage.problem, voyage.found.steps, len(voyage.start)
+    wanted, parameters = tuple(isinstance(x, Number) for x in numbers), together(numbers)
     if points is not None:
         before, columns = columns, columns[:, steps.n_logged :]
         if len(points.lane):

@@ -67,7 +67,7 @@ def objects(numbers: Sequence[Any]) -> Any:
     """Return numbers of any kind as an object array, shape (k,)."""
     found = np.empty(len(numbers), dtype=object)
     for i in range(len(numbers)):
-        found[i] = numbers[i]
+        found[i] = float(numbers[i]) if numbers[i].__class__ is np.float64 else numbers[i]
     return found
 
 
@@ -81,12 +81,15 @@ class Equations(abc.ABC):
         Numbers that a step hands to the next one, the state first.
     n_unknowns, n_inverse, n_weights : int
         Numbers of the root, of the inverse matrices, and of what else belongs to a step.
+    degree : int
+        Of the polynomial of a step.
     n_noted : int
         Rows that the search notes beside each step.
     """
 
     n_weights: int = 0
     n_noted: int = 0
+    degree: int
     n_states: int
     n_unknowns: int
     n_inverse: int
@@ -126,11 +129,11 @@ class Equations(abc.ABC):
 
     @abc.abstractmethod
     def step(self, f: TracedField, t: Any, h: Any, rows: Any, states: Any, sweeps: int) -> tuple[Any, Any, Any]:
-        """Return what the next step is handed, the root, and what `between` asks for, with Newton's steps `sweeps`."""
+        """Return what the next step is handed, the root, and what `polynomial` asks for, by Newton's steps `sweeps`."""
 
     @abc.abstractmethod
-    def between(self, made: Any, y: Any, h: Any, x: Any) -> Any:
-        """Return the state at the position x within a step, given what `step` returned last."""
+    def polynomial(self, made: Any, y: Any, h: Any) -> list[Any]:
+        """Return the coefficients of a step's polynomial (see `Integrator.dense`), given what `step` returned last."""
 
 
 def improved(residual: Callable[[Any], Any], z: Any, inverse: Any, sweeps: int) -> Any:

@@ -37,6 +37,7 @@ class BdfEquations(Equations):
 
     def __init__(self, tableau: BdfTableau, n: int) -> None:
         super().__init__(n)
+        self.degree = tableau.highest
         self._tableau, q = tableau, tableau.highest
         self._width, self.n_noted = q + 1, 1
         self.n_weights = self._width * (self._width + 4) + 1
@@ -88,8 +89,8 @@ class BdfEquations(Equations):
         new[0] = z
         return objects(new.ravel().tolist()), z, inside[1:, None] * new[1:]
 
-    def between(self, made: Any, y: Any, h: Any, x: Any) -> Any:
-        return evaluate(y, [total(row, made) for row in self._tableau.dense], x)
+    def polynomial(self, made: Any, y: Any, h: Any) -> list[Any]:
+        return [total(row, made) for row in self._tableau.dense]
 
 
 def _rescaling(width: int, factor: Array, inside: Any) -> Array:

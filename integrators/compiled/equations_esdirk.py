@@ -29,6 +29,7 @@ class EsdirkEquations(Equations):
 
     def __init__(self, tableau: EsdirkTableau, n: int) -> None:
         super().__init__(n)
+        self.degree = 3
         self._tableau = tableau
         s = tableau.n_stages - 1
         self.n_states, self.n_unknowns, self.n_inverse = 2 * n, s * n, s * n * n
@@ -67,7 +68,7 @@ class EsdirkEquations(Equations):
             found.append(z)
         return np.concatenate([found[-1], k[-1]]), np.concatenate(found), (found[-1], k[0], k[-1])
 
-    def between(self, made: Any, y: Any, h: Any, x: Any) -> Any:
+    def polynomial(self, made: Any, y: Any, h: Any) -> list[Any]:
         new, first, last = made
         d_0, d_1, rise = first * h, last * h, new - y
-        return evaluate(y, [d_0, 3.0 * rise - 2.0 * d_0 - d_1, d_0 + d_1 - 2.0 * rise], x)
+        return [d_0, 3.0 * rise - 2.0 * d_0 - d_1, d_0 + d_1 - 2.0 * rise]

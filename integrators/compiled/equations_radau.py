@@ -26,6 +26,7 @@ class RadauEquations(Equations):
 
     def __init__(self, tableau: RadauTableau, n: int) -> None:
         super().__init__(n)
+        self.degree = 3
         self._tableau, s = tableau, tableau.n_stages
         self.n_states, self.n_unknowns, self.n_inverse = n, s * n, (s * n) ** 2
 
@@ -60,6 +61,5 @@ class RadauEquations(Equations):
         parts = [z[j * n : (j + 1) * n] for j in range(tableau.n_stages)]
         return states + parts[-1], z, parts
 
-    def between(self, made: Any, y: Any, h: Any, x: Any) -> Any:
-        powers = zip(*self._tableau.dense, strict=True)
-        return evaluate(y, [total(column, made) for column in powers], x)
+    def polynomial(self, made: Any, y: Any, h: Any) -> list[Any]:
+        return [total(column, made) for column in zip(*self._tableau.dense, strict=True)]

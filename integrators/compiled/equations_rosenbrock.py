@@ -6,7 +6,6 @@ from typing import Any, final
 
 import numpy as np
 
-from integrators._interpolant import evaluate
 from integrators._rosenbrock_tableau import RosenbrockTableau
 from integrators.compiled.equations import Array, Equations, Slopes, TracedField, improved, inverted, total
 from integrators.compiled.steps import Steps
@@ -26,6 +25,7 @@ class RosenbrockEquations(Equations):
 
     def __init__(self, tableau: RosenbrockTableau, n: int) -> None:
         super().__init__(n)
+        self.degree = tableau.degree
         self._tableau, s = tableau, tableau.n_stages
         self.n_states, self.n_unknowns, self.n_inverse = n, s * n, n * n
 
@@ -62,7 +62,7 @@ class RosenbrockEquations(Equations):
         new = at + found[-1]
         return new, np.concatenate(found), (new, found)
 
-    def between(self, made: Any, y: Any, h: Any, x: Any) -> Any:
+    def polynomial(self, made: Any, y: Any, h: Any) -> list[Any]:
         new, stages = made
         k_1, k_2, k_3 = (total(row, stages) for row in self._tableau.dense)
-        return evaluate(y, [new - y + k_1, k_2 - k_1, k_3 - k_2, -k_3], x)
+        return [new - y + k_1, k_2 - k_1, k_3 - k_2, -k_3]

@@ -135,8 +135,6 @@ def _not_solved(problem: Problem, selection: Selection, route: Route) -> str | N
     formula, name = formula_of(problem.method), type(problem.method).__name__
     if is_watched(problem):
         return f"makes derivatives through {name} without events; got some."
-    if problem.dense and not replay.is_active():
-        return f"makes no dense output of {name} that carries derivatives; got dense_output=True."
     if formula is None or equations_of(formula, problem.y0.shape[0]) is None:
         return f"makes no derivatives through the steps of {name}; got some to make."
     n = step_operations(route.program, formula, orders_of(problem, selection, route))

@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 
 from diffsim import array_ops
 from diffsim.graph import trace
-from diffsim.number import shape_of
+from diffsim.number import Number, shape_of
+from integrators._interpolant import evaluate
 from integrators.compiled.equations import Array, Equations, TracedField, objects
+from integrators.compiled.flow import flow
+from integrators.compiled.machine_walk import Track
 from integrators.compiled.program import Program
 from integrators.compiled.steps import Steps
+from integrators.compiled.trek import Trek
 
 __all__: list[str] = []
 
@@ -70,6 +74,64 @@ class Solved:
         """
         return first_of(self.equations, self.field, self.steps, t0, start, parameters)
 
+    def made(
+        self, column: int, states: Any, parameters: Sequence[Any], sweeps: int, t: Any, h: Any
+    ) -> tuple[Any, list[Any]]:
+        """Make one step of one trajectory in numbers of any kind, one operation after the other.
+
+        Parameters
+        ----------
+        column : int
+        states : array or recording number, shape (n_states,)
+            What the step is handed.
+        parameters : sequence of number
+        sweeps : int
+            Order of the derivatives.
+        t, h : number
+            Time and size, with derivatives of their own.
+
+        Returns
+        -------
+        states : array or recording number, shape (n_states,)
+            What it hands on.
+        coefficients : list of arrays or recording numbers, shape (n,)
+            Of its polynomial.
+        """
+        equations, f, own = self.equations, TracedField(self.field, parameters), objects(states)
+        handed, _, made = equations.step(f, t, h, objects(self.rows[:, column].tolist()), own, sweeps)
+        polynomial = equations.polynomial(made, own[: equations.n], h)
+        return array_ops.stack(list(handed)), [array_ops.stack(list(d)) for d in polynomial]
+
+    def polynomials(
+        self, columns: NDArray[np.int64], states: Any, parameters: Any, sweeps: int, threads: int | None
+    ) -> list[Any]:
+        """Return the coefficients of steps' polynomials, from their values at as many positions as they have.
+
+        Parameters
+        ----------
+        columns : array of int, shape (k,)
+        states : array or recording number, shape (n_states, k)
+            What the steps are handed.
+        parameters : array or recording number, shape (n_parameters,) or (n_parameters, k)
+        sweeps : int
+            Order of the derivatives.
+        threads : int or None
+
+        Returns
+        -------
+        list of arrays or recording numbers, shape (n, k)
+        """
+        n, degree, k = self.equations.n, self.equations.degree, len(columns)
+        x = np.arange(1, degree + 1) / degree
+        some = np.tile(np.arange(k), degree)
+        own = parameters if len(shape_of(parameters)) == 1 else parameters[:, some]
+        track = Track.of_single_steps(self.lead_at(columns[some], np.repeat(x, k)))
+        # NOTE: the parameters may carry derivatives, or may not
+        trek = Trek(self.between(sweeps), track, (isinstance(own, Number),) * self.field.n_parameters, True, threads)
+        rises = array_ops.reshape(flow(trek, states[:, some], own)[:n], (n, degree, k)) - states[:n][:, None]
+        inverse = np.linalg.inv(x[:, None] ** np.arange(1, degree + 1))
+        return [sum(float(w) * rises[:, j] for j, w in enumerate(row)) for row in inverse]
+
 
 def first_of(equations: Equations, field: Program, steps: Steps, t0: Array, start: Any, parameters: Any) -> Any:
     """Return what the first step of each trajectory is handed; see `Solved.begin`."""
@@ -119,7 +181,8 @@ def _between_program(field: Program, equations: Equations, sweeps: int) -> Progr
 
     def between(f: TracedField, t: Any, h: Any, x: Any, rows: Any, states: Any) -> Any:
         made = equations.step(f, t, h, rows, states, sweeps)[2]
-        return [*equations.between(made, states[:n], h, x), *states[n:]]
+        y = states[:n]
+        return [*evaluate(y, equations.polynomial(made, y, h), x), *states[n:]]
 
     return _program(field, equations, equations.n_states, 3, between)
 
