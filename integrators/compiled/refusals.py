@@ -74,7 +74,12 @@ def not_for_machines(problem: Problem) -> str | None:
 
 def is_watched(problem: Problem) -> bool:
     """Whether single steps matter: for events, and for save times and ends of the span that carry derivatives."""
-    return bool(problem.events) or problem.moving is not None or any(isinstance(end, Number) for end in problem.ends)
+    return bool(problem.events) or moves(problem)
+
+
+def moves(problem: Problem) -> bool:
+    """Whether save times or ends of the span carry derivatives."""
+    return problem.moving is not None or any(isinstance(end, Number) for end in problem.ends)
 
 
 def is_divisible(problem: Problem) -> bool:
@@ -86,12 +91,12 @@ def _not_watched(problem: Problem) -> str | None:
     """Return why single steps are looked at in Python, one after the other, or None."""
     if isinstance(problem.ends[0], Number):
         return "takes a plain start of t_span; got a recording number."
-    moving = problem.moving is not None or isinstance(problem.ends[1], Number)
+    moving = moves(problem)
     if problem.grid is not None:
         what = "looks for events" if problem.events else "takes times that carry derivatives"
         return f"{what} on steps of its own choice; got fixed ones."
-    if moving and problem.method.implicit:
-        return f"takes times that carry derivatives with explicit methods; got {problem.method!r}."
+    if moving and not problem.method.one_step:
+        return f"takes times that carry derivatives with methods that have no history; got {problem.method!r}."
     if replay.is_active():
         return "does not make steps of an earlier evaluation again where single steps matter."
     t1 = raw(problem.ends[1])
@@ -115,7 +120,7 @@ def not_for_search(problem: Problem, selection: Selection, route: Route) -> str 
         return None
     if problem.method.implicit:
         name, n = type(problem.method).__name__, problem.y0.shape[0]
-        exact = selection or records(problem, route) or replay.is_active()
+        exact = selection or records(problem, route) or moves(problem) or replay.is_active()
         why = _not_solved(problem, selection, route) if exact else None
         if why is not None:
             return why
@@ -133,8 +138,6 @@ def _not_solved(problem: Problem, selection: Selection, route: Route) -> str | N
     from integrators.compiled.equations_methods import equations_of, step_operations  # few solves need it
 
     formula, name = formula_of(problem.method), type(problem.method).__name__
-    if is_watched(problem):
-        return f"makes derivatives through {name} without events; got some."
     if formula is None or equations_of(formula, problem.y0.shape[0]) is None:
         return f"makes no derivatives through the steps of {name}; got some to make."
     n = step_operations(route.program, formula, orders_of(problem, selection, route))

@@ -63,12 +63,12 @@ class Solved:
         """Return the program that leads to a position within a step; behind the state there is nothing of use."""
         return _between_program(self.field, self.equations, sweeps)
 
-    def begin(self, t0: Array, start: Any, parameters: Any) -> Any:
+    def begin(self, t0: Any, start: Any, parameters: Any) -> Any:
         """Return what the first step of each trajectory is handed, for numbers of any kind.
 
         Parameters
         ----------
-        t0 : array, shape (m,)
+        t0 : array, shape (m,), or of a single trajectory a recording number
         start : array or recording number, shape (n,) or (n, m)
         parameters : array or recording number, shape (n_parameters,) or (n_parameters, m)
         """
@@ -133,12 +133,12 @@ class Solved:
         return [sum(float(w) * rises[:, j] for j, w in enumerate(row)) for row in inverse]
 
 
-def first_of(equations: Equations, field: Program, steps: Steps, t0: Array, start: Any, parameters: Any) -> Any:
+def first_of(equations: Equations, field: Program, steps: Steps, t0: Any, start: Any, parameters: Any) -> Any:
     """Return what the first step of each trajectory is handed; see `Solved.begin`."""
     if equations.n_states == equations.n:
         return start
     lanes = shape_of(start)[1:]
-    t, h = (x if lanes else float(x[0]) for x in (t0, _first_sizes(steps)))
+    t, h = (x if lanes or isinstance(x, Number) else float(x[0]) for x in (t0, _first_sizes(steps)))
     values = field.evaluate([t], start, [parameters[j] for j in range(field.n_parameters)])
     slope = array_ops.stack([array_ops.broadcast_to(x, lanes) for x in values])
     return array_ops.concatenate([start, *equations.begin(start, slope, h)], axis=0)

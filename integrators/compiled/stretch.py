@@ -32,11 +32,15 @@ class Stretch:
     ----------
     t, h, t_next : arrays, shape (k,)
     y, y_next : arrays, shape (n, k)
+    log : array
+        Of the steps, with ``n_noted`` rows of their method at its end; see `Steps`.
+    n_noted : int
     """
 
     def __init__(self, voyage: Voyage) -> None:
         self._voyage, steps, found = voyage, voyage.found.steps, voyage.found
         self.t, self.h, self.y = steps.t[steps.order], steps.h[steps.order], steps.y[:, steps.order]
+        self.log, self.n_noted = steps.log[:, steps.order], steps.n_noted
         self._kept = steps.polynomials[:, :, steps.order] if len(steps.polynomials) else None
         self.t_next, self.y_next = np.append(self.t[1:], found.t), np.concatenate([self.y[:, 1:], found.y], axis=1)
 

@@ -24,7 +24,7 @@ from integrators.compiled.adaptive_endings import endings, without_jacobian
 from integrators.compiled.dense import evaluations, flow_of
 from integrators.compiled.gauges import gauge_of
 from integrators.compiled.kernel_control import ENDED, KEPT
-from integrators.compiled.refusals import is_divisible
+from integrators.compiled.refusals import GivenUp, is_divisible
 from integrators.compiled.route import Route, find_route
 from integrators.compiled.stretch import Leg, Stretch
 from integrators.drivers.batch import run_interpreted, together
@@ -67,7 +67,10 @@ def run_watched_compiled(problem: Problem, route: Route, selection: Selection, e
             return run
         from integrators.compiled.watched_derivatives import with_derivatives  # not needed by a plain solve
 
-        return with_derivatives(problem, route, selection, flight.legs, run)
+        try:
+            return with_derivatives(problem, route, selection, flight.legs, run)
+        except GivenUp:
+            return run_interpreted(problem, selection, tick)
 
     if problem.batch == ():
         return one(problem, route)

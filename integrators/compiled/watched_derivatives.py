@@ -11,22 +11,15 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
-import numpy as np
-
 from diffsim import array_ops
 from diffsim.errors import RunError
 from diffsim.number import Number, raw
 from integrators._event_arguments import EventSet
-from integrators._interpolant import evaluate
 from integrators.compiled.adaptive import parameters_of
-from integrators.compiled.carried import together
-from integrators.compiled.dense import dense_program
-from integrators.compiled.flow import flow
-from integrators.compiled.machine_walk import Track
-from integrators.compiled.polynomials import coefficients_of
+from integrators.compiled.refusals import GivenUp
 from integrators.compiled.route import Route
 from integrators.compiled.stretch import Leg
-from integrators.compiled.trek import Trek
+from integrators.compiled.watched_ways import way_of
 from integrators.drivers.endings import refused, status_of
 from integrators.drivers.event_watch import EventWatch
 from integrators.drivers.pieces import Collector
@@ -111,6 +104,8 @@ class _Recording:
         try:
             for leg in legs:
                 self._fly(leg)
+        except GivenUp:
+            raise
         except RunError as error:  # what has no derivative at an event befalls one trajectory, not its neighbours
             if self._problem.strict:
                 raise
@@ -128,22 +123,21 @@ class _Recording:
         """Make the steps of a leg; stand where it ended."""
         if not leg.looks:
             return
-        way = _Way(self._problem, self._route, self._numbers, leg)
+        way = way_of(self._problem, self._route, self._numbers, leg, self._t, self._y)
         t1, n_steps = self._problem.ends[1], len(way.t)
         moves = isinstance(t1, Number) and float(way.t_next[-1]) == float(raw(t1))
         first = last = None
         if isinstance(self._t, Number):  # a step that leaves at a time that moves
             end = t1 if moves and n_steps == 1 else float(way.t_next[0])
-            first = self._segment(way, 0, self._t, self._y, end)
-        way.go(self._y if first is None else first.step.y, 0 if first is None else 1, n_steps - moves)
+            first = way.segment(self._f, 0, self._t, end)
+        way.go(0 if first is None else 1, n_steps - moves)
         if moves and (first is None or n_steps > 1):  # a step that ends at such a time
-            t = float(way.t[-1])
-            last = self._segment(way, n_steps - 1, t, self._y if n_steps == 1 else way.start(n_steps - 1), t1)
+            last = way.segment(self._f, n_steps - 1, float(way.t[-1]), t1)
         for begin, end, starts in leg.looks:
             if starts is None:
                 ready = first if begin == 0 else None
                 ready = last if begin == n_steps - 1 and last is not None else ready
-                segment = self._made(way, begin) if ready is None else ready
+                segment = way.made(self._f, begin) if ready is None else ready
                 interruption = self._watch.take(segment)
                 part = segment if interruption is None else interruption.segment
                 self._take(part)
@@ -166,68 +160,3 @@ class _Recording:
         self._saver.take(part)
         if self._collector is not None:
             self._collector.take(part)
-
-    def _made(self, way: _Way, k: int) -> Segment:
-        return self._segment(way, k, float(way.t[k]), self._y if k == 0 else way.start(k), float(way.t_next[k]))
-
-    def _segment(self, way: _Way, k: int, t: Any, y: Any, end: Any) -> Segment:
-        """Make one step in Python."""
-        method, f = self._problem.method, self._f
-        h = end - t if isinstance(t, Number) or isinstance(end, Number) else float(way.h[k])
-        step = method.advance(f, t, y, h, method.begin(f, t, y))
-        return Segment(method, f, (t, y, float(way.t[k])), (end, step.y, float(way.t_next[k])), h, step)
-
-
-@final
-class _Way:
-    """The steps of a leg, and the states along them once they are made."""
-
-    def __init__(self, problem: Problem, route: Route, numbers: Sequence[Any], leg: Leg) -> None:
-        n_steps = leg.looks[-1][1]
-        self._problem, self._route = problem, route
-        self._parameters, self._active = together(numbers), tuple(isinstance(x, Number) for x in numbers)
-        self.t, self.h, self.t_next = (
-            np.concatenate([getattr(stretch, name) for stretch in leg.stretches])[:n_steps]
-            for name in ("t", "h", "t_next")
-        )
-
-    def go(self, start: Any, first: int, end: int) -> None:
-        """Make the steps from ``first`` to ``end``, the latter excluded."""
-        self._first, k = first, max(0, end - first)
-        every = np.arange(k)
-        lead = np.array([self.t[first:end], self.h[first:end]])
-        track = Track(lead, every, np.zeros(1, dtype=np.int64), np.array([k]), every, k)
-        self._states = flow(Trek(self._route.program, track, self._active, False, 1), start, self._parameters)
-
-    def start(self, k: int) -> Any:
-        """Return the state at the start of a step."""
-        return self._states[:, k - self._first]
-
-    def ends(self, begin: int, end: int) -> Any:
-        """Return the states at the ends of some steps, shape (n, end - begin)."""
-        return self._states[:, begin + 1 - self._first : end + 1 - self._first]
-
-    def polynomials(self, begin: int, end: int) -> tuple[Any, ...]:
-        """Return the polynomials of some steps, as `Collector.pass_by` takes them."""
-        some, starts = slice(begin, end), self._states[:, begin - self._first : end - self._first]
-        numbers = [self._parameters[j] for j in range(len(self._active))]
-        where = self.t[some], starts, self.h[some]
-        coefficients = coefficients_of(self._problem.method, self._route.program, numbers, *where)
-        return self.t_next[some], where[0], where[2], starts, coefficients
-
-    def at(self, times: Any) -> Any:
-        """Return the states at times within the steps, which may carry derivatives; shape (n, len(times))."""
-        sign = np.sign(self.h[0])
-        step = np.minimum(np.searchsorted(sign * self.t_next, sign * raw(times)), len(self.t) - 1)
-        if isinstance(times, Number):
-            starts = self._states[:, step - self._first]
-            numbers = [self._parameters[j] for j in range(len(self._active))]
-            where = self.t[step], starts, self.h[step]
-            coefficients = coefficients_of(self._problem.method, self._route.program, numbers, *where)
-            return evaluate(starts, coefficients, (times - self.t[step]) / self.h[step])
-        lead = np.array([self.t[step], self.h[step], (times - self.t[step]) / self.h[step]])
-        dense = dense_program(self._route.program, self._problem.method)
-        single = Trek(dense, Track.of_single_steps(lead), self._active, True, 1)
-        own = array_ops.reshape(self._parameters, (-1, 1))
-        own = array_ops.broadcast_to(own, (own.shape[0], len(times))) if own.shape[0] else np.zeros((0, len(times)))
-        return flow(single, self._states[:, step - self._first], own)
