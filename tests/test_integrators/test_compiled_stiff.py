@@ -318,8 +318,6 @@ def test_interrupt_gives_back_what_there_is_and_loses_no_step(method: str) -> No
     ("more", "words"),
     [
         ({"jac": np.eye(2)}, "with exact Jacobians; got jac"),
-        ({"sensitivities": "y0", "dense_output": True}, "no dense output of .* that carries derivatives"),
-        ({"sensitivities": "y0", "events": lambda t, y: y[0]}, "without events"),
         ({"max_step": lambda t: 0.1}, "a number for max_step"),
     ],
 )

@@ -156,6 +156,28 @@ def test_certificate_holds_to_first_and_second_order(method: str) -> None:
         certify(lambda y: loss(y, 0.3, 0.1), np.array([0.4, 0.2]), order=2)
 
 
+@pytest.mark.parametrize("method", FEW)
+def test_dense_output_carries_the_derivatives_of_the_same_steps(method: str) -> None:
+    times = np.array([0.0, 0.17, 0.9, 1.999, 2.0])
+
+    def loss(y: Any, a: Any, way: Any) -> Any:
+        options = {"args": (a, 0.1), "dense_output": True, "compiled": way, **TIGHT}
+        return (solve_ivp(driven, (0.0, 2.0), y, method, **options).sol(times) ** 2).sum()
+
+    for start in (np.array([0.4, 0.2]), np.array([[0.4, -0.1, 0.3], [0.2, 1.0, 0.0]])):
+        found, exact = both(lambda way, y=start: grad(lambda y, a: loss(y, a, way), (0, 1))(y, 0.3))
+        for one, other in zip(found, exact, strict=True):
+            np.testing.assert_allclose(np.asarray(one), np.asarray(other), rtol=1e-9)
+
+
+def test_history_that_depends_on_a_time_that_moves_is_the_interpreters() -> None:
+    with pytest.raises(ArgumentError, match="with methods that have no history"):
+        grad(lambda t: solve_ivp(driven, (0.0, t), [0.4, 0.2], "BDF", compiled=True).y[0, -1])(1.0)
+    slope = grad(lambda t: solve_ivp(driven, (0.0, t), [0.4, 0.2], "BDF", **TIGHT).y[0, -1])(1.0)
+    end = solve_ivp(driven, (0.0, 1.0), [0.4, 0.2], "BDF", **TIGHT).y[:, -1]
+    np.testing.assert_allclose(slope, end[1], rtol=1e-3)
+
+
 # -- batches ----------------------------------------------------------------------------------------------------------
 
 
