@@ -26,8 +26,8 @@ from integrators.compiled.steps import Steps
 __all__: list[str] = []
 
 Array = NDArray[np.float64]
-Slopes = Callable[[Array, Array], tuple[Array, Array]]
-"""Times (k,) and states (n, k) to Jacobians (k, n, n) and derivatives by the time (k, n)."""
+Slopes = Callable[[Array, Array], Array]
+"""Times and states (n, s k) to Jacobians (s k, n, n), of the columns of all steps, s times one behind the other."""
 
 
 @final
@@ -152,6 +152,12 @@ def improved(residual: Callable[[Any], Any], z: Any, inverse: Any, sweeps: int) 
     for _ in range(sweeps):
         z = z - matrix @ residual(z)
     return z
+
+
+def at_stages(unknowns: Array, n: int) -> Array:
+    """Return unknowns (s * n, k) of s stages as columns (n, s * k), one stage behind the other."""
+    k = unknowns.shape[1]
+    return unknowns.reshape(-1, n, k).transpose(1, 0, 2).reshape(n, -1)
 
 
 def total(weights: Sequence[float], terms: Sequence[Any]) -> Any:

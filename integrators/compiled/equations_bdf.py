@@ -71,7 +71,7 @@ class BdfEquations(Equations):
 
     def inverses(self, slopes: Slopes, steps: Steps, y: Array, unknowns: Array) -> Array:
         c = steps.h / np.array(self._tableau.alpha)[steps.noted[0].astype(np.int64)]
-        return inverted(np.eye(self.n) - c[:, None, None] * slopes(steps.t + steps.h, unknowns)[0])
+        return inverted(np.eye(self.n) - c[:, None, None] * slopes(steps.t + steps.h, unknowns))
 
     def begin(self, y: Any, slope: Any, h: Any) -> tuple[Any, ...]:
         return (slope * h, *([0.0 * slope] * (self._width - 2)))

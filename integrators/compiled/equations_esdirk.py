@@ -8,7 +8,7 @@ import numpy as np
 
 from integrators._esdirk_tableau import EsdirkTableau
 from integrators._interpolant import evaluate
-from integrators.compiled.equations import Array, Equations, Slopes, TracedField, improved, inverted, total
+from integrators.compiled.equations import Array, Equations, Slopes, TracedField, at_stages, improved, inverted, total
 from integrators.compiled.steps import Steps
 
 __all__: list[str] = []
@@ -43,11 +43,12 @@ class EsdirkEquations(Equations):
         return np.concatenate([evaluate(y, d, node) for node in self._tableau.nodes[1:]])
 
     def inverses(self, slopes: Slopes, steps: Steps, y: Array, unknowns: Array) -> Array:
-        found, identity = [], np.eye(self.n)
-        for i, node in enumerate(self._tableau.nodes[1:]):
-            j = slopes(steps.t + node * steps.h, unknowns[i * self.n : (i + 1) * self.n])[0]
-            found.append(inverted(identity - (self._tableau.gamma * steps.h)[:, None, None] * j))
-        return np.concatenate(found)
+        n, nodes, k = self.n, np.array(self._tableau.nodes[1:]), steps.n_logged
+        times = (steps.t + nodes[:, None] * steps.h).ravel()
+        jacobians = slopes(times, at_stages(unknowns, n))
+        c = np.tile(self._tableau.gamma * steps.h, len(nodes))
+        found = inverted(np.eye(n) - c[:, None, None] * jacobians)
+        return found.reshape(n * n, len(nodes), k).transpose(1, 0, 2).reshape(-1, k)
 
     def begin(self, y: Any, slope: Any, h: Any) -> tuple[Any, ...]:
         return (slope,)

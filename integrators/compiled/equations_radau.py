@@ -8,7 +8,7 @@ import numpy as np
 
 from integrators._interpolant import evaluate
 from integrators._radau_tableau import RadauTableau
-from integrators.compiled.equations import Array, Equations, Slopes, TracedField, improved, inverted, total
+from integrators.compiled.equations import Array, Equations, Slopes, TracedField, at_stages, improved, inverted, total
 from integrators.compiled.steps import Steps
 
 __all__: list[str] = []
@@ -39,11 +39,10 @@ class RadauEquations(Equations):
         return np.concatenate([evaluate(start, d, node) for node in self._tableau.nodes])
 
     def inverses(self, slopes: Slopes, steps: Steps, y: Array, unknowns: Array) -> Array:
-        n, tableau = self.n, self._tableau
-        jacobians = [
-            steps.h[:, None, None] * slopes(steps.t + node * steps.h, y + unknowns[i * n : (i + 1) * n])[0]
-            for i, node in enumerate(tableau.nodes)
-        ]
+        n, tableau, s = self.n, self._tableau, self._tableau.n_stages
+        times = (steps.t + np.array(tableau.nodes)[:, None] * steps.h).ravel()
+        found = slopes(times, np.tile(y, s) + at_stages(unknowns, n))
+        jacobians = list(steps.h[:, None, None] * found.reshape(s, -1, n, n))
         whole = np.concatenate(
             [np.concatenate([a * j for a, j in zip(row, jacobians, strict=True)], axis=2) for row in tableau.a], axis=1
         )

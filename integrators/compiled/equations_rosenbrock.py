@@ -38,7 +38,7 @@ class RosenbrockEquations(Equations):
 
     def inverses(self, slopes: Slopes, steps: Steps, y: Array, unknowns: Array) -> Array:
         shift = np.eye(self.n) / (self._tableau.gamma * steps.h)[:, None, None]
-        return inverted(shift - slopes(steps.t, y)[0])
+        return inverted(shift - slopes(steps.t, y))
 
     def step(self, f: TracedField, t: Any, h: Any, rows: Any, states: Any, sweeps: int) -> tuple[Any, Any, Any]:
         n, tableau = self.n, self._tableau

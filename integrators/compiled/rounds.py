@@ -123,14 +123,15 @@ class _Rounds:
         return new_y, new_root, ~far[steps.trajectory]
 
 
-def _slopes(field: Program, parameters: Array, threads: int | None, t: Array, y: Array) -> tuple[Array, Array]:
-    """Return Jacobians (k, n, n) and derivatives by the time (k, n) of k columns."""
+def _slopes(field: Program, parameters: Array, threads: int | None, t: Array, y: Array) -> Array:
+    """Return Jacobians (k, n, n) of k columns; see `Slopes`."""
     slope, n, k = slope_of(field), field.n, len(t)
-    found = _slope_routine(field).run_lanes(tuple(map(np.ascontiguousarray, (t, y, parameters))), k, threads)
+    own = np.tile(parameters, k // max(1, parameters.shape[1]))
+    found = _slope_routine(field).run_lanes(tuple(map(np.ascontiguousarray, (t, y, own))), k, threads)
     jacobians = np.zeros((k, n, n))
     for entry, (i, j) in zip(found, slope.places, strict=False):
         jacobians[:, i, j] = entry
-    return jacobians, found[len(slope.places) :].T if slope.moves else np.zeros((k, n))
+    return jacobians
 
 
 def _following(steps: Steps) -> NDArray[np.int64]:
