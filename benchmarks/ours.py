@@ -13,7 +13,7 @@ import diffsim as ds
 from benchmarks import workloads
 from benchmarks.frame import Case, Task, main
 
-__all__ = ["w1", "w2", "w4", "w5", "w6", "w7", "w8"]
+__all__ = ["w1", "w2", "w4", "w5", "w6", "w7", "w8", "w9"]
 
 MEMORY_OPTION = "memory"  # solve_ivp's budget for the checkpoints of a gradient, in bytes
 LONGEST_INTERPRETED = 20_000  # steps; an interpreted gradient keeps every operation, about 50 kB a step
@@ -146,6 +146,24 @@ def w8(task: Task) -> Case:
 
     gradient, start = ds.grad(loss, argnums=(0, 1)), workloads.lorenz_start(task.n)
     return Case(lambda: gradient(start, workloads.FORCING), lambda result: workloads.lorenz_answer(*result))
+
+
+def robertson(t: float, y: Any, k: Any) -> list[Any]:
+    """W9's equations."""
+    slow, fast, faster = k[0] * y[0], k[1] * y[1] * y[2], k[2] * y[1] ** 2
+    return [fast - slow, slow - fast - faster, faster]
+
+
+def w9(task: Task) -> Case:
+    """The gradient of y_3 at the end by the start and by the rates; the variant is the method."""
+    rtol, atol = workloads.ROBERTSON_TOLERANCES
+    options = {"method": task.variant or "Kvaerno5", "rtol": rtol, "atol": atol, "t_eval": [1e5]}
+
+    def end(y0: Any, rates: Any) -> Any:
+        return ds.solve_ivp(robertson, (0.0, 1e5), y0, args=(rates,), **options).y[2, -1]
+
+    gradient, point = ds.grad(end, argnums=(0, 1)), (np.array([1.0, 0.0, 0.0]), np.array(workloads.ROBERTSON_RATES))
+    return Case(lambda: gradient(*point), lambda result: workloads.robertson_answer(*result))
 
 
 if __name__ == "__main__":

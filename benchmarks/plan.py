@@ -180,7 +180,20 @@ def _others() -> list[Group]:
         Group("W7", "W7", "{n} frames of video, 640 x 480, H.264", OURS, film, 500, threads=2, seconds=60.0),
         Group("W8-40", "W8", title, OURS, (*casadi, *lorenz), 40, 500),
         Group("W8-1000", "W8", title, OURS, lorenz, 1000, 500),
+        _stiff(),
     ]
+
+
+def _stiff() -> Group:
+    further = [OURS._replace(label=f"diffsim {m}", variant=m, tolerance=1e-3) for m in ("Rodas5P", "Radau", "BDF")]
+    # NOTE: adaptive methods, each with its own error
+    peers = (
+        peer("diffrax", "diffrax Kvaerno5", "Kvaerno5", tolerance=1e-3),
+        peer("diffrax", "diffrax Kvaerno3", "Kvaerno3", tolerance=1e-3),
+        peer("casadi", "CasADi, CVODES", "cvodes", tolerance=1e-3),
+    )
+    ours = OURS._replace(label="diffsim Kvaerno5", variant="Kvaerno5")
+    return Group("W9", "W9", "gradient of Robertson's reactions to t = 1e5, stiff, adaptive", ours, (*further, *peers))
 
 
 def small(group: Group) -> Group:

@@ -20,6 +20,7 @@ PANELS = {
     "W7": "W7: video",
     "W8-40": "W8: Lorenz-96, n = 40",
     "W8-1000": "W8: Lorenz-96, n = 1000",
+    "W9": "W9: stiff gradient",
 }
 # Okabe and Ito's colours, which all can tell apart; a package keeps its colour in all panels
 COLORS = {

@@ -45,6 +45,9 @@ ffmpeg and libx264.""",
     "W8": """Lorenz-96 (F = 8) from 8 + 0.1 sin(i), RK4 with h = 0.01; the derivative of the sum of squares
 at the end by the start and by F. diffsim gets the right-hand side as people write it: `lambda t, y, F:
 (np.roll(y, -1) - np.roll(y, 2)) * np.roll(y, 1) - y + F`.""",
+    "W9": """Robertson's reactions from (1, 0, 0) to t = 1e5 with a relative tolerance of 1e-6, by adaptive
+stiff methods: the derivative of the third component at the end by the start and by the three rates. The
+answer has the derivatives by the logarithms of the rates; each method has an error of its own.""",
 }
 
 HOW = """## How it is measured

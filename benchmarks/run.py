@@ -177,7 +177,7 @@ def one_round(run: Callable[[Job], Record], group: Group, peers: list[Job], roun
 def parse(words: list[str] | None = None) -> argparse.Namespace:
     """Return what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("workloads", nargs="*", help="W1 ... W8, or a group such as W1-64; all but W4 by default")
+    parser.add_argument("workloads", nargs="*", help="W1 ... W9, or a group such as W1-64; all but W4 by default")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--runs", type=int, default=3, help="timed samples a run; their median counts")
     parser.add_argument("--peers", default="", help="only these, separated by commas (a part of the name will do)")
@@ -190,7 +190,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
 
 def chosen(options: argparse.Namespace) -> list[Group]:
     """Return the groups that were asked for, with the peers that were asked for."""
-    wanted = options.workloads or ["W1", "W2", "W3", "W5", "W6", "W7", "W8"]
+    wanted = options.workloads or ["W1", "W2", "W3", "W5", "W6", "W7", "W8", "W9"]
     names = [name.strip().lower() for name in options.peers.split(",") if name.strip()]
     found = []
     for group in plan.groups(options.threads):

@@ -11,6 +11,7 @@ W5  gradient through a long trajectory: 1,000,000 RK4 steps of h = 0.001
 W6  one epoch of training MLP(2, [16, 16, 1]) on scalars, sample by sample
 W7  500 frames of video
 W8  Lorenz-96 with n states, 500 RK4 steps of h = 0.01: gradient of sum(y**2) at the end by the start and by F
+W9  Robertson's reactions to t = 1e5, rtol 1e-6: gradient of y_3 at the end by the start and by the three rates
 
 The double pendulum is that of two uniform rods (m = l = 1, g = 9.8) in Hamilton's form.
 """
@@ -23,6 +24,8 @@ __all__ = [
     "FORCING",
     "REGULAR",
     "FPS",
+    "ROBERTSON_RATES",
+    "ROBERTSON_TOLERANCES",
     "START",
     "angles",
     "growth",
@@ -31,6 +34,7 @@ __all__ = [
     "lorenz_start",
     "moons",
     "pendulums",
+    "robertson_answer",
     "weights",
 ]
 
@@ -38,6 +42,8 @@ START = (0.4, 0.0, 1.0, 4.0)  # chaotic
 REGULAR = (0.5, 0.5, 0.0, 0.0)  # quasi-periodic: a gradient through 1,000 s stays finite
 FORCING = 8.0
 FPS = 50
+ROBERTSON_RATES = (0.04, 1e4, 3e7)
+ROBERTSON_TOLERANCES = (1e-6, 1e-10)
 
 
 def angles(n: int) -> tuple[Any, Any]:
@@ -124,3 +130,10 @@ def lorenz_answer(by_start: Any, by_forcing: Any) -> list[float]:
     import numpy as np
 
     return [float(np.linalg.norm(np.asarray(by_start))), float(by_forcing)]
+
+
+def robertson_answer(by_start: Any, by_rates: Any) -> list[float]:
+    """W9's answer: the derivatives by the start, and those by the logarithms of the rates."""
+    import numpy as np
+
+    return [*np.ravel(by_start).tolist(), *(np.ravel(by_rates) * ROBERTSON_RATES).tolist()]

@@ -1,4 +1,4 @@
-"""CasADi: W1 (a step with forward tangents, folded over the steps, mapped over the cells), W2, W8.
+"""CasADi: W1 (a step with forward tangents, folded over the steps, mapped over the cells), W2, W8, W9 (by CVODES).
 
 Variants: ``vm``, its interpreter; ``jit``, C that it generates and gcc compiles (-O3 -march=native -ffast-math).
 """
@@ -82,6 +82,23 @@ def w8(task):
         return workloads.lorenz_answer(slopes[:n], slopes[n])
 
     return Case(lambda: gradient(start), answer)
+
+
+def w9(task):
+    y, k, x, p = ca.SX.sym("y", 3), ca.SX.sym("k", 3), ca.MX.sym("x", 3), ca.MX.sym("p", 3)
+    slow, fast, faster = k[0] * y[0], k[1] * y[1] * y[2], k[2] * y[1] ** 2
+    problem = {"x": y, "p": k, "ode": ca.vertcat(fast - slow, slow - fast - faster, faster)}
+    rtol, atol = workloads.ROBERTSON_TOLERANCES
+    settings = {"reltol": rtol, "abstol": atol, "max_num_steps": 100_000}
+    solver = ca.integrator("solver", task.variant, problem, 0.0, 1e5, settings)
+    end = solver(x0=x, p=p)["xf"][2]
+    gradient = ca.Function("gradient", [x, p], [ca.gradient(end, x), ca.gradient(end, p)])
+    point = [1.0, 0.0, 0.0], list(workloads.ROBERTSON_RATES)
+
+    def answer(result):
+        return workloads.robertson_answer(*map(np.array, result))
+
+    return Case(lambda: gradient(*point), answer)
 
 
 if __name__ == "__main__":

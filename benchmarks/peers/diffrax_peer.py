@@ -1,4 +1,4 @@
-"""diffrax: W1, W2, W5, and W4 (variants ``Tsit5 TOL`` and ``Dopri8 TOL``).
+"""diffrax: W1, W2, W5, W9 (the variant is the solver), and W4 (variants ``Tsit5 TOL`` and ``Dopri8 TOL``).
 
 It has no classic RK4, so RK4 is given to it as a tableau with a constant step: the numbers are those of the others.
 """
@@ -89,6 +89,24 @@ def w5(task):
     jax.block_until_ready(gradient(100)(workloads.REGULAR))  # a process that has compiled: the memory to start from
     long = gradient(task.steps)
     return Case(lambda: jax.block_until_ready(long(workloads.REGULAR)), list)
+
+
+def robertson(t, y, k):
+    slow, fast, faster = k[0] * y[0], k[1] * y[1] * y[2], k[2] * y[1] ** 2
+    return jnp.stack([fast - slow, slow - fast - faster, faster])
+
+
+def w9(task):
+    rtol, atol = workloads.ROBERTSON_TOLERANCES
+    solver = {"Kvaerno3": dx.Kvaerno3, "Kvaerno5": dx.Kvaerno5}[task.variant]()
+    options = {"stepsize_controller": dx.PIDController(rtol=rtol, atol=atol), "max_steps": 4096}
+
+    def end(y, k):
+        return dx.diffeqsolve(dx.ODETerm(robertson), solver, 0.0, 1e5, None, y, args=k, **options).ys[-1, 2]
+
+    gradient = jax.jit(jax.grad(end, argnums=(0, 1)))
+    point = jnp.array([1.0, 0.0, 0.0]), jnp.array(workloads.ROBERTSON_RATES)
+    return Case(lambda: jax.block_until_ready(gradient(*point)), lambda result: workloads.robertson_answer(*result))
 
 
 if __name__ == "__main__":
