@@ -82,7 +82,7 @@ def run_along(
     if selection and not isinstance(run.y, Number):
         run = checked_derivatives(run)
     run = run if problem.batch == () else shaped(run, problem.batch)
-    if problem.method.implicit:
+    if problem.method.implicit or problem.method.has_formula:
         run = _asked_again(problem, selection, run, tick, _in_doubt(problem, route, run))
     return _with_polynomials(problem, route, run, memory) if problem.dense and run.sol is None else run
 
@@ -90,13 +90,14 @@ def run_along(
 def _in_doubt(problem: Problem, route: Route, run: Run) -> NDArray[np.intp]:
     """Return where machine code has failed and the interpreter may know better, one trajectory a row.
 
-    With fixed steps it takes a fixed number of iterations; where steps are chosen it takes the Jacobian as it comes.
+    With fixed steps it takes a fixed number of iterations; where steps are chosen it takes Jacobians and series as they
+    come.
     """
     if problem.grid is not None:
         return np.argwhere(np.asarray(run.status) < 0)
-    from integrators.compiled.adaptive_endings import without_jacobian  # a solve with fixed steps does not need it
+    from integrators.compiled.adaptive_endings import in_doubt  # a solve with fixed steps does not need it
 
-    return without_jacobian(problem, route, run)
+    return in_doubt(problem, route, run)
 
 
 def _with_polynomials(problem: Problem, route: Route, run: Run, memory: float) -> Run:

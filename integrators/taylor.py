@@ -16,6 +16,7 @@ from integrators._combination import State
 from integrators._integrator import Integrator, RightHandSide, Step
 from integrators._interpolant import evaluate
 from integrators._norm import rms
+from integrators._taylor_formula import SAFETY, TINY, TaylorFormula
 from integrators.drivers import right_hand_side as driven
 
 __all__ = ["Taylor"]
@@ -98,6 +99,10 @@ class Taylor(Integrator):
     @property
     def dense_order(self) -> int:
         return self.order
+
+    @property
+    def formula(self) -> TaylorFormula | None:
+        return TaylorFormula(self.order) if type(self) is Taylor else None  # a subclass may do something else
 
     def tuned(self, rtol: Any, atol: Any) -> Integrator:
         if self._order is not None:
@@ -201,11 +206,6 @@ def order_for(tolerance: float) -> int:
     return max(2, math.ceil(1.0 - math.log(min(tolerance, 1.0)) / 2.0))
 
 
-_SAFETY = 0.9
-_TINY = 1e-300
-"""Stands for coefficients that are 0: a series that ends is exact, however long the step."""
-
-
 def step_from(before: Any, last: Any, order: int) -> Any:
     """Return the step whose last two terms stay below the tolerance, shape lanes.
 
@@ -216,8 +216,8 @@ def step_from(before: Any, last: Any, order: int) -> Any:
     order : int
         p.
     """
-    return _SAFETY * np.minimum(
-        np.power(np.maximum(before, _TINY), -1.0 / (order - 1)), np.power(np.maximum(last, _TINY), -1.0 / order)
+    return SAFETY * np.minimum(
+        np.power(np.maximum(before, TINY), -1.0 / (order - 1)), np.power(np.maximum(last, TINY), -1.0 / order)
     )
 
 

@@ -74,6 +74,8 @@ class Voyage:
     tick : callable, optional
     limit : int, optional
         Attempts in place of those of the problem's control.
+    inside : bool
+        Whether somebody will ask for states within steps though there are no save times.
 
     Attributes
     ----------
@@ -86,7 +88,14 @@ class Voyage:
     """
 
     def __init__(
-        self, problem: Problem, route: Route, every: bool, tick: Tick | None, *, limit: int | None = None
+        self,
+        problem: Problem,
+        route: Route,
+        every: bool,
+        tick: Tick | None,
+        *,
+        limit: int | None = None,
+        inside: bool = False,
     ) -> None:
         self.problem, self.route, self.program = problem, route, route.program
         n, m = problem.y0.shape[0], math.prod(problem.batch)
@@ -99,7 +108,7 @@ class Voyage:
         )
         self.formula = _formula(problem)
         with_pieces = problem.dense and not isinstance(self.formula, Pair)
-        self.saves = _saves(problem, self.t0, every or with_pieces or replay.is_active())
+        self.saves = _saves(problem, self.t0, every or with_pieces or replay.is_active(), inside)
         self.found: Found = self._found(self.formula, tick, limit)
 
     def _found(self, formula: Formula, tick: Tick | None, limit: int | None) -> Found:
@@ -160,7 +169,7 @@ class Voyage:
         """
         method, found = self.problem.method, self.found
         attempt, moved, dense = evaluations(method, len(self.start))
-        first = 1 + (self.problem.control.first_step is None) * ~self.still
+        first = 1 + (self.problem.control.first_step is None and not method.advises) * ~self.still
         counted = not isinstance(self.formula, Pair)
         calls = first + (found.told[0] if counted else attempt * found.attempts) + moved * found.accepted
         if points is not None and dense:
@@ -198,11 +207,11 @@ def parameters_of(problem: Problem, route: Route) -> list[Any]:
     return [lanes.get(name, value) for name, value in zip(route.names, route.values, strict=True)]
 
 
-def _saves(problem: Problem, t0: NDArray[np.float64], every: bool) -> Saves:
+def _saves(problem: Problem, t0: NDArray[np.float64], every: bool, inside: bool) -> Saves:
     m, times = len(t0), problem.t_eval
     if times is None:
         none = np.zeros(m, dtype=np.int64)
-        return Saves(np.zeros(0), none, none, True)
+        return Saves(np.zeros(0), none, none, True, bare=not (problem.dense or inside))
     if times.ndim == 1:
         return Saves(times, np.zeros(m, dtype=np.int64), np.full(m, len(times), dtype=np.int64), every)
     own = times.reshape(m, times.shape[-1])

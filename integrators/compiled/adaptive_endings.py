@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from diffsim import array_ops
 from diffsim.number import Number, raw
 from integrators._integrator import Step
-from integrators.compiled.dense import flow_of
+from integrators._taylor_formula import TaylorFormula
+from integrators.compiled.dense import flow_of, formula_of
 from integrators.compiled.kernel_control import ENDED, TOO_SMALL, UNSOLVED
+from integrators.compiled.program import Program
 from integrators.compiled.route import Route
+from integrators.compiled.series import series_of
 from integrators.compiled.slope import slope_of
 from integrators.drivers.control import DEFAULT_MAX_STEPS
 from integrators.drivers.endings import REACHED, Ending, Fall, not_finite, out_of_steps, status_of, too_small
@@ -86,17 +89,25 @@ def _attempt(voyage: Voyage, j: int, t: float, y: NDArray[np.float64], h: float)
     return step._replace(error=None if step.error is None else np.asarray(step.error)[: len(y)])
 
 
-def without_jacobian(problem: Problem, route: Route, run: Run) -> NDArray[np.intp]:
-    """Return the trajectories that ended where the Jacobian of machine code is not finite, one a row.
+def _beside(problem: Problem, route: Route) -> Program:
+    """Return the program that machine code evaluates beside the right-hand side."""
+    formula = formula_of(problem.method)
+    series = series_of(route.program, formula.degree) if isinstance(formula, TaylorFormula) else None
+    return slope_of(route.program).program if series is None else series
 
-    It has no guard against ``0 * inf``: the interpreter, which has one, is asked for these.
+
+def in_doubt(problem: Problem, route: Route, run: Run) -> NDArray[np.intp]:
+    """Return the trajectories that ended where the Jacobian, or the series, of machine code is not finite, one a row.
+
+    The Jacobian has no guard against ``0 * inf``, and the series know no root or power of 0: the interpreter, which
+    looks at the numbers, is asked for these.
     """
     from integrators.compiled.adaptive import parameters_of  # which needs the endings
 
     failed = np.argwhere(np.asarray(run.status) < 0)
     if not len(failed):
         return failed
-    program = slope_of(route.program).program
+    program = _beside(problem, route)
     found: list[tuple[int, ...]] = []
     parameters = [np.asarray(raw(x)) for x in parameters_of(problem, route)]
     messages: NDArray[np.object_] = np.empty(problem.batch, dtype=object)

@@ -34,9 +34,10 @@ __all__: list[str] = []
     END,
     COUNTS,
 ) = range(14)  # pointers
-STRIDE, CAPACITY, BUDGET, EVERY, LIMIT = range(5)  # whole numbers; doubles: see `kernel_control`
+STRIDE, CAPACITY, BUDGET, EVERY, LIMIT, KEEPS = range(6)  # whole numbers; doubles: see `kernel_control`
 HEAD = 5
-"""Rows of the log before the state: trajectory, how many it had logged, number of its next save, time, step."""
+"""Rows of the log before the state: trajectory, how many it had logged, number of its next save, time, step.
+Behind the state lie the coefficients of the step's polynomial, where the caller has room for them (KEEPS)."""
 N_COUNTS = 8
 """Rows of COUNTS: why a trajectory ended, attempts, accepted steps, logged ones, what its method has counted (calls of
 the right-hand side, Jacobians, factorisations), number of its next save."""
@@ -76,6 +77,11 @@ class SearchKernel:
         return HEAD + self.program.n * (1 + len(self.attempt.polynomial))
 
     @property
+    def n_bare(self) -> int:
+        """Rows of the log without the polynomials."""
+        return HEAD + self.program.n
+
+    @property
     def bytes(self) -> int:
         """Bytes of the workspace."""
         return HEADER + self.frame.bytes
@@ -89,12 +95,13 @@ class SearchKernel:
         """Return the module's text."""
         b = self.frame.b
         self.p = [b.pointer_at("%pointers", i) for i in range(14)]
-        whole = [b.whole_at("%whole", i) for i in range(5)]
-        self.count, self.capacity, budget, self.every, limit = whole
+        whole = [b.whole_at("%whole", i) for i in range(6)]
+        self.count, self.capacity, budget, self.every, limit, keeps = whole
+        self.keeps = b.line(f"icmp ne i64 {keeps}, 0")
         self.stride = b.line(f"mul i64 {self.count}, {NUMBER}")
         self.control.given("%real", limit)
-        self.attempt.given(self.p[TOLERANCE])
         b.lines += [f"%work = getelementptr i8, ptr {self.p[WORK]}, i64 {HEADER}", "%left = alloca i64"]
+        self.attempt.given(self.p[TOLERANCE])
         b.lines.append(f"store i64 {budget}, ptr %left")
         with b.when(b.line("icmp sge i64 %first, 0")):  # the first call: trajectories `first` and `count` more
             self._begin()
@@ -105,7 +112,7 @@ class SearchKernel:
             self.attempt.write()
             self.frame.each_group(self._judge)
         graphs = [self.field.graph, *self.attempt.graphs]
-        return self.frame.text(graphs, further=("log2", "exp2"))
+        return self.frame.text(graphs, further=("log2", "exp2"), functions=self.attempt.functions)
 
     # --- whole numbers of the workspace -------------------------------------------------------------------------------
 
@@ -229,7 +236,8 @@ class SearchKernel:
         if self.attempt.polynomial:
             there = b.pointer(self.p[LOG], b.line(f"mul i64 {size}, {HEAD + n}"))
             length = n * len(self.attempt.polynomial)
-            self.lane.rows(self.attempt.polynomial[0], length, there, at, size, lane, False)
+            with b.when(self.keeps):
+                self.lane.rows(self.attempt.polynomial[0], length, there, at, size, lane, False)
         t_new = self.lane.get(control.t_new, lane, "double")
         direction = self.lane.get(control.direction, lane, "double")
 
