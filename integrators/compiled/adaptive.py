@@ -16,12 +16,13 @@ from diffsim.errors import RunError
 from diffsim.number import raw
 from integrators._interpolant import evaluate
 from integrators.compiled.adaptive_endings import endings
+from integrators.compiled.asked import Bounds, Saves
 from integrators.compiled.dense import dense_program, evaluations, formula_of
 from integrators.compiled.machine_walk import Track, walk
 from integrators.compiled.program import Formula, Pair, Program
 from integrators.compiled.retrace import note, retrace
 from integrators.compiled.route import Route
-from integrators.compiled.search import Bounds, Found, Saves, attempt_operations, search
+from integrators.compiled.search import Found, attempt_operations, search
 from integrators.drivers.control import DEFAULT_MAX_STEPS
 from integrators.drivers.pieces import Pieces
 from integrators.drivers.problem import Problem

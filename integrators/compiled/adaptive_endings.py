@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from integrators.compiled.adaptive import Voyage
 
 __all__: list[str] = []
+
+_AT_ONCE = 256
+"""Trajectories whose numbers are looked at in one go."""
 
 
 def endings(voyage: Voyage) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
@@ -102,23 +106,29 @@ def in_doubt(problem: Problem, route: Route, run: Run) -> NDArray[np.intp]:
     The Jacobian has no guard against ``0 * inf``, and the series know no root or power of 0: the interpreter, which
     looks at the numbers, is asked for these.
     """
-    from integrators.compiled.adaptive import parameters_of  # which needs the endings
-
-    failed = np.argwhere(np.asarray(run.status) < 0)
-    if not len(failed):
-        return failed
-    program = _beside(problem, route)
-    found: list[tuple[int, ...]] = []
-    parameters = [np.asarray(raw(x)) for x in parameters_of(problem, route)]
+    nothing = np.zeros((0, len(problem.batch)), dtype=np.intp)
+    if not np.any(np.asarray(run.status) < 0):
+        return nothing
     messages: NDArray[np.object_] = np.empty(problem.batch, dtype=object)
     messages[...] = run.message
-    for spot in map(tuple, failed.tolist()):
-        ending = messages[spot]
-        if isinstance(ending, Ending) and ending.kind in ("not finite", "too small") and ending.fall is not None:
-            j = int(np.ravel_multi_index(spot, problem.batch)) if spot else 0
-            own = [x[j] if x.ndim else float(x) for x in parameters]
-            with np.errstate(all="ignore"):
-                entries = program.evaluate([ending.fall.t], ending.fall.y, own)
-            if not np.isfinite(np.array(entries, dtype=np.float64)).all():
-                found.append(spot)
-    return np.array(found, dtype=np.intp).reshape(len(found), len(problem.batch))
+    kinds = ("not finite", "too small")
+    failed = map(tuple, np.argwhere(np.asarray(run.status) < 0).tolist())
+    told = [(spot, messages[spot]) for spot in failed]
+    falls = [(spot, e.fall) for spot, e in told if isinstance(e, Ending) and e.kind in kinds and e.fall is not None]
+    found = [nothing, *(_lost(problem, route, falls[i : i + _AT_ONCE]) for i in range(0, len(falls), _AT_ONCE))]
+    return np.concatenate(found)
+
+
+def _lost(problem: Problem, route: Route, falls: Sequence[tuple[tuple[int, ...], Fall]]) -> NDArray[np.intp]:
+    """Return those of the fallen trajectories whose numbers beside the right-hand side are not finite."""
+    from integrators.compiled.adaptive import parameters_of  # which needs the endings
+
+    spots = np.array([spot for spot, _ in falls], dtype=np.intp).reshape(len(falls), len(problem.batch))
+    lanes = np.ravel_multi_index(tuple(spots.T), problem.batch) if problem.batch else np.zeros(len(falls), dtype=int)
+    own = [x[lanes] if x.ndim else x for x in (np.asarray(raw(x)) for x in parameters_of(problem, route))]
+    t, y = np.array([fall.t for _, fall in falls]), np.array([fall.y for _, fall in falls]).T
+    with np.errstate(all="ignore"):
+        entries = _beside(problem, route).evaluate([t], y, own)
+    sound = [np.broadcast_to(np.isfinite(np.asarray(x, dtype=np.float64)), t.shape) for x in entries]
+    lost: NDArray[np.intp] = spots[~np.all([np.ones(t.shape, dtype=bool), *sound], axis=0)]
+    return lost

@@ -57,7 +57,7 @@ def attempt_of(frame: Frame, field: Field, program: Program, formula: Formula, c
     if isinstance(formula, TaylorFormula):
         series = series_of(program, formula.degree)
         if series is None:
-            raise RunError("solve_ivp: the series of this right-hand side are not for machine code. Use compiled=False.")
+            raise RunError("solve_ivp: the series are not for machine code. Use compiled=False.")
         return SeriesAttempt(frame, field, series, formula, control)
     slope = slope_of(program)
     if isinstance(formula, RosenbrockTableau):

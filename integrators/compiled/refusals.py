@@ -116,7 +116,7 @@ def not_for_search(problem: Problem, selection: Selection, route: Route) -> str 
         return f"chooses steps for right-hand sides of up to {LARGEST_SEARCHED} operations; got a larger one."
     formula = formula_of(problem.method)
     if isinstance(formula, TaylorFormula) and series_of(route.program, formula.degree) is None:
-        return f"chooses the steps of {name} by series of up to {LARGEST} operations; got larger ones, or other functions."
+        return f"chooses the steps of {name} by series of up to {LARGEST} operations that it knows; got others."
     return None
 
 

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim import replay
+from integrators.compiled.asked import Saves
 from integrators.compiled.kernel_control import ENDED, KEPT
 from integrators.compiled.machine_walk import Track, walk
 from integrators.compiled.program import Program
-from integrators.compiled.search import Found, Saves
+from integrators.compiled.search import Found
 from integrators.compiled.steps import NEXT_SAVE, ORDINAL, SIZE, STATE, TIME, TRAJECTORY, ordered
 
 __all__: list[str] = []

@@ -14,10 +14,10 @@ from diffsim.compiler import engine
 from diffsim.compiler.kernel import Call, Kernel, address, n_threads, run_blocks
 from integrators._bdf_tableau import BdfTableau
 from integrators._esdirk_tableau import EsdirkTableau
-from integrators._implicit import newton_tolerance
 from integrators._radau_tableau import RadauTableau
 from integrators._rosenbrock_tableau import RosenbrockTableau
 from integrators._taylor_formula import TaylorFormula
+from integrators.compiled.asked import Bounds, Saves
 from integrators.compiled.kernel_control import KEPT
 from integrators.compiled.kernel_search import HEADER, LOGGED, N_COUNTS, NEXT, RUNNING, SearchKernel
 from integrators.compiled.kernel_start import StartKernel
@@ -32,7 +32,7 @@ __all__: list[str] = []
 
 _SMALLEST_LOG, _LARGEST_LOG = 512, 65_536
 _LARGEST_ROOM = 8_000_000
-"""Numbers that a log has room for, of steps that are long."""
+"""Numbers that a log has room for, where a step is many of them."""
 _CONTROL = 60
 """Operations of the control of a step, about."""
 _SLOWER = 4.0
@@ -42,62 +42,6 @@ _ITERATIONS = 5
 _NOT_BEGUN = -1
 _AT_ONCE = -1
 """Budget of attempts with which every trajectory ends where it stands."""
-
-
-@final
-@dataclass(frozen=True)
-class Bounds:
-    """What the choice of steps depends on, for n components.
-
-    Attributes
-    ----------
-    tolerance : array, shape (2, n)
-        rtol and atol.
-    first_step : float or None
-    max_step, min_step : float
-    max_steps : int
-        Attempts.
-    factors : tuple of float
-        Safety, smallest and largest factor of the controller.
-    exponents : tuple of float
-        One for each error ratio that it looks at; none for elementary control.
-    """
-
-    tolerance: NDArray[np.float64]
-    first_step: float | None
-    max_step: float
-    min_step: float
-    max_steps: int
-    factors: tuple[float, ...]
-    exponents: tuple[float, ...] = ()
-
-    @property
-    def newton(self) -> float:
-        """Tolerance of Newton's iterations, in units of that of the solve."""
-        return newton_tolerance(float(self.tolerance[0].min()))
-
-
-@final
-@dataclass(frozen=True)
-class Saves:
-    """Save times of m trajectories.
-
-    Attributes
-    ----------
-    times : array, shape (n_all,)
-    first, last : array of int, shape (m,)
-        Those of a trajectory are ``times[first:last]``, in its direction.
-    every : bool
-        Whether all steps are wanted as well.
-    bare : bool
-        Whether nobody asks for the polynomials of the steps.
-    """
-
-    times: NDArray[np.float64]
-    first: NDArray[np.int64]
-    last: NDArray[np.int64]
-    every: bool = False
-    bare: bool = False
 
 
 @final

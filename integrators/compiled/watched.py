@@ -207,8 +207,9 @@ class Flight:
         voyage.found = dataclasses.replace(voyage.found, recent=recent)
         self._attempts -= int(voyage.found.attempts[0])
         self._counts += [int(voyage.evaluations(None)[0]), *voyage.found.told[1:, 0]]
-        # NOTE: the interpolant is looked at in each step; where a search goes on, its first derivative was counted
-        self._counts[0] += evaluations(problem.method, len(self._y))[2] * int(voyage.found.accepted[0]) - goes_on
+        # NOTE: the interpolant is looked at in each step; where a search goes on, what it begins with was counted
+        again = goes_on * (1 + problem.method.advises)
+        self._counts[0] += evaluations(problem.method, len(self._y))[2] * int(voyage.found.accepted[0]) - again
         return voyage
 
     def _looked(self, stretch: Stretch, watch: EventWatch) -> Interruption | None:
