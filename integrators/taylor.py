@@ -57,9 +57,11 @@ class Taylor(Integrator):
     into ``max_step`` or events.  What needs a plain number (``float(y[0])``, ``math.sin``, a call of foreign code) is
     an error that says so.
 
-    `nfev` counts calls with power series, one a step and one at the end.  Where the right-hand side can be traced, the
-    series of solves that choose their steps are machine code (unless ``compiled=False``), which takes a second or two
-    to make for order 20, once; the loop over the steps is Python.
+    `nfev` counts calls with power series, one a step and one at the end.  Where the right-hand side can be traced, a
+    solve that chooses its steps is machine code as a whole, a lane a trajectory: it takes a second to make for order
+    20 (5,000 operations), once, and is kept on disk.  Derivatives, a `callback`, and series of more than 10,000
+    operations leave the loop over the steps to Python.  Machine code of series does not look at numbers: where they
+    meet a power of 0, and end there, the interpreter solves that trajectory instead.
 
     The polynomial is also the interpolant, so output between the steps is as exact as at their ends.  For more digits
     than doubles have see `integrators.solve_multiprecision`.

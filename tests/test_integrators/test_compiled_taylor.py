@@ -47,21 +47,16 @@ def test_steps_are_those_of_the_interpreted_loop_and_its_states_to_rounding(rtol
 
 @pytest.mark.parametrize("order", [2, 3, 7])
 def test_any_order_is_compiled(order: int) -> None:
-    machine, reference = pair(Lorenz63(), (0.0, 0.3), [1.0, 2.0, 20.0], Taylor(order=order), rtol=1e-5)
+    machine, reference = pair(Lorenz63(), (0.0, 0.05), [1.0, 2.0, 20.0], Taylor(order=order), rtol=1e-2)
     assert machine.nfev == reference.nfev
     np.testing.assert_allclose(machine.y, reference.y, rtol=1e-9)
 
 
 def test_one_step_is_the_polynomial_whose_coefficients_mpmath_knows() -> None:
-    sol = solve_ivp(
-        lambda t, y: [y[0] * np.cos(t)],
-        (0.0, 0.25),
-        [1.0],
-        Taylor(order=9),
-        rtol=1e-3,
-        dense_output=True,
-        compiled=True,
-    )
+    def rate(t: Any, y: Any) -> list[Any]:
+        return [y[0] * np.cos(t)]
+
+    sol = solve_ivp(rate, (0.0, 0.25), [1.0], Taylor(order=9), rtol=1e-3, dense_output=True, compiled=True)
     assert len(sol.t) == 2
     with mpmath.workdps(40):
         wanted = mpmath.taylor(lambda t: mpmath.exp(mpmath.sin(t)), 0, 9)
