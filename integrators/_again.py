@@ -150,7 +150,8 @@ def recall(asked: Hashable, fun: Any, args: Any, y0: Any) -> Ready | None:
     kept = _room(asked, captured.key, n).kept
     if kept is None or kept.route is None or event_functions(fun):
         return None
-    if kept.problem.method.implicit and (replay.is_active() or any(isinstance(x, Number) for x in (start, *values))):
+    apart = kept.problem.method.implicit or kept.problem.method.has_formula
+    if apart and (replay.is_active() or any(isinstance(x, Number) for x in (start, *values))):
         return None  # its derivatives go another way
     problem = kept.problem.like(fun, args or (), start, names)
     return kept._replace(problem=problem, route=Route(kept.route.program, captured.names, values, False))

@@ -89,7 +89,7 @@ def run_along(
     if selection and not isinstance(run.y, Number):
         run = checked_derivatives(run)
     run = run if problem.batch == () else shaped(run, problem.batch)
-    if problem.method.implicit:
+    if problem.method.implicit or problem.method.has_formula:
         run = _asked_again(problem, selection, run, tick, _in_doubt(problem, route, run))
     return _with_polynomials(problem, route, run, memory) if problem.dense and run.sol is None else run
 
@@ -97,13 +97,14 @@ def run_along(
 def _in_doubt(problem: Problem, route: Route, run: Run) -> NDArray[np.intp]:
     """Return where machine code has failed and the interpreter may know better, one trajectory a row.
 
-    With fixed steps it takes a fixed number of iterations; where steps are chosen it takes the Jacobian as it comes.
+    With fixed steps it takes a fixed number of iterations; where steps are chosen it takes Jacobians and series as they
+    come.
     """
     if problem.grid is not None:
         return np.argwhere(np.asarray(run.status) < 0)
-    from integrators.compiled.adaptive_endings import without_jacobian  # a solve with fixed steps does not need it
+    from integrators.compiled.adaptive_endings import in_doubt  # a solve with fixed steps does not need it
 
-    return without_jacobian(problem, route, run)
+    return in_doubt(problem, route, run)
 
 
 def _with_polynomials(problem: Problem, route: Route, run: Run, memory: float) -> Run:
@@ -123,6 +124,8 @@ def _asked_again(problem: Problem, selection: Selection, run: Run, tick: Tick | 
         return run
     if problem.batch == () or isinstance(run.y, Number):
         return run_interpreted(problem, selection, tick)
+    if problem.grid is None:
+        return _with_others(problem, run, set(map(tuple, failed.tolist())))
     y, dy = np.array(run.y), None if run.dy is None else np.array(run.dy)
     told = {name: np.array(getattr(run, name)) for name in ("status", "message", "nfev", "n_times", "njev", "nlu")}
     for spot in map(tuple, failed):
@@ -136,6 +139,22 @@ def _asked_again(problem: Problem, selection: Selection, run: Run, tick: Tick | 
         for name, x in told.items():
             x[spot] = getattr(again, name)
     return dataclasses.replace(run, y=y, dy=dy, **told)
+
+
+def _with_others(problem: Problem, run: Run, failed: set[tuple[int, ...]]) -> Run:
+    """Let the interpreter solve some trajectories, whose steps are others then; the rest stay as they are."""
+    runs = []
+    for j, spot in enumerate(np.ndindex(*problem.batch)):
+        if spot in failed:
+            one = problem.at(spot)
+            runs.append(run_block(one, Selection(), one.y0, {}, column=problem.vectorized, strict=False))
+            continue
+        last, lane = int(run.n_times[spot]), (slice(None), *spot)
+        t = (run.t if run.t.ndim == 1 else run.t[spot])[:last]
+        sol = None if run.sol is None else run.sol.alone(j)
+        told = {name: getattr(run, name)[spot] for name in ("status", "message", "nfev", "njev", "nlu")}
+        runs.append(Run(t, run.y[lane][:, :last], n_times=last, sol=sol, **told))
+    return dataclasses.replace(together(problem, Selection(), runs), stats=run.stats)
 
 
 def _run_each(

@@ -154,6 +154,12 @@ class Integrator(abc.ABC):
         """
         return None
 
+    @final
+    @property
+    def has_formula(self) -> bool:
+        """Whether machine code chooses the method's steps by its own `formula`."""
+        return self.adaptive and self.formula is not None
+
     @property
     def largest_traced(self) -> int | None:
         """Number of components up to which a step is compiled as a whole; None where there is no bound."""

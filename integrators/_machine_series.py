@@ -1,4 +1,4 @@
-"""Power series of solutions as machine code: the coefficients of one step of the Taylor method, in one call.
+"""Power series of solutions as graphs, and as machine code: the coefficients of one step of the Taylor method.
 
 The right-hand side is traced, the recurrences of its series are traced through that, and what comes out is a function
 of time, state and parameters like any other.
@@ -28,8 +28,8 @@ __all__: list[str] = []
 LARGEST = 10_000
 """Operations of a series beyond which it is not compiled.
 
-PERF: tracing and compiling take about 0.3 ms an operation, once; the double pendulum has 4,900 at order 20, and a step
-is 10 times quicker then.
+PERF: tracing and compiling take 0.2 to 0.5 ms an operation, once; the double pendulum has 4,900 at order 20.  A step of
+plain numbers, whose loop is machine code as well, is 1,000 times quicker then, one of others 10 times.
 """
 
 LARGEST_RECORDED = 1_000
@@ -116,15 +116,32 @@ def _is_simple(x: Number) -> bool:
 def _made(f: RightHandSide, n: int, order: int) -> tuple[Routine | None, Any]:
     """Trace and compile."""
     captured, flow = traced_flow(settle(f.fun, f.args, n, column=f.column), n, column=f.column)
-    if flow.n_operations * order * order > 4 * LARGEST:
-        return None, captured
     n_parameters = len(captured.names)
-    graph = trace(functools.partial(_coefficients, flow, order), 0.0, np.zeros(n), np.zeros(n_parameters))
-    if graph.n_operations > LARGEST:
-        return None, captured
-    if not all(node.row is None or has_machine_rule(node.row.name) for node in graph.nodes):
+    graph = series_graph(flow, n, n_parameters, order)
+    if graph is None:
         return None, captured
     return derived(graph, ((), (n,), (n_parameters,)), (order * n,), np.dtype(np.float64)), captured
+
+
+def series_graph(flow: Graph, n: int, n_parameters: int, order: int) -> Graph | None:
+    """Return the coefficients 1 to `order` of the solution through (t, y), below one another, as a graph.
+
+    Parameters
+    ----------
+    flow : Graph
+        The right-hand side, of the inputs t, y[0], ..., p[0], ...
+    n, n_parameters, order : int
+
+    Returns
+    -------
+    Graph or None
+        Of the same inputs; None where it is too large for machine code, or holds what has no machine rule.
+    """
+    if flow.n_operations * order * order > 4 * LARGEST:
+        return None
+    graph = trace(functools.partial(_coefficients, flow, order), 0.0, np.zeros(n), np.zeros(n_parameters))
+    sound = all(node.row is None or has_machine_rule(node.row.name) for node in graph.nodes)
+    return graph if sound and graph.n_operations <= LARGEST else None
 
 
 def _coefficients(flow: Graph, order: int, t: AnyNumber, y: AnyNumber, parameters: AnyNumber) -> list[AnyNumber]:

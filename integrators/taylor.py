@@ -16,6 +16,7 @@ from integrators._combination import State
 from integrators._integrator import Integrator, RightHandSide, Step
 from integrators._interpolant import evaluate
 from integrators._norm import rms
+from integrators._taylor_formula import SAFETY, TINY, TaylorFormula
 from integrators.drivers import right_hand_side as driven
 
 __all__ = ["Taylor"]
@@ -56,9 +57,11 @@ class Taylor(Integrator):
     into ``max_step`` or events.  What needs a plain number (``float(y[0])``, ``math.sin``, a call of foreign code) is
     an error that says so.
 
-    `nfev` counts calls with power series, one a step and one at the end.  Where the right-hand side can be traced, the
-    series of solves that choose their steps are machine code (unless ``compiled=False``), which takes a second or two
-    to make for order 20, once; the loop over the steps is Python.
+    `nfev` counts calls with power series, one a step and one at the end.  Where the right-hand side can be traced, a
+    solve that chooses its steps is machine code as a whole, a lane a trajectory: it takes a second to make for order
+    20 (5,000 operations), once, and is kept on disk.  Derivatives, a `callback`, and series of more than 10,000
+    operations leave the loop over the steps to Python.  Machine code of series does not look at numbers: where they
+    meet a power of 0, and end there, the interpreter solves that trajectory instead.
 
     The polynomial is also the interpolant, so output between the steps is as exact as at their ends.  For more digits
     than doubles have see `integrators.solve_multiprecision`.
@@ -98,6 +101,10 @@ class Taylor(Integrator):
     @property
     def dense_order(self) -> int:
         return self.order
+
+    @property
+    def formula(self) -> TaylorFormula | None:
+        return TaylorFormula(self.order) if type(self) is Taylor else None  # a subclass may do something else
 
     def tuned(self, rtol: Any, atol: Any) -> Integrator:
         if self._order is not None:
@@ -201,11 +208,6 @@ def order_for(tolerance: float) -> int:
     return max(2, math.ceil(1.0 - math.log(min(tolerance, 1.0)) / 2.0))
 
 
-_SAFETY = 0.9
-_TINY = 1e-300
-"""Stands for coefficients that are 0: a series that ends is exact, however long the step."""
-
-
 def step_from(before: Any, last: Any, order: int) -> Any:
     """Return the step whose last two terms stay below the tolerance, shape lanes.
 
@@ -216,8 +218,8 @@ def step_from(before: Any, last: Any, order: int) -> Any:
     order : int
         p.
     """
-    return _SAFETY * np.minimum(
-        np.power(np.maximum(before, _TINY), -1.0 / (order - 1)), np.power(np.maximum(last, _TINY), -1.0 / order)
+    return SAFETY * np.minimum(
+        np.power(np.maximum(before, TINY), -1.0 / (order - 1)), np.power(np.maximum(last, TINY), -1.0 / order)
     )
 
 

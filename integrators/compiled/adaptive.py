@@ -16,13 +16,14 @@ from diffsim.errors import RunError
 from diffsim.number import raw
 from integrators._interpolant import evaluate
 from integrators.compiled.adaptive_endings import endings
+from integrators.compiled.asked import Bounds, Saves
 from integrators.compiled.dense import dense_program, evaluations, formula_of
 from integrators.compiled.equations_methods import equations_of
 from integrators.compiled.machine_walk import Track, walk
 from integrators.compiled.program import Formula, Pair, Program
 from integrators.compiled.retrace import note, retrace, retrace_roots
 from integrators.compiled.route import Route
-from integrators.compiled.search import Bounds, Found, Saves, attempt_operations, search
+from integrators.compiled.search import Found, attempt_operations, search
 from integrators.drivers.control import DEFAULT_MAX_STEPS
 from integrators.drivers.pieces import Pieces
 from integrators.drivers.problem import Problem
@@ -75,6 +76,8 @@ class Voyage:
     tick : callable, optional
     limit : int, optional
         Attempts in place of those of the problem's control.
+    inside : bool
+        Whether somebody will ask for states within steps though there are no save times.
 
     Attributes
     ----------
@@ -87,7 +90,14 @@ class Voyage:
     """
 
     def __init__(
-        self, problem: Problem, route: Route, every: bool, tick: Tick | None, *, limit: int | None = None
+        self,
+        problem: Problem,
+        route: Route,
+        every: bool,
+        tick: Tick | None,
+        *,
+        limit: int | None = None,
+        inside: bool = False,
     ) -> None:
         self.problem, self.route, self.program = problem, route, route.program
         n, m = problem.y0.shape[0], math.prod(problem.batch)
@@ -100,7 +110,7 @@ class Voyage:
         )
         self.formula = _formula(problem)
         with_pieces = problem.dense and not isinstance(self.formula, Pair)
-        self.saves = _saves(problem, self.t0, every or with_pieces or replay.is_active())
+        self.saves = _saves(problem, self.t0, every or with_pieces or replay.is_active(), inside)
         self.found: Found = self._found(self.formula, tick, limit)
 
     def _found(self, formula: Formula, tick: Tick | None, limit: int | None) -> Found:
@@ -164,7 +174,7 @@ class Voyage:
         """
         method, found = self.problem.method, self.found
         attempt, moved, dense = evaluations(method, len(self.start))
-        first = 1 + (self.problem.control.first_step is None) * ~self.still
+        first = 1 + (self.problem.control.first_step is None and not method.advises) * ~self.still
         counted = not isinstance(self.formula, Pair)
         calls = first + (found.told[0] if counted else attempt * found.attempts) + moved * found.accepted
         if points is not None and dense:
@@ -202,11 +212,11 @@ def parameters_of(problem: Problem, route: Route) -> list[Any]:
     return [lanes.get(name, value) for name, value in zip(route.names, route.values, strict=True)]
 
 
-def _saves(problem: Problem, t0: NDArray[np.float64], every: bool) -> Saves:
+def _saves(problem: Problem, t0: NDArray[np.float64], every: bool, inside: bool) -> Saves:
     m, times = len(t0), problem.t_eval
     if times is None:
         none = np.zeros(m, dtype=np.int64)
-        return Saves(np.zeros(0), none, none, True)
+        return Saves(np.zeros(0), none, none, True, bare=not (problem.dense or inside))
     if times.ndim == 1:
         return Saves(times, np.zeros(m, dtype=np.int64), np.full(m, len(times), dtype=np.int64), every)
     own = times.reshape(m, times.shape[-1])

@@ -54,7 +54,7 @@ def run_adaptive_derivatives(
         A single trajectory, or a block of lanes.
     """
     way = told(problem, route, explain)
-    voyage = Voyage(problem, route, True, tick)
+    voyage = Voyage(problem, route, True, tick, inside=problem.method.implicit)
     points = voyage.points()
     run = outcome(voyage, points, way)
     n, m = voyage.start.shape

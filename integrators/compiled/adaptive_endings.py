@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,9 +11,12 @@ from numpy.typing import NDArray
 from diffsim import array_ops
 from diffsim.number import Number, raw
 from integrators._integrator import Step
-from integrators.compiled.dense import flow_of
+from integrators._taylor_formula import TaylorFormula
+from integrators.compiled.dense import flow_of, formula_of
 from integrators.compiled.kernel_control import ENDED, TOO_SMALL, UNSOLVED
+from integrators.compiled.program import Program
 from integrators.compiled.route import Route
+from integrators.compiled.series import series_of
 from integrators.compiled.slope import slope_of
 from integrators.drivers.control import DEFAULT_MAX_STEPS
 from integrators.drivers.endings import REACHED, Ending, Fall, not_finite, out_of_steps, status_of, too_small
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
     from integrators.compiled.adaptive import Voyage
 
 __all__: list[str] = []
+
+_AT_ONCE = 256
+"""Trajectories whose numbers are looked at in one go."""
 
 
 def endings(voyage: Voyage) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
@@ -86,28 +93,42 @@ def _attempt(voyage: Voyage, j: int, t: float, y: NDArray[np.float64], h: float)
     return step._replace(error=None if step.error is None else np.asarray(step.error)[: len(y)])
 
 
-def without_jacobian(problem: Problem, route: Route, run: Run) -> NDArray[np.intp]:
-    """Return the trajectories that ended where the Jacobian of machine code is not finite, one a row.
+def _beside(problem: Problem, route: Route) -> Program:
+    """Return the program that machine code evaluates beside the right-hand side."""
+    formula = formula_of(problem.method)
+    series = series_of(route.program, formula.degree) if isinstance(formula, TaylorFormula) else None
+    return slope_of(route.program).program if series is None else series
 
-    It has no guard against ``0 * inf``: the interpreter, which has one, is asked for these.
+
+def in_doubt(problem: Problem, route: Route, run: Run) -> NDArray[np.intp]:
+    """Return the trajectories that ended where the Jacobian, or the series, of machine code is not finite, one a row.
+
+    The Jacobian has no guard against ``0 * inf``, and the series know no root or power of 0: the interpreter, which
+    looks at the numbers, is asked for these.
     """
-    from integrators.compiled.adaptive import parameters_of  # which needs the endings
-
-    failed = np.argwhere(np.asarray(run.status) < 0)
-    if not len(failed):
-        return failed
-    program = slope_of(route.program).program
-    found: list[tuple[int, ...]] = []
-    parameters = [np.asarray(raw(x)) for x in parameters_of(problem, route)]
+    nothing = np.zeros((0, len(problem.batch)), dtype=np.intp)
+    if not np.any(np.asarray(run.status) < 0):
+        return nothing
     messages: NDArray[np.object_] = np.empty(problem.batch, dtype=object)
     messages[...] = run.message
-    for spot in map(tuple, failed.tolist()):
-        ending = messages[spot]
-        if isinstance(ending, Ending) and ending.kind in ("not finite", "too small") and ending.fall is not None:
-            j = int(np.ravel_multi_index(spot, problem.batch)) if spot else 0
-            own = [x[j] if x.ndim else float(x) for x in parameters]
-            with np.errstate(all="ignore"):
-                entries = program.evaluate([ending.fall.t], ending.fall.y, own)
-            if not np.isfinite(np.array(entries, dtype=np.float64)).all():
-                found.append(spot)
-    return np.array(found, dtype=np.intp).reshape(len(found), len(problem.batch))
+    kinds = ("not finite", "too small")
+    failed = map(tuple, np.argwhere(np.asarray(run.status) < 0).tolist())
+    told = [(spot, messages[spot]) for spot in failed]
+    falls = [(spot, e.fall) for spot, e in told if isinstance(e, Ending) and e.kind in kinds and e.fall is not None]
+    found = [nothing, *(_lost(problem, route, falls[i : i + _AT_ONCE]) for i in range(0, len(falls), _AT_ONCE))]
+    return np.concatenate(found)
+
+
+def _lost(problem: Problem, route: Route, falls: Sequence[tuple[tuple[int, ...], Fall]]) -> NDArray[np.intp]:
+    """Return those of the fallen trajectories whose numbers beside the right-hand side are not finite."""
+    from integrators.compiled.adaptive import parameters_of  # which needs the endings
+
+    spots = np.array([spot for spot, _ in falls], dtype=np.intp).reshape(len(falls), len(problem.batch))
+    lanes = np.ravel_multi_index(tuple(spots.T), problem.batch) if problem.batch else np.zeros(len(falls), dtype=int)
+    own = [x[lanes] if x.ndim else x for x in (np.asarray(raw(x)) for x in parameters_of(problem, route))]
+    t, y = np.array([fall.t for _, fall in falls]), np.array([fall.y for _, fall in falls]).T
+    with np.errstate(all="ignore"):
+        entries = _beside(problem, route).evaluate([t], y, own)
+    sound = [np.broadcast_to(np.isfinite(np.asarray(x, dtype=np.float64)), t.shape) for x in entries]
+    lost: NDArray[np.intp] = spots[~np.all([np.ones(t.shape, dtype=bool), *sound], axis=0)]
+    return lost

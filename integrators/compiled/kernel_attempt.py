@@ -72,8 +72,13 @@ class Attempt(abc.ABC):
         """The slots of the counts."""
         return self.evaluations, self.jacobians, self.factorisations
 
+    @property
+    def functions(self) -> list[str]:
+        """Texts of the module's further functions; what they declare the emitter knows."""
+        return []
+
     def hold(self) -> None:
-        """Write, for one group, what follows from the parameters alone."""
+        """Write, of a group some of whose lanes begin a trajectory, what follows from the parameters alone."""
         for values in (self.field.values, *self.further):
             values.hold()
 
@@ -118,7 +123,11 @@ class Attempt(abc.ABC):
             for e, error in enumerate(self.errors):
                 part = b.div(frame.get(error + c), scale)
                 sums[e] = b.add(sums[e], b.mul(part, part))
-        return error_ratio(frame, sums, self.n), b.compare("ord", total, total)
+        return self.norm(sums), b.compare("ord", total, total)
+
+    def norm(self, sums: list[Value]) -> Value:
+        """Write the error in units of the tolerance from the sums of the squares of all estimates."""
+        return error_ratio(self.frame, sums, self.n)
 
     def move(self, accepted: Value) -> None:
         """Write: the lanes that accept their step take its state, of a group."""

@@ -108,12 +108,18 @@ class Frame:
 
     # --- text ---------------------------------------------------------------------------------------------------------
 
-    def text(self, graphs: Sequence[Graph], inline: bool = True, further: Collection[str] = ()) -> str:
-        """Return the module: the kernel and the elementary functions that it calls, those in `further` too."""
+    def text(
+        self,
+        graphs: Sequence[Graph],
+        inline: bool = True,
+        further: Collection[str] = (),
+        functions: Sequence[str] = (),
+    ) -> str:
+        """Return the module: the kernel, the elementary functions that it calls, those in `further` too, and others."""
         library, declared = library_functions(elementary_functions(graphs) | set(further), self.shape, inline)
         begin, end = ([], []) if self._given else self._workspace()
         lines = [f"define {SIGNATURE} {{", "entry:", *begin, *self.b.lines, *end, "ret void", "}"]
-        return module_text([library, "\n".join(lines)], self.b.used | declared)
+        return module_text([library, *functions, "\n".join(lines)], self.b.used | declared)
 
     def _workspace(self) -> tuple[list[str], list[str]]:
         """Return what makes the workspace at the start of the kernel, and what gives it back at the end."""

@@ -7,6 +7,7 @@ from integrators._bdf_tableau import BdfTableau
 from integrators._esdirk_tableau import EsdirkTableau
 from integrators._radau_tableau import RadauTableau
 from integrators._rosenbrock_tableau import RosenbrockTableau
+from integrators._taylor_formula import TaylorFormula
 from integrators.compiled.kernel_attempt import Attempt
 from integrators.compiled.kernel_bdf import BdfAttempt
 from integrators.compiled.kernel_control import StepControl
@@ -19,7 +20,9 @@ from integrators.compiled.kernel_pilot import RadauControl
 from integrators.compiled.kernel_radau import RadauAttempt
 from integrators.compiled.kernel_rolled import is_large
 from integrators.compiled.kernel_rosenbrock import RosenbrockAttempt
+from integrators.compiled.kernel_series import SeriesAttempt
 from integrators.compiled.program import Formula, Pair, Program
+from integrators.compiled.series import series_of
 from integrators.compiled.slope import slope_of
 
 __all__: list[str] = []
@@ -51,6 +54,11 @@ def attempt_of(frame: Frame, field: Field, program: Program, formula: Formula, c
         looped = formula.n_stages > MOST_UNROLLED or is_large(program)
         kind = LoopedAttempt if looped else UnrolledAttempt
         return kind(frame, field, formula, control)
+    if isinstance(formula, TaylorFormula):
+        series = series_of(program, formula.degree)
+        if series is None:
+            raise RunError("solve_ivp: the series are not for machine code. Use compiled=False.")
+        return SeriesAttempt(frame, field, series, formula, control)
     slope = slope_of(program)
     if isinstance(formula, RosenbrockTableau):
         return RosenbrockAttempt(frame, field, slope, formula, control)

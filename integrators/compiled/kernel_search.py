@@ -34,9 +34,11 @@ __all__: list[str] = []
     END,
     COUNTS,
 ) = range(14)  # pointers
-STRIDE, CAPACITY, BUDGET, EVERY, LIMIT = range(5)  # whole numbers; doubles: see `kernel_control`
+STRIDE, CAPACITY, BUDGET, EVERY, LIMIT, KEEPS = range(6)  # whole numbers; doubles: see `kernel_control`
 HEAD = 5
-"""Rows of the log before the state: trajectory, how many it had logged, number of its next save, time, step."""
+"""Rows of the log before the state: trajectory, how many it had logged, number of its next save, time, step.
+Behind the state lies what the method has noted, then the coefficients of the step's polynomial, where the caller has
+room for them (KEEPS)."""
 N_COUNTS = 8
 """Rows of COUNTS: why a trajectory ended, attempts, accepted steps, logged ones, what its method has counted (calls of
 the right-hand side, Jacobians, factorisations), number of its next save."""
@@ -73,11 +75,16 @@ class SearchKernel:
     @property
     def n_logged(self) -> int:
         """Rows of the log."""
-        return HEAD + self.program.n * (1 + len(self.attempt.polynomial)) + self.n_noted
+        return self.n_bare + self.program.n * len(self.attempt.polynomial)
+
+    @property
+    def n_bare(self) -> int:
+        """Rows of the log without the polynomials."""
+        return HEAD + self.program.n + self.n_noted
 
     @property
     def n_noted(self) -> int:
-        """Rows at its end that the method has noted."""
+        """Rows behind the state that the method has noted."""
         return len(self.attempt.noted)
 
     @property
@@ -94,12 +101,13 @@ class SearchKernel:
         """Return the module's text."""
         b = self.frame.b
         self.p = [b.pointer_at("%pointers", i) for i in range(14)]
-        whole = [b.whole_at("%whole", i) for i in range(5)]
-        self.count, self.capacity, budget, self.every, limit = whole
+        whole = [b.whole_at("%whole", i) for i in range(6)]
+        self.count, self.capacity, budget, self.every, limit, keeps = whole
+        self.keeps = b.line(f"icmp ne i64 {keeps}, 0")
         self.stride = b.line(f"mul i64 {self.count}, {NUMBER}")
         self.control.given("%real", limit)
-        self.attempt.given(self.p[TOLERANCE])
         b.lines += [f"%work = getelementptr i8, ptr {self.p[WORK]}, i64 {HEADER}", "%left = alloca i64"]
+        self.attempt.given(self.p[TOLERANCE])
         b.lines.append(f"store i64 {budget}, ptr %left")
         with b.when(b.line("icmp sge i64 %first, 0")):  # the first call: trajectories `first` and `count` more
             self._begin()
@@ -110,7 +118,7 @@ class SearchKernel:
             self.attempt.write()
             self.frame.each_group(self._judge)
         graphs = [self.field.graph, *self.attempt.graphs]
-        return self.frame.text(graphs, further=("log2", "exp2"))
+        return self.frame.text(graphs, further=("log2", "exp2"), functions=self.attempt.functions)
 
     # --- whole numbers of the workspace -------------------------------------------------------------------------------
 
@@ -231,13 +239,13 @@ class SearchKernel:
         self.lane.set(self.logged, lane, b.line(f"add i64 {self.lane.get(self.logged, lane)}, 1"))
         state = b.pointer(self.p[LOG], b.line(f"mul i64 {size}, {HEAD}"))
         self.lane.rows(self.attempt.y, n, state, at, size, lane, False)
-        if self.attempt.polynomial:
-            there = b.pointer(self.p[LOG], b.line(f"mul i64 {size}, {HEAD + n}"))
-            length = n * len(self.attempt.polynomial)
-            self.lane.rows(self.attempt.polynomial[0], length, there, at, size, lane, False)
         for i, slot in enumerate(self.attempt.noted):
-            row = self.n_logged - self.n_noted + i
-            self.lane.copy(self.lane.address(slot, lane), self.lane.place(self.p[LOG], at, row, size))
+            self.lane.copy(self.lane.address(slot, lane), self.lane.place(self.p[LOG], at, HEAD + n + i, size))
+        if self.attempt.polynomial:
+            there = b.pointer(self.p[LOG], b.line(f"mul i64 {size}, {self.n_bare}"))
+            length = n * len(self.attempt.polynomial)
+            with b.when(self.keeps):
+                self.lane.rows(self.attempt.polynomial[0], length, there, at, size, lane, False)
         t_new = self.lane.get(control.t_new, lane, "double")
         direction = self.lane.get(control.direction, lane, "double")
 

@@ -7,8 +7,11 @@ import numpy as np
 from diffsim import replay
 from diffsim.errors import RunError
 from diffsim.number import Number, depth_of, raw
+from integrators._machine_series import LARGEST
+from integrators._taylor_formula import TaylorFormula
 from integrators.compiled.dense import formula_of, has_polynomials
 from integrators.compiled.route import Route
+from integrators.compiled.series import series_of
 from integrators.compiled.slope import slope_of
 from integrators.drivers.problem import Problem
 from integrators.drivers.sensitivity import Selection
@@ -65,7 +68,7 @@ def not_for_machines(problem: Problem) -> str | None:
     if not problem.method.adaptive:
         return "takes fixed steps on times that all trajectories share; got times of their own."
     if formula_of(problem.method) is None:
-        known = "of Rodas5P, Kvaerno3, Kvaerno5, Radau, BDF"
+        known = "of Rodas5P, Kvaerno3, Kvaerno5, Radau, BDF, Taylor"
         return f"chooses steps by the error of an embedded Runge-Kutta pair, or {known}; got {problem.method!r}."
     if problem.method.implicit and problem.jac is not None and problem.jac.jac is not None:
         return "chooses steps with exact Jacobians; got jac."
@@ -83,7 +86,7 @@ def moves(problem: Problem) -> bool:
 
 
 def is_divisible(problem: Problem) -> bool:
-    """Whether a search may be ended and gone on with: a pair whose control has no memory."""
+    """Whether a search may be ended and gone on with: the control of an explicit method has no memory."""
     return not problem.method.implicit and problem.control.controller.b == (1.0,)
 
 
@@ -97,6 +100,8 @@ def _not_watched(problem: Problem) -> str | None:
         return f"{what} on steps of its own choice; got fixed ones."
     if moving and not problem.method.one_step:
         return f"takes times that carry derivatives with methods that have no history; got {problem.method!r}."
+    if moving and problem.method.has_formula and not problem.method.implicit:
+        return f"takes times that carry derivatives with Runge-Kutta and stiff methods; got {problem.method!r}."
     if replay.is_active():
         return "does not make steps of an earlier evaluation again where single steps matter."
     t1 = raw(problem.ends[1])
@@ -118,28 +123,32 @@ def not_for_search(problem: Problem, selection: Selection, route: Route) -> str 
     """Return why the steps of a solve cannot be chosen by machine code, or None."""
     if problem.grid is not None:
         return None
+    name, n = type(problem.method).__name__, problem.y0.shape[0]
     if problem.method.implicit:
-        name, n = type(problem.method).__name__, problem.y0.shape[0]
-        exact = selection or records(problem, route) or moves(problem) or replay.is_active()
-        why = _not_solved(problem, selection, route) if exact else None
-        if why is not None:
-            return why
         if n > LARGEST_ELIMINATED:
             return f"chooses the steps of {name} for up to {LARGEST_ELIMINATED} components; got {n}."
         if slope_of(route.program).program.graph.n_operations > LARGEST_SLOPE:
             return f"chooses the steps of {name} with Jacobians of up to {LARGEST_SLOPE} operations; got a larger one."
     if route.program.graph.n_operations > LARGEST_SEARCHED:
         return f"chooses steps for right-hand sides of up to {LARGEST_SEARCHED} operations; got a larger one."
+    exact = selection or records(problem, route) or moves(problem) or replay.is_active()
+    if exact and problem.method.has_formula:
+        why = _not_solved(problem, selection, route)
+        if why is not None:
+            return why
+    formula = formula_of(problem.method)
+    if isinstance(formula, TaylorFormula) and series_of(route.program, formula.degree) is None:
+        return f"chooses the steps of {name} by series of up to {LARGEST} operations that it knows; got others."
     return None
 
 
 def _not_solved(problem: Problem, selection: Selection, route: Route) -> str | None:
-    """Return why derivatives do not go through the steps of an implicit method, or None."""
+    """Return why derivatives do not go through the steps of a method with a formula of its own, or None."""
     from integrators.compiled.equations_methods import equations_of, step_operations  # few solves need it
 
     formula, name = formula_of(problem.method), type(problem.method).__name__
     if formula is None or equations_of(formula, problem.y0.shape[0]) is None:
-        return f"makes no derivatives through the steps of {name}; got some to make."
+        return f"chooses the steps of {name} in plain numbers; got derivatives."
     n = step_operations(route.program, formula, orders_of(problem, selection, route))
     if n > LARGEST_SOLVED:
         return f"makes derivatives of steps of up to {LARGEST_SOLVED} operations; got one of {n}, by {name}."

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from diffsim import replay
 from integrators._interpolant import evaluate
+from integrators.compiled.asked import Saves
 from integrators.compiled.kernel_control import ENDED, KEPT
 from integrators.compiled.machine_walk import Track, walk
 from integrators.compiled.program import Program
 from integrators.compiled.refusals import GivenUp
-from integrators.compiled.search import Found, Saves
+from integrators.compiled.search import Found
 from integrators.compiled.steps import NEXT_SAVE, ORDINAL, SIZE, STATE, TIME, TRAJECTORY, Steps, ordered
 
 __all__: list[str] = []

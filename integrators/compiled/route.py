@@ -88,7 +88,7 @@ def find_route(
         captured, values = traced, traced.values
     kept = _kept_program(captured.key, n, _method_key(method), column) if captured.key is not None else None
     # NOTE: a method that knows its tolerances is not one to look things up by
-    bare = type(method)() if _is_field(method) else method
+    bare = type(method)() if method.has_formula else method
     program = _program(_Content(graph, n, len(captured.names), _method_key(method)), bare)
     if kept is not None:
         kept.program = program
@@ -128,18 +128,13 @@ def kept_program(key: Hashable, n: int, method: Integrator, column: bool) -> Pro
     return _kept_program(key, n, _method_key(method), column).program
 
 
-def _is_field(method: Integrator) -> bool:
-    """Whether the program of a method is the right-hand side alone: the search for its steps has its formula."""
-    return method.adaptive and method.formula is not None
-
-
 _FIELD = Scheme.of([[]], [1.0], [0.0])
 """What stands in for a scheme beside a right-hand side alone: nobody asks for its steps."""
 
 
 def _method_key(method: Integrator) -> Hashable:
     """Return what tells methods apart, whatever their step."""
-    if _is_field(method):
+    if method.has_formula:
         return _FIELD
     return type(method) if isinstance(method, NamedRungeKutta) else method.with_step(1.0)
 
@@ -175,7 +170,7 @@ def _program(content: _Content, method: Integrator) -> Program:
             [float(x) for x in tableau.c],
         )
         program = Program(content.graph, content.n, content.n_parameters, scheme)
-    elif _is_field(method):
+    elif method.has_formula:  # the search for its steps has that
         program = Program(content.graph, content.n, content.n_parameters, _FIELD)
     else:
         program = Program(_whole_step(flow, method), content.n * method.n_copies, content.n_parameters, None)

@@ -14,14 +14,16 @@ from diffsim.compiler import engine
 from diffsim.compiler.kernel import Call, Kernel, address, n_threads, run_blocks
 from integrators._bdf_tableau import BdfTableau
 from integrators._esdirk_tableau import EsdirkTableau
-from integrators._implicit import newton_tolerance
 from integrators._radau_tableau import RadauTableau
 from integrators._rosenbrock_tableau import RosenbrockTableau
+from integrators._taylor_formula import TaylorFormula
+from integrators.compiled.asked import Bounds, Saves
 from integrators.compiled.kernel_control import KEPT
 from integrators.compiled.kernel_search import HEADER, LOGGED, N_COUNTS, NEXT, RUNNING, SearchKernel
 from integrators.compiled.kernel_start import StartKernel
 from integrators.compiled.machine import SLICE_SECONDS, operation_seconds, pack, pad
 from integrators.compiled.program import Formula, Pair, Program
+from integrators.compiled.series import series_of
 from integrators.compiled.slope import slope_of
 from integrators.compiled.steps import Steps, ordered
 from integrators.drivers.run import Tick
@@ -29,6 +31,8 @@ from integrators.drivers.run import Tick
 __all__: list[str] = []
 
 _SMALLEST_LOG, _LARGEST_LOG = 512, 65_536
+_LARGEST_ROOM = 8_000_000
+"""Numbers that a log has room for, where a step is many of them."""
 _CONTROL = 60
 """Operations of the control of a step, about."""
 _SLOWER = 4.0
@@ -38,59 +42,6 @@ _ITERATIONS = 5
 _NOT_BEGUN = -1
 _AT_ONCE = -1
 """Budget of attempts with which every trajectory ends where it stands."""
-
-
-@final
-@dataclass(frozen=True)
-class Bounds:
-    """What the choice of steps depends on, for n components.
-
-    Attributes
-    ----------
-    tolerance : array, shape (2, n)
-        rtol and atol.
-    first_step : float or None
-    max_step, min_step : float
-    max_steps : int
-        Attempts.
-    factors : tuple of float
-        Safety, smallest and largest factor of the controller.
-    exponents : tuple of float
-        One for each error ratio that it looks at; none for elementary control.
-    """
-
-    tolerance: NDArray[np.float64]
-    first_step: float | None
-    max_step: float
-    min_step: float
-    max_steps: int
-    factors: tuple[float, ...]
-    exponents: tuple[float, ...] = ()
-
-    @property
-    def newton(self) -> float:
-        """Tolerance of Newton's iterations, in units of that of the solve."""
-        return newton_tolerance(float(self.tolerance[0].min()))
-
-
-@final
-@dataclass(frozen=True)
-class Saves:
-    """Save times of m trajectories.
-
-    Attributes
-    ----------
-    times : array, shape (n_all,)
-    first, last : array of int, shape (m,)
-        Those of a trajectory are ``times[first:last]``, in its direction.
-    every : bool
-        Whether all steps are wanted as well.
-    """
-
-    times: NDArray[np.float64]
-    first: NDArray[np.int64]
-    last: NDArray[np.int64]
-    every: bool = False
 
 
 @final
@@ -151,8 +102,8 @@ class _Machine:
         Seconds that an attempt of all lanes takes, about.
     places : tuple of int
         Where in the workspace the lanes' trajectories and times lie, in bytes.
-    n_logged, n_noted : int
-        Rows of the log, and those at its end that the method has noted.
+    n_logged, n_bare, n_noted : int
+        Rows of the log, with the polynomials of the steps and without, and those that the method has noted.
     """
 
     kernel: Kernel
@@ -161,6 +112,7 @@ class _Machine:
     cost: float
     places: tuple[int, int]
     n_logged: int
+    n_bare: int
     n_noted: int
 
 
@@ -171,11 +123,10 @@ def _search_machine(program: Program, formula: Formula, n_ratios: int, lanes: in
     frame, control = writer.frame, writer.control
     operations = attempt_operations(program, formula) + _CONTROL + 3 * program.n * formula.n_stages
     trajectory, time = (HEADER + slot * groups * frame.register_bytes for slot in (control.trajectory, control.t))
-    iterations = 1 if isinstance(formula, Pair | RosenbrockTableau) else _ITERATIONS
+    iterations = 1 if isinstance(formula, Pair | RosenbrockTableau | TaylorFormula) else _ITERATIONS
     cost = _SLOWER * operation_seconds(operations) * groups * iterations
-    return _Machine(
-        Kernel(writer.text()), frame.block, writer.bytes, cost, (trajectory, time), writer.n_logged, writer.n_noted
-    )
+    rows = writer.n_logged, writer.n_bare, writer.n_noted
+    return _Machine(Kernel(writer.text()), frame.block, writer.bytes, cost, (trajectory, time), *rows)
 
 
 @functools.lru_cache(maxsize=128)
@@ -188,6 +139,9 @@ def attempt_operations(program: Program, formula: Formula) -> int:
     stages = program.graph.n_operations * formula.n_stages
     if isinstance(formula, Pair):
         return stages
+    if isinstance(formula, TaylorFormula):
+        series = series_of(program, formula.degree)
+        return stages if series is None else series.graph.n_operations
     n = program.n
     size = 2 * n if isinstance(formula, RadauTableau) else n  # of the largest matrix
     return stages + slope_of(program).program.graph.n_operations + size * size * (2 * size // 3 + 2 * formula.n_stages)
@@ -217,13 +171,15 @@ class _Arrays:
         self.end, self.counts = np.full((n + 3 + KEPT, stride), np.nan), np.zeros((N_COUNTS, stride), dtype=np.int64)
         self.end[:n], self.end[n], self.counts[-1] = self.start, self.t_start, self.first
 
-    def begin(self, program: Program, order: int, lanes: int, bounds: Bounds) -> None:
-        """Compute the derivatives at the start, and the sizes of the first steps."""
+    def begin(self, program: Program, formula: Formula, lanes: int, bounds: Bounds) -> None:
+        """Compute the derivatives at the start, and the sizes of the first steps; 0 where the search finds its own."""
         given = (self.start, self.given, self.t_start, self.t_end, self.tolerance, self.slope, self.first_step)
         call = Call([address(a) for a in given], (self.stride,), (bounds.max_step,))
-        _start_machine(program, order, lanes)(call, 0, self.stride // lanes)
+        _start_machine(program, formula.order, lanes)(call, 0, self.stride // lanes)
         if bounds.first_step is not None:
             self.first_step.fill(bounds.first_step)
+        elif isinstance(formula, TaylorFormula):
+            self.first_step.fill(0.0)
 
     def addresses(self) -> list[int]:
         """Return where the arrays lie that the search reads, in its order."""
@@ -243,8 +199,10 @@ class _Log:
 class _Worker:
     """One workspace of lanes on a part of the trajectories."""
 
-    def __init__(self, machine: _Machine, arrays: _Arrays, bounds: Bounds, every: bool, part: tuple[int, int]) -> None:
-        self._machine, self._arrays, self._bounds, self._every = machine, arrays, bounds, every
+    def __init__(self, machine: _Machine, arrays: _Arrays, bounds: Bounds, saves: Saves, part: tuple[int, int]) -> None:
+        self._machine, self._arrays, self._bounds = machine, arrays, bounds
+        self._wanted = int(saves.every), int(not saves.bare)
+        self._n_rows = _rows_of(machine, saves)
         self.first, self.count = part
         self._space = np.zeros(machine.bytes // 8 + 8)
         self._skipped = -address(self._space) % 64 // 8
@@ -268,8 +226,9 @@ class _Worker:
     def go_on(self, limit: int) -> None:
         """Make a slice of attempts; with the budget `_AT_ONCE` end all trajectories."""
         machine, arrays = self._machine, self._arrays
-        capacity = min(max(_SMALLEST_LOG << len(self._logs), 4 * machine.block), _LARGEST_LOG)
-        log = np.empty((machine.n_logged, capacity))
+        largest = max(min(_LARGEST_LOG, _LARGEST_ROOM // self._n_rows), 4 * machine.block)
+        capacity = min(max(_SMALLEST_LOG << len(self._logs), 4 * machine.block), largest)
+        log = np.empty((self._n_rows, capacity))
         # NOTE: Ctrl-C may be heard between any two lines, in particular right after the kernel has returned
         if self._logs and self._logs[-1].count is None:
             self._logs[-1].count = int(self._header[LOGGED])
@@ -279,7 +238,7 @@ class _Worker:
         work = address(self._space) + 8 * self._skipped
         pointers = [work, *self._before, address(log), address(arrays.end), address(arrays.counts)]
         budget = max(1, int(SLICE_SECONDS / machine.cost))
-        whole = (arrays.stride, capacity, budget, int(self._every), limit)
+        whole = (arrays.stride, capacity, budget, self._wanted[0], limit, self._wanted[1])
         machine.kernel(Call(pointers, whole, self._real), begin, self.count)
 
     def covered(self) -> float:
@@ -334,19 +293,19 @@ def search(
     n, m = y0.shape
     lanes = 1 if m == 1 else engine.host().lanes
     # NOTE: lanes that iterate wait for each other: the fewer, the better
-    iterates = isinstance(formula, EsdirkTableau | RadauTableau | BdfTableau)
-    groups = 1 if m <= lanes or iterates else 2
+    alone = isinstance(formula, EsdirkTableau | RadauTableau | BdfTableau | TaylorFormula)  # series are long
+    groups = 1 if m <= lanes or alone else 2
     machine = _search_machine(program, formula, len(bounds.exponents), lanes, groups)
     arrays = _Arrays(y0, parameters, span, saves, bounds, -(-m // lanes) * lanes)
     if m:
-        arrays.begin(program, formula.order, lanes, bounds)
+        arrays.begin(program, formula, lanes, bounds)
     used = 1 if m <= machine.block else n_threads(threads)
     workers: dict[int, _Worker] = {}
     cut = False
 
     def work(first: int, count: int) -> Iterator[float]:
         nonlocal cut
-        worker = workers[first] = _Worker(machine, arrays, bounds, saves.every, (first, count))
+        worker = workers[first] = _Worker(machine, arrays, bounds, saves, (first, count))
         done = 0.0
         while worker.running:
             if late():
@@ -366,12 +325,17 @@ def search(
             while worker.running:
                 worker.go_on(_AT_ONCE)
     logs = [log for first in sorted(workers) for log in workers[first].logs]
-    log = logs[0] if len(logs) == 1 else np.concatenate([np.empty((machine.n_logged, 0)), *logs], axis=1)
+    log = logs[0] if len(logs) == 1 else np.concatenate([np.empty((_rows_of(machine, saves), 0)), *logs], axis=1)
     end, counts = arrays.end[:, :m], arrays.counts[:, :m]
     steps = ordered(log, counts[3], n, machine.n_noted)
     slope = arrays.slope[:, :m]
     rows = end[n], end[n + 1], end[n + 2], end[n + 3 :], slope, counts[0], counts[1], counts[2], counts[7]
     return Found(steps, end[:n], *rows, cut, counts[4:7])
+
+
+def _rows_of(machine: _Machine, saves: Saves) -> int:
+    """Return the rows of the log."""
+    return machine.n_bare if saves.bare else machine.n_logged
 
 
 def _chunk(m: int, block: int, threads: int) -> int:

@@ -22,9 +22,9 @@ class Steps:
 
     Attributes
     ----------
-    log : array, shape (5 + n + degree * n + n_noted, n_logged)
-        One step a column, in the order in which they were made; behind the state the coefficients of its polynomial,
-        if it was given one, then what its method has noted.
+    log : array, shape (5 + n + n_noted + degree * n, n_logged)
+        One step a column, in the order in which they were made; behind the state what its method has noted, then the
+        coefficients of its polynomial, if it was given one.
     offsets : array of int, shape (m + 1,)
     order : array of int, shape (n_logged,)
         Step k of trajectory j lies in column ``order[offsets[j] + k]``.
@@ -82,13 +82,13 @@ class Steps:
     @property
     def polynomials(self) -> NDArray[np.float64]:
         """Coefficients of the powers of the position within each step, shape (degree, n, n_logged)."""
-        rows = self.log[STATE + self.n : len(self.log) - self.n_noted]
+        rows = self.log[STATE + self.n + self.n_noted :]
         return rows.reshape(len(rows) // self.n, self.n, self.n_logged)
 
     @property
     def noted(self) -> NDArray[np.float64]:
         """What the method has noted of each step, shape (n_noted, n_logged): BDF its order."""
-        return self.log[len(self.log) - self.n_noted :]
+        return self.log[STATE + self.n : STATE + self.n + self.n_noted]
 
 
 def _whole(row: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -20,7 +20,7 @@ from diffsim.number import Number, raw
 from integrators._event_arguments import EventSet
 from integrators._integrator import Step
 from integrators.compiled.adaptive import AdaptiveStats, Voyage, parameters_of, told
-from integrators.compiled.adaptive_endings import endings, without_jacobian
+from integrators.compiled.adaptive_endings import endings, in_doubt
 from integrators.compiled.dense import evaluations, flow_of
 from integrators.compiled.gauges import gauge_of
 from integrators.compiled.kernel_control import ENDED, KEPT
@@ -61,7 +61,7 @@ def run_watched_compiled(problem: Problem, route: Route, selection: Selection, e
         recording = problem.recording or any(isinstance(x, Number) for x in route.values)
         flight = Flight(problem, route, way, tick, recording)
         run = flight.run()
-        if problem.method.implicit and len(without_jacobian(problem, route, run)):
+        if problem.method.has_formula and len(in_doubt(problem, route, run)):
             return run_interpreted(problem, Selection(), tick)
         if not selection and not recording:
             return run
@@ -203,15 +203,16 @@ class Flight:
             events=None,
             control=dataclasses.replace(problem.control, first_step=step),
         )
-        voyage = Voyage(bare, self._route, False, None, limit=min(length, self._attempts))
+        voyage = Voyage(bare, self._route, False, None, limit=min(length, self._attempts), inside=True)
         sizes = [*self._recent, *voyage.found.recent[:, 0]]
         self._recent = [size for size in sizes if size == size][-KEPT:]
         recent = np.array([math.nan] * (KEPT - len(self._recent)) + self._recent)[:, None]
         voyage.found = dataclasses.replace(voyage.found, recent=recent)
         self._attempts -= int(voyage.found.attempts[0])
         self._counts += [int(voyage.evaluations(None)[0]), *voyage.found.told[1:, 0]]
-        # NOTE: the interpolant is looked at in each step; where a search goes on, its first derivative was counted
-        self._counts[0] += evaluations(problem.method, len(self._y))[2] * int(voyage.found.accepted[0]) - goes_on
+        # NOTE: the interpolant is looked at in each step; where a search goes on, what it begins with was counted
+        again = goes_on * (1 + problem.method.advises)
+        self._counts[0] += evaluations(problem.method, len(self._y))[2] * int(voyage.found.accepted[0]) - again
         return voyage
 
     def _looked(self, stretch: Stretch, watch: EventWatch) -> Interruption | None:

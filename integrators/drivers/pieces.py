@@ -45,6 +45,13 @@ class Pieces:
         """Everything that may carry a derivative."""
         return [self.begins, self.sizes, self.starts, *self.coefficients]
 
+    def alone(self, j: int) -> Pieces:
+        """Return the pieces of trajectory j."""
+        counts = [max(len(ts) - 1, 1) for ts in self.ts[: j + 1]]
+        own = slice(sum(counts[:-1]), sum(counts))
+        rows = [d[:, own] for d in self.coefficients]
+        return Pieces([self.ts[j]], self.begins[own], self.sizes[own], self.starts[:, own], rows)
+
     def with_numbers(self, numbers: Sequence[Any]) -> Pieces:
         """Return the same pieces with `numbers` in place of `Pieces.numbers`."""
         begins, sizes, starts, *coefficients = numbers

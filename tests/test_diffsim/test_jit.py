@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 import diffsim as ds
 from diffsim.compiled_function import CompiledFunction
 from diffsim.compiler import engine
-from diffsim.compiler.function_kernel import LARGEST_PART
+from diffsim.compiler.function_parts import LARGEST_PART
 from diffsim.primitive import Elementwise
 from diffsim.testing import check_gradients, expressions
 
