@@ -192,7 +192,17 @@ def make_grid(
     level = None if energy is None else _checks.real(who, "energy", energy)
     on_surface = level is not None or (ENERGY in names and ENERGY not in parameter_names(system))
     solved = _solved(who, system, solve_for, names, on_surface)
-    return Grid(system, names, grid, _checks.start(who, system, y0), solved, level)
+    return Grid(system, names, grid, _start(who, system, y0, names, solved), solved, level)
+
+
+def _start(who: str, system: Any, y0: Any, names: tuple[str, ...], solved: int | None) -> NDArray[np.float64]:
+    """Return the start; one of which every component is an axis, or is found, may be missing."""
+    try:
+        return _checks.start(who, system, y0)
+    except KindError:
+        if y0 is not None or not all(name in names or i == solved for i, name in enumerate(system.state_names)):
+            raise
+        return np.zeros(len(system.state_names))
 
 
 def _solved(who: str, system: Any, solve_for: Any, names: tuple[str, ...], on_surface: bool) -> int | None:

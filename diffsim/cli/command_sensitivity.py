@@ -50,8 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     outputs = [check_output("sensitivity", path, SUFFIXES) for path in arguments.out or ["sensitivity.png"]]
     system = load_system(arguments.system, arguments.parameters)
-    y0 = start_state(arguments.y0, system)
-    axes = two_axes("sensitivity", arguments, system, y0)
+    given = arguments.y0 is not None or not set(system.state_names) <= set(dict(arguments.axes))
+    y0 = start_state(arguments.y0, system) if given else None
+    axes = two_axes("sensitivity", arguments, system, y0 or [0.0] * len(system.state_names))
 
     from studies import sensitivity_map
 

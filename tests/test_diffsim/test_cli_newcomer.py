@@ -79,6 +79,15 @@ def test_sensitivity_takes_its_axes_around_the_start_that_is_given(
         assert arrays["values"].shape == (64, 64)
 
 
+def test_sensitivity_needs_no_start_where_the_axes_are_the_state(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    axes = ("--axis", "x=0:1:3", "--axis", "v=1:4:4")
+    _said(capsys, "sensitivity", "mine.py", *axes, "--observable", "x", *END, "--out", "map.npz")
+    with np.load("map.npz") as arrays:  # linear: the same everywhere, with omega = 2
+        np.testing.assert_allclose(arrays["values"], np.full((3, 4), np.hypot(np.cos(2), np.sin(2) / 2)), rtol=1e-6)
+
+
 def test_animate(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     film = ("--plane", "x,v", "--t-end", "1", "--fps", "5", "--width", "160", "--height", "120")
     text = _said(capsys, "animate", "mine.py:Spring", "--y0", "1,0", *film, "--out", "film.gif")
