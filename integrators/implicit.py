@@ -10,8 +10,11 @@ from integrators._combination import State
 from integrators._field import Field
 from integrators._implicit_method import ImplicitMethod
 from integrators._integrator import RightHandSide, Step
+from integrators._theta_tableau import ThetaTableau
 
 __all__ = ["ImplicitEuler", "Trapezoid"]
+
+_EULER, _TRAPEZOID = ThetaTableau(theta=1.0, order=1), ThetaTableau(theta=0.5, order=2)
 
 
 @final
@@ -38,12 +41,16 @@ class ImplicitEuler(ImplicitMethod):
     """
 
     @property
+    def formula(self) -> ThetaTableau:
+        return _EULER
+
+    @property
     def order(self) -> int:
         return 1
 
     @property
     def error_order(self) -> int:
-        return 1
+        return _EULER.order
 
     def _advance(self, field: Field, t: Any, y: Any, h: Any, carry: Any) -> Step:
         z, root = self._stage(field, t + h, y, h, raw(y), None)
@@ -83,12 +90,16 @@ class Trapezoid(ImplicitMethod):
     """
 
     @property
+    def formula(self) -> ThetaTableau:
+        return _TRAPEZOID
+
+    @property
     def order(self) -> int:
         return 2
 
     @property
     def error_order(self) -> int:
-        return 2
+        return _TRAPEZOID.order
 
     def _advance(self, field: Field, t: Any, y: Any, h: Any, carry: Any) -> Step:
         half = h / 2

@@ -17,6 +17,7 @@ from integrators._radau_tableau import RadauTableau
 from integrators._rosenbrock_tableau import RosenbrockTableau
 from integrators._runge_kutta import NamedRungeKutta, RungeKutta
 from integrators._tableau import Tableau
+from integrators._theta_tableau import ThetaTableau
 from integrators.compiled.program import Formula, Pair, Program, Scheme
 
 __all__: list[str] = []
@@ -29,7 +30,7 @@ _ASKED = ("advance", "begin", "advised", "error_ratio", "dense")
 def formula_of(method: Integrator) -> Formula | None:
     """Return what machine code needs to choose the steps of a method; None if it does not know how."""
     own = type(method)
-    if isinstance(method.formula, RosenbrockTableau | EsdirkTableau | RadauTableau | BdfTableau):
+    if isinstance(method.formula, RosenbrockTableau | EsdirkTableau | ThetaTableau | RadauTableau | BdfTableau):
         return method.formula
     if not isinstance(method, RungeKutta) or method.tableau.b_error is None:
         return None

@@ -19,6 +19,7 @@ from integrators._bdf_tableau import BdfTableau
 from integrators._esdirk_tableau import EsdirkTableau
 from integrators._radau_tableau import RadauTableau
 from integrators._rosenbrock_tableau import RosenbrockTableau
+from integrators._theta_tableau import ThetaTableau
 
 __all__: list[str] = []
 
@@ -76,7 +77,7 @@ class Scheme:
         return cls((*rows, end), tuple(float(c[i]) for i in kept), blends)
 
 
-Formula: TypeAlias = "Pair | RosenbrockTableau | EsdirkTableau | RadauTableau | BdfTableau"
+Formula: TypeAlias = "Pair | RosenbrockTableau | EsdirkTableau | ThetaTableau | RadauTableau | BdfTableau"
 """What the search for steps knows of a method."""
 
 

@@ -53,7 +53,7 @@ def not_for_machines(problem: Problem) -> str | None:
     if not problem.method.adaptive:
         return "takes fixed steps on times that all trajectories share; got times of their own."
     if formula_of(problem.method) is None:
-        known = "of Rodas5P, Kvaerno3, Kvaerno5, Radau, BDF"
+        known = "of a method for stiff problems"
         return f"chooses steps by the error of an embedded Runge-Kutta pair, or {known}; got {problem.method!r}."
     if problem.method.implicit and problem.jac is not None and problem.jac.jac is not None:
         return "chooses steps with exact Jacobians; got jac."
