@@ -8,9 +8,10 @@ from typing import Any, final
 from diffsim.number import raw
 from integrators._combination import State
 from integrators._field import Field
-from integrators._implicit_method import ImplicitMethod
+from integrators._frozen_newton import diagonal_step
 from integrators._integrator import RightHandSide, Step
 from integrators._theta_tableau import ThetaTableau
+from integrators._traced_method import TracedMethod
 
 __all__ = ["ImplicitEuler", "Trapezoid"]
 
@@ -18,7 +19,7 @@ _EULER, _TRAPEZOID = ThetaTableau(theta=1.0, order=1), ThetaTableau(theta=0.5, o
 
 
 @final
-class ImplicitEuler(ImplicitMethod):
+class ImplicitEuler(TracedMethod):
     """The implicit Euler method, order 1, L-stable: ``y_1 = y_0 + h f(t + h, y_1)``.
 
     Damps whatever is stiff, and much that is not.  Also known as backward Euler and BDF1; not to be confused with the
@@ -45,6 +46,10 @@ class ImplicitEuler(ImplicitMethod):
         return _EULER
 
     @property
+    def largest_traced(self) -> int:
+        return 8
+
+    @property
     def order(self) -> int:
         return 1
 
@@ -53,6 +58,8 @@ class ImplicitEuler(ImplicitMethod):
         return _EULER.order
 
     def _advance(self, field: Field, t: Any, y: Any, h: Any, carry: Any) -> Step:
+        if self._traces(y):
+            return Step(diagonal_step(field, t, y, h, ((0.0,),), 1.0))
         z, root = self._stage(field, t + h, y, h, raw(y), None)
         if not root.ok:
             return Step(y, None, None, (), False)
@@ -66,7 +73,7 @@ class ImplicitEuler(ImplicitMethod):
 
 
 @final
-class Trapezoid(ImplicitMethod):
+class Trapezoid(TracedMethod):
     """The trapezoidal rule, order 2, A-stable: ``y_1 = y_0 + h/2 (f(t, y_0) + f(t + h, y_1))``.
 
     Keeps quadratic invariants nearly and damps nothing: stiff components that start off their slow manifold oscillate
@@ -94,6 +101,10 @@ class Trapezoid(ImplicitMethod):
         return _TRAPEZOID
 
     @property
+    def largest_traced(self) -> int:
+        return 8
+
+    @property
     def order(self) -> int:
         return 2
 
@@ -102,6 +113,8 @@ class Trapezoid(ImplicitMethod):
         return _TRAPEZOID.order
 
     def _advance(self, field: Field, t: Any, y: Any, h: Any, carry: Any) -> Step:
+        if self._traces(y):
+            return Step(diagonal_step(field, t, y, h, ((0.5,),), 0.5))
         half = h / 2
         first = field(t, y) if carry is None else carry
         z, root = self._stage(field, t + h, y + half * first, half, raw(y), None)

@@ -10,24 +10,30 @@ from diffsim.number import Number, raw
 from integrators._combination import State
 from integrators._esdirk_tableau import EsdirkTableau
 from integrators._field import Field
-from integrators._implicit_method import ImplicitMethod
+from integrators._frozen_newton import diagonal_step
 from integrators._integrator import RightHandSide, Step
 from integrators._linear_systems import Factors, identity_minus
+from integrators._traced_method import TracedMethod
 
 __all__ = ["Kvaerno3", "Kvaerno5"]
 
 
-class _Esdirk(ImplicitMethod):
+class _Esdirk(TracedMethod):
     """A pair whose last stage is the new state, and whose embedded formula is the last stage but one.
 
-    A subclass gives its `TABLEAU`.
+    A subclass gives its `TABLEAU`, and up to how many components its step is compiled.
     """
 
     TABLEAU: ClassVar[EsdirkTableau]
+    LARGEST_TRACED: ClassVar[int]
 
     @property
     def formula(self) -> EsdirkTableau:
         return self.TABLEAU
+
+    @property
+    def largest_traced(self) -> int:
+        return self.LARGEST_TRACED
 
     @property
     def error_order(self) -> int:
@@ -38,6 +44,8 @@ class _Esdirk(ImplicitMethod):
         return 3
 
     def _advance(self, field: Field, t: Any, y: Any, h: Any, carry: Any) -> Step:
+        if self._traces(y):
+            return Step(diagonal_step(field, t, y, h, self.TABLEAU.rows, self.TABLEAU.gamma))
         slopes: list[Any] = [field(t, y) if carry is None else carry]
         tableau = self.TABLEAU
         c = h * tableau.gamma
@@ -102,6 +110,7 @@ class Kvaerno3(_Esdirk):
         ),
         order=2,
     )
+    LARGEST_TRACED = 6
 
     @property
     def order(self) -> int:
@@ -152,6 +161,7 @@ class Kvaerno5(_Esdirk):
         ),
         order=4,
     )
+    LARGEST_TRACED = 4
 
     @property
     def order(self) -> int:

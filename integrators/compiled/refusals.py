@@ -23,6 +23,12 @@ PERF: the first solve of Lorenz-96 takes 0.6 s with 60 components (180 operation
 LARGEST_SLOPE = 2_000
 """Operations of a Jacobian beyond which steps are chosen interpreted: it is straight-line code, too."""
 
+LARGEST_STEP = 12_000
+"""Operations of a step with Newton's iterations, written out, beyond which it is interpreted.
+
+PERF: 10,000 operations (Kvaerno5, the double pendulum) take 2 s to compile.
+"""
+
 LARGEST_ELIMINATED = 32
 """Components beyond which the steps of methods for stiff problems are chosen interpreted, with LAPACK or SuperLU."""
 
@@ -36,6 +42,8 @@ def not_for_machines(problem: Problem) -> str | None:
     if not problem.method.traceable and not (problem.method.adaptive and problem.method.formula is not None):
         return f"is for methods whose step can be traced; got {problem.method!r}."
     largest, n = problem.method.largest_traced, problem.y0.shape[0]
+    if problem.method.adaptive:
+        largest = None
     if largest is not None and n > largest:
         return f"takes up to {largest} components with {type(problem.method).__name__}; got {n}."
     if largest is not None and problem.dense:
@@ -88,10 +96,18 @@ def _not_watched(problem: Problem) -> str | None:
     return None
 
 
+def too_large_a_step(problem: Problem, route: Route) -> str | None:
+    """Return why a step whose iterations are written out is not, or None."""
+    if problem.grid is None or problem.method.largest_traced is None or route.program.n_operations <= LARGEST_STEP:
+        return None
+    name = type(problem.method).__name__
+    return f"takes steps of {name} of up to {LARGEST_STEP} operations; got {route.program.n_operations}."
+
+
 def too_many_derivatives(problem: Problem, selection: Selection, route: Route) -> str | None:
     """Return why the derivatives that are asked for are not those of the traced step, or None."""
     most, name = problem.method.most_derivatives, type(problem.method).__name__
-    if most is None:
+    if most is None or problem.grid is None:
         return None
     asked = max(depth_of(x) for x in (problem.y0, *route.values)) + bool(selection)
     return None if asked <= most else f"has derivatives of {name} up to order {most}; got {asked}."

@@ -179,7 +179,7 @@ def _program(content: _Content, method: Integrator) -> Program:
         program = Program(content.graph, content.n, content.n_parameters, _FIELD)
     else:
         program = Program(_whole_step(flow, method), content.n * method.n_copies, content.n_parameters, None)
-    size = as_loops(program).n_written if is_large(program) else 0
+    size = as_loops(program).n_written if is_large(program) else program.graph.n_operations
     if size > LARGEST:
         raise TraceError(
             f"solve_ivp: a right-hand side of {size} operations, rolled into loops, is too large to be compiled (limit "
