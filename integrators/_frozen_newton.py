@@ -21,10 +21,12 @@ from integrators._linear_systems import TracedFactors, identity_minus, stacked
 
 __all__: list[str] = []
 
-_ITERATIONS = (2, 3)
+ITERATIONS = (2, 3)
 """Iterations with the matrix of the start, and with the one of what they give."""
 STIFF = (1, 1, 1, 2)
 """The same where the start may be far away: off the slow manifold Newton's iterations take some steps to come near."""
+LEAST_EVALUATIONS = min(sum(ITERATIONS), sum(STIFF)) + 2
+"""Of the equations, in a solution of them."""
 _CONVERGED = 1e-8
 """Size of the first step with numbers that move, in units of the state: the second leaves its square."""
 _NEGLIGIBLE = 1e-4
@@ -37,7 +39,7 @@ def solve_traced(
     given: Sequence[Any],
     start: Any,
     *,
-    iterations: Sequence[int] = _ITERATIONS,
+    iterations: Sequence[int] = ITERATIONS,
     pivoting: bool = False,
 ) -> tuple[Any, Any]:
     """Solve ``equations(*given, z) = 0`` for z.
@@ -149,7 +151,7 @@ def collocation_stages(
     a: Sequence[Sequence[Any]],
     c: Sequence[Any],
     start: Any,
-    iterations: Sequence[int] = _ITERATIONS,
+    iterations: Sequence[int] = ITERATIONS,
 ) -> tuple[Any, Any]:
     """Solve ``z_i = h sum_j a_ij f(t + c_j h, y + z_j)``, the equations of all stages together, for traced numbers.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 from diffsim.errors import TraceError
+from integrators._frozen_newton import LEAST_EVALUATIONS
 from integrators._implicit_method import ImplicitMethod, is_traced
 
 __all__: list[str] = []
@@ -24,10 +25,21 @@ class TracedMethod(ImplicitMethod):
     Where the iterations that are written out do not suffice the step is NaN, and the interpreter is asked.
     """
 
+    LARGEST_STEP: ClassVar[int] = 12_000
+    """Operations of a step beyond which it is interpreted.
+
+    PERF: 10,000 operations (Kvaerno5, the double pendulum) take 2 s to compile.
+    """
+
     @property
     @abc.abstractmethod
     def largest_traced(self) -> int:
         """Number of components up to which a step is compiled: elimination is written out."""
+
+    @property
+    @abc.abstractmethod
+    def n_solved(self) -> int:
+        """Number of stages whose equations are solved."""
 
     @property
     def traceable(self) -> bool:
@@ -40,6 +52,10 @@ class TracedMethod(ImplicitMethod):
     @property
     def pays_from(self) -> int:
         return LONG
+
+    def at_least(self, n_operations: int) -> int:
+        """Return a number of operations that a step has at least, for a right-hand side of so many."""
+        return LEAST_EVALUATIONS * self.n_solved * n_operations
 
     def _traces(self, y: Any) -> bool:
         """Whether a state is one of traced numbers; raises where it has too many of them."""

@@ -32,6 +32,8 @@ class Collocation(NamedTuple):
 class Gauss(TracedMethod):
     """A collocation method at Gauss-Legendre points."""
 
+    LARGEST_STEP = 100_000  # the long runs that they are for pay for it
+
     @property
     @abc.abstractmethod
     def n_stages(self) -> int:
@@ -49,6 +51,10 @@ class Gauss(TracedMethod):
     def symplectic(self) -> bool:
         """Whether the flow map of a step keeps the symplectic form of a Hamiltonian system."""
         return True
+
+    @property
+    def n_solved(self) -> int:
+        return self.n_stages
 
     @property
     def largest_traced(self) -> int:

@@ -46,6 +46,10 @@ class ImplicitEuler(TracedMethod):
         return _EULER
 
     @property
+    def n_solved(self) -> int:
+        return 1
+
+    @property
     def largest_traced(self) -> int:
         return 8
 
@@ -99,6 +103,10 @@ class Trapezoid(TracedMethod):
     @property
     def formula(self) -> ThetaTableau:
         return _TRAPEZOID
+
+    @property
+    def n_solved(self) -> int:
+        return 1
 
     @property
     def largest_traced(self) -> int:

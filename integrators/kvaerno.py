@@ -32,6 +32,10 @@ class _Esdirk(TracedMethod):
         return self.TABLEAU
 
     @property
+    def n_solved(self) -> int:
+        return self.TABLEAU.n_stages - 1
+
+    @property
     def largest_traced(self) -> int:
         return self.LARGEST_TRACED
 
@@ -58,7 +62,10 @@ class _Esdirk(TracedMethod):
             base = y
             for weight, slope in zip(row, slopes, strict=True):
                 base = base + (h * weight) * slope if weight else base
-            z, root = self._stage(field, t + node * h, base, c, raw(base) + raw(c) * raw(slopes[-1]), factors)
+            # NOTE: off the slow manifold of a stiff problem the slope leads far away, to other roots of the equations;
+            # steps that are chosen are shorter there
+            start = raw(z) if self._tolerances is None else raw(base) + raw(c) * raw(slopes[-1])
+            z, root = self._stage(field, t + node * h, base, c, start, factors)
             if not root.ok:
                 return Step(y, None, None, (), False)
             slopes.append((z - base) / c)

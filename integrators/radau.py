@@ -112,6 +112,10 @@ class Radau(TracedMethod):
         return _TABLEAU
 
     @property
+    def n_solved(self) -> int:
+        return _TABLEAU.n_stages
+
+    @property
     def largest_traced(self) -> int:
         return 4
 

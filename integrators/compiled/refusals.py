@@ -6,6 +6,7 @@ import numpy as np
 
 from diffsim import replay
 from diffsim.number import Number, depth_of, raw
+from integrators._traced_method import TracedMethod
 from integrators.compiled.dense import formula_of, has_polynomials
 from integrators.compiled.route import Route
 from integrators.compiled.slope import slope_of
@@ -22,12 +23,6 @@ PERF: the first solve of Lorenz-96 takes 0.6 s with 60 components (180 operation
 
 LARGEST_SLOPE = 2_000
 """Operations of a Jacobian beyond which steps are chosen interpreted: it is straight-line code, too."""
-
-LARGEST_STEP = 12_000
-"""Operations of a step with Newton's iterations, written out, beyond which it is interpreted.
-
-PERF: 10,000 operations (Kvaerno5, the double pendulum) take 2 s to compile.
-"""
 
 LARGEST_ELIMINATED = 32
 """Components beyond which the steps of methods for stiff problems are chosen interpreted, with LAPACK or SuperLU."""
@@ -98,10 +93,10 @@ def _not_watched(problem: Problem) -> str | None:
 
 def too_large_a_step(problem: Problem, route: Route) -> str | None:
     """Return why a step whose iterations are written out is not, or None."""
-    if problem.grid is None or problem.method.largest_traced is None or route.program.n_operations <= LARGEST_STEP:
+    method, n_operations = problem.method, route.program.n_operations
+    if problem.grid is None or not isinstance(method, TracedMethod) or n_operations <= method.LARGEST_STEP:
         return None
-    name = type(problem.method).__name__
-    return f"takes steps of {name} of up to {LARGEST_STEP} operations; got {route.program.n_operations}."
+    return f"takes steps of {type(method).__name__} of up to {method.LARGEST_STEP} operations; got {n_operations}."
 
 
 def too_many_derivatives(problem: Problem, selection: Selection, route: Route) -> str | None:

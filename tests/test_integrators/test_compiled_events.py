@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(not engine.available(), reason="needs llvmlite")
 NUMBER = r"\d[-+.\de]*"
 quick = settings(max_examples=15, deadline=None)
 METHODS = ("RK23", "RK45", "Tsit5", "DOP853", "Vern7")
-STIFF = ("Rodas5P", "Kvaerno5", "Radau", "BDF")
+STIFF = ("Rodas5P", "Kvaerno5", "Radau", "BDF", pytest.param("Trapezoid", marks=pytest.mark.slow))
 
 
 def both(fun: Any, span: Any, y0: Any, **options: Any) -> tuple[Any, Any]:
