@@ -8,25 +8,17 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from diffsim import ops
-from diffsim.errors import TraceError
 from diffsim.number import Number, raw
-from integrators._field import Field, by_duals
-from integrators._frozen_newton import solve_traced
-from integrators._implicit_method import ImplicitMethod, is_traced, stage_increments, weighted
+from integrators._field import Field
+from integrators._frozen_newton import collocation_stages, sound, where_sound
+from integrators._implicit_method import is_traced, stage_increments, weighted
 from integrators._integrator import Step
-from integrators._linear_systems import stacked
+from integrators._traced_method import TracedMethod
 
 __all__ = ["GaussLegendre4", "GaussLegendre6", "ImplicitMidpoint"]
 
 LARGEST_TRACED = 24
 """Unknowns of a step up to which it is compiled: elimination is written out."""
-LONG = 1000
-"""Steps from which a solve is compiled without being asked.
-
-PERF: a step of GaussLegendre4 takes 2 ms interpreted and 4 us compiled; its code (3,400 operations for the double
-pendulum) takes 2 s to make.
-"""
 
 
 class Collocation(NamedTuple):
@@ -37,8 +29,10 @@ class Collocation(NamedTuple):
     c: Sequence[Any]
 
 
-class Gauss(ImplicitMethod):
+class Gauss(TracedMethod):
     """A collocation method at Gauss-Legendre points."""
+
+    LARGEST_STEP = 100_000  # the long runs that they are for pay for it
 
     @property
     @abc.abstractmethod
@@ -59,28 +53,16 @@ class Gauss(ImplicitMethod):
         return True
 
     @property
-    def traceable(self) -> bool:
-        return True
+    def n_solved(self) -> int:
+        return self.n_stages
 
     @property
     def largest_traced(self) -> int:
         return LARGEST_TRACED // self.n_stages
 
-    @property
-    def most_derivatives(self) -> int:
-        return 2
-
-    @property
-    def pays_from(self) -> int:
-        return LONG
-
     def _advance(self, field: Field, t: Any, y: Any, h: Any, carry: Any) -> Step:
-        table, n = self.coefficients(_one(y)), len(y)
-        if is_traced(y):
-            if n > self.largest_traced:
-                raise TraceError(
-                    f"{type(self).__name__}: steps are traced for up to {self.largest_traced} components; got {n}."
-                )
+        table = self.coefficients(_one(y))
+        if self._traces(y):
             return Step(_traced_step(field, t, y, h, table))
         plain, t_raw, h_raw = raw(y), raw(t), raw(h)
         start = np.concatenate([h_raw * node * field.value(t_raw, plain) for node in table.c])
@@ -100,28 +82,10 @@ def _one(y: Any) -> Any:
 
 def _traced_step(field: Field, t: Any, y: Any, h: Any, table: Collocation) -> Any:
     """Return the state after a step of numbers that stand for others, as straight-line arithmetic."""
-    n, s = len(y), len(table.c)
-
-    def stages(t: Any, y: Any, h: Any, z: Any) -> list[tuple[Any, Any]]:
-        """Return time and state of each stage; None for z is where they are the state itself."""
-        return [(t + table.c[j] * h, y if z is None else y + z[j * n : (j + 1) * n]) for j in range(s)]
-
-    def slopes(t: Any, y: Any, h: Any, z: Any) -> list[Any]:
-        return [field(*stage) for stage in stages(t, y, h, z)]
-
-    def equations(t: Any, y: Any, h: Any, z: Any) -> Any:
-        found = slopes(t, y, h, z)
-        return z - h * np.concatenate([weighted(row, found) for row in table.a])
-
-    def matrix(t: Any, y: Any, h: Any, z: Any) -> Any:
-        return stacked(h, table.a, [by_duals(field, *stage, np.eye(n)) for stage in stages(t, y, h, z)])
-
-    size = h * field(t, y)
-    start = np.concatenate([node * size for node in table.c])
-    z, sound = solve_traced(equations, matrix, (t, y, h), start, np.concatenate([y, size]))
-    end = y + h * weighted(table.b, slopes(t, y, h, z))
-    # NOTE: NaN where the equations were not solved; the interpreted step is asked then
-    return np.array([ops.where(sound, x, np.nan) for x in end], dtype=object)
+    n, size = len(y), h * field(t, y)
+    z, step = collocation_stages(field, t, y, h, table.a, table.c, np.concatenate([node * size for node in table.c]))
+    slopes = [field(t + node * h, y + z[j * n : (j + 1) * n]) for j, node in enumerate(table.c)]
+    return where_sound(sound(step, np.concatenate([y, size])), y + h * weighted(table.b, slopes))
 
 
 @final

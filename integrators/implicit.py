@@ -8,14 +8,18 @@ from typing import Any, final
 from diffsim.number import raw
 from integrators._combination import State
 from integrators._field import Field
-from integrators._implicit_method import ImplicitMethod
+from integrators._frozen_newton import diagonal_step
 from integrators._integrator import RightHandSide, Step
+from integrators._theta_tableau import ThetaTableau
+from integrators._traced_method import TracedMethod
 
 __all__ = ["ImplicitEuler", "Trapezoid"]
 
+_EULER, _TRAPEZOID = ThetaTableau(theta=1.0, order=1), ThetaTableau(theta=0.5, order=2)
+
 
 @final
-class ImplicitEuler(ImplicitMethod):
+class ImplicitEuler(TracedMethod):
     """The implicit Euler method, order 1, L-stable: ``y_1 = y_0 + h f(t + h, y_1)``.
 
     Damps whatever is stiff, and much that is not.  Also known as backward Euler and BDF1; not to be confused with the
@@ -38,14 +42,28 @@ class ImplicitEuler(ImplicitMethod):
     """
 
     @property
+    def formula(self) -> ThetaTableau:
+        return _EULER
+
+    @property
+    def n_solved(self) -> int:
+        return 1
+
+    @property
+    def largest_traced(self) -> int:
+        return 8
+
+    @property
     def order(self) -> int:
         return 1
 
     @property
     def error_order(self) -> int:
-        return 1
+        return _EULER.order
 
     def _advance(self, field: Field, t: Any, y: Any, h: Any, carry: Any) -> Step:
+        if self._traces(y):
+            return Step(diagonal_step(field, t, y, h, ((0.0,),), 1.0))
         z, root = self._stage(field, t + h, y, h, raw(y), None)
         if not root.ok:
             return Step(y, None, None, (), False)
@@ -59,7 +77,7 @@ class ImplicitEuler(ImplicitMethod):
 
 
 @final
-class Trapezoid(ImplicitMethod):
+class Trapezoid(TracedMethod):
     """The trapezoidal rule, order 2, A-stable: ``y_1 = y_0 + h/2 (f(t, y_0) + f(t + h, y_1))``.
 
     Keeps quadratic invariants nearly and damps nothing: stiff components that start off their slow manifold oscillate
@@ -83,14 +101,28 @@ class Trapezoid(ImplicitMethod):
     """
 
     @property
+    def formula(self) -> ThetaTableau:
+        return _TRAPEZOID
+
+    @property
+    def n_solved(self) -> int:
+        return 1
+
+    @property
+    def largest_traced(self) -> int:
+        return 8
+
+    @property
     def order(self) -> int:
         return 2
 
     @property
     def error_order(self) -> int:
-        return 2
+        return _TRAPEZOID.order
 
     def _advance(self, field: Field, t: Any, y: Any, h: Any, carry: Any) -> Step:
+        if self._traces(y):
+            return Step(diagonal_step(field, t, y, h, ((0.5,),), 0.5))
         half = h / 2
         first = field(t, y) if carry is None else carry
         z, root = self._stage(field, t + h, y + half * first, half, raw(y), None)

@@ -10,24 +10,34 @@ from diffsim.number import Number, raw
 from integrators._combination import State
 from integrators._esdirk_tableau import EsdirkTableau
 from integrators._field import Field
-from integrators._implicit_method import ImplicitMethod
+from integrators._frozen_newton import diagonal_step
 from integrators._integrator import RightHandSide, Step
 from integrators._linear_systems import Factors, identity_minus
+from integrators._traced_method import TracedMethod
 
 __all__ = ["Kvaerno3", "Kvaerno5"]
 
 
-class _Esdirk(ImplicitMethod):
+class _Esdirk(TracedMethod):
     """A pair whose last stage is the new state, and whose embedded formula is the last stage but one.
 
-    A subclass gives its `TABLEAU`.
+    A subclass gives its `TABLEAU`, and up to how many components its step is compiled.
     """
 
     TABLEAU: ClassVar[EsdirkTableau]
+    LARGEST_TRACED: ClassVar[int]
 
     @property
     def formula(self) -> EsdirkTableau:
         return self.TABLEAU
+
+    @property
+    def n_solved(self) -> int:
+        return self.TABLEAU.n_stages - 1
+
+    @property
+    def largest_traced(self) -> int:
+        return self.LARGEST_TRACED
 
     @property
     def error_order(self) -> int:
@@ -38,6 +48,8 @@ class _Esdirk(ImplicitMethod):
         return 3
 
     def _advance(self, field: Field, t: Any, y: Any, h: Any, carry: Any) -> Step:
+        if self._traces(y):
+            return Step(diagonal_step(field, t, y, h, self.TABLEAU.rows, self.TABLEAU.gamma))
         slopes: list[Any] = [field(t, y) if carry is None else carry]
         tableau = self.TABLEAU
         c = h * tableau.gamma
@@ -50,7 +62,10 @@ class _Esdirk(ImplicitMethod):
             base = y
             for weight, slope in zip(row, slopes, strict=True):
                 base = base + (h * weight) * slope if weight else base
-            z, root = self._stage(field, t + node * h, base, c, raw(base) + raw(c) * raw(slopes[-1]), factors)
+            # NOTE: off the slow manifold of a stiff problem the slope leads far away, to other roots of the equations;
+            # steps that are chosen are shorter there
+            start = raw(z) if self._tolerances is None else raw(base) + raw(c) * raw(slopes[-1])
+            z, root = self._stage(field, t + node * h, base, c, start, factors)
             if not root.ok:
                 return Step(y, None, None, (), False)
             slopes.append((z - base) / c)
@@ -102,6 +117,7 @@ class Kvaerno3(_Esdirk):
         ),
         order=2,
     )
+    LARGEST_TRACED = 6
 
     @property
     def order(self) -> int:
@@ -152,6 +168,7 @@ class Kvaerno5(_Esdirk):
         ),
         order=4,
     )
+    LARGEST_TRACED = 4
 
     @property
     def order(self) -> int:

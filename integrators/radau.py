@@ -7,17 +7,19 @@ from typing import Any, final
 
 import numpy as np
 
-from diffsim import replay
+from diffsim import ops, replay
 from diffsim.errors import KindError
 from diffsim.number import Number, raw
 from integrators._combination import State
 from integrators._field import Field
-from integrators._implicit_method import ImplicitMethod, stage_increments
+from integrators._frozen_newton import STIFF, collocation_stages, excess, where_sound
+from integrators._implicit_method import stage_increments
 from integrators._integrator import RightHandSide, Step
 from integrators._linear_systems import Factors, shifted
 from integrators._norm import rms
 from integrators._pilot import Pilot
 from integrators._radau_tableau import RadauTableau
+from integrators._traced_method import TracedMethod
 
 __all__ = ["Radau"]
 
@@ -78,7 +80,7 @@ _TABLEAU = RadauTableau(
 
 
 @final
-class Radau(ImplicitMethod):
+class Radau(TracedMethod):
     """Radau IIA with three stages, order 5, L-stable and stiffly accurate: for stiff problems and high accuracy.
 
     Steps are chosen as in SciPy: the error is estimated by an embedded formula of order 3, the step by a controller
@@ -113,6 +115,14 @@ class Radau(ImplicitMethod):
         return _TABLEAU
 
     @property
+    def n_solved(self) -> int:
+        return _TABLEAU.n_stages
+
+    @property
+    def largest_traced(self) -> int:
+        return 4
+
+    @property
     def order(self) -> int:
         return 5
 
@@ -132,6 +142,8 @@ class Radau(ImplicitMethod):
         return _RadauPilot(f.field, control.rtol, control.atol)
 
     def _advance(self, field: Field, t: Any, y: Any, h: Any, carry: Any) -> Step:
+        if self._traces(y):
+            return Step(_traced_step(field, t, y, h))
         plain = raw(y)
         found = _stages(field, t, y, h, np.zeros(3 * len(plain), dtype=plain.dtype) * raw(h))
         if found is None:
@@ -165,6 +177,14 @@ def _stages(field: Field, t: Any, y: Any, h: Any, start: Any) -> list[Any] | Non
     """Return the stages' increments of a step, see `stage_increments`."""
     a, c = _coefficients(_root_of_six(raw(y)))
     return stage_increments("Radau", field, t, y, h, a, c, start)
+
+
+def _traced_step(field: Field, t: Any, y: Any, h: Any) -> Any:
+    """Return the state after a step of numbers that stand for others, as straight-line arithmetic."""
+    n, (a, c) = len(y), _coefficients(_S6)
+    z, step = collocation_stages(field, t, y, h, a, c, np.zeros(3 * n), STIFF)
+    there = [ops.abs(x) + ops.abs(z[i]) for i, x in enumerate([*y, *y, *y])]
+    return where_sound(ops.less_equal(excess(step, there), 0.0), y + z[2 * n :])
 
 
 @final

@@ -18,6 +18,7 @@ from integrators._rosenbrock_tableau import RosenbrockTableau
 from integrators._runge_kutta import NamedRungeKutta, RungeKutta
 from integrators._tableau import Tableau
 from integrators._taylor_formula import TaylorFormula
+from integrators._theta_tableau import ThetaTableau
 from integrators.compiled.program import Formula, Pair, Program, Scheme
 
 __all__: list[str] = []
@@ -27,10 +28,14 @@ _ASKED = ("advance", "begin", "advised", "error_ratio", "dense")
 """What a solve that chooses its steps asks of a method: machine code knows it as `RungeKutta` has it."""
 
 
+_OWN = RosenbrockTableau | EsdirkTableau | ThetaTableau | RadauTableau | BdfTableau | TaylorFormula
+"""Formulas that methods have of their own."""
+
+
 def formula_of(method: Integrator) -> Formula | None:
     """Return what machine code needs to choose the steps of a method; None if it does not know how."""
     own = type(method)
-    if isinstance(method.formula, RosenbrockTableau | EsdirkTableau | RadauTableau | BdfTableau | TaylorFormula):
+    if isinstance(method.formula, _OWN):
         return method.formula
     if not isinstance(method, RungeKutta) or method.tableau.b_error is None:
         return None

@@ -23,8 +23,14 @@ from integrators.compiled.flow import Journey, flow
 from integrators.compiled.kernel_forward import SOUND
 from integrators.compiled.machine import Flown, finite, fly
 from integrators.compiled.plan import Plan, plan_of
-from integrators.compiled.refusals import not_for_machines, not_for_search, records, too_many_derivatives
-from integrators.compiled.route import Route, find_route
+from integrators.compiled.refusals import (
+    not_for_machines,
+    not_for_search,
+    records,
+    too_large_a_step,
+    too_many_derivatives,
+)
+from integrators.compiled.route import Route, StepTooLarge, find_route
 from integrators.compiled.stats import Stats
 from integrators.drivers.copies import apart_of
 from integrators.drivers.endings import REACHED, not_finite, out_of_fixed_steps
@@ -78,11 +84,13 @@ def route_of(problem: Problem, selection: Selection, compiled: bool | str) -> Ro
     except TraceError as error:
         if compiled is True:
             raise
-        return error
+        # NOTE: no mend of the right-hand side would help where the method's step is too large: nobody is warned
+        return str(error) if isinstance(error, StepTooLarge) else error
     unknown = [parameter.name for parameter in selection.parameters if parameter.name not in route.names]
     if unknown:
         return f"Machine code does not see the parameter {unknown[0]}."
-    why = not_for_search(problem, selection, route) or too_many_derivatives(problem, selection, route)
+    why = not_for_search(problem, selection, route) or too_large_a_step(problem, route)
+    why = why or too_many_derivatives(problem, selection, route)
     if why is not None and compiled is True:
         raise ArgumentError(f"solve_ivp: compiled=True {why} Leave compiled='auto'.")
     return route if why is None else f"Machine code {why}"

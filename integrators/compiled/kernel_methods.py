@@ -8,6 +8,7 @@ from integrators._esdirk_tableau import EsdirkTableau
 from integrators._radau_tableau import RadauTableau
 from integrators._rosenbrock_tableau import RosenbrockTableau
 from integrators._taylor_formula import TaylorFormula
+from integrators._theta_tableau import ThetaTableau
 from integrators.compiled.kernel_attempt import Attempt
 from integrators.compiled.kernel_bdf import BdfAttempt
 from integrators.compiled.kernel_control import StepControl
@@ -21,6 +22,7 @@ from integrators.compiled.kernel_radau import RadauAttempt
 from integrators.compiled.kernel_rolled import is_large
 from integrators.compiled.kernel_rosenbrock import RosenbrockAttempt
 from integrators.compiled.kernel_series import SeriesAttempt
+from integrators.compiled.kernel_theta import ThetaAttempt
 from integrators.compiled.program import Formula, Pair, Program
 from integrators.compiled.series import series_of
 from integrators.compiled.slope import slope_of
@@ -64,6 +66,8 @@ def attempt_of(frame: Frame, field: Field, program: Program, formula: Formula, c
         return RosenbrockAttempt(frame, field, slope, formula, control)
     if isinstance(formula, EsdirkTableau):
         return EsdirkAttempt(frame, field, slope, formula, control)
+    if isinstance(formula, ThetaTableau):
+        return ThetaAttempt(frame, field, slope, formula, control)
     if isinstance(formula, RadauTableau) and isinstance(control, RadauControl):
         return RadauAttempt(frame, field, slope, formula, control)
     if isinstance(formula, BdfTableau) and isinstance(control, BdfControl):

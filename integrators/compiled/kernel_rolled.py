@@ -53,13 +53,26 @@ PERF: gradients of single trajectories are equally fast at 80 (Lorenz-96) to 180
 loops, 0.36 ms without; 64 trajectories 0.81 ms and 0.59 ms.  See docs/compiling.md.
 """
 _OF_A_CALL = 8
+_OF_A_LOOP = 16
+"""Operations for each loop that a whole step must have to be written as loops, unless it is very large.
+
+PERF: the step of Kvaerno3 for the double pendulum has 5,161 operations in 1,210 loops: as loops its first solve takes
+7.9 s, and 12 us a step; written out 2.2 s, and 7 us.  That of a chain of 80 with Tao4 has 5,037 operations in 51 loops.
+"""
+_MOST_WRITTEN_OUT = 20_000
 
 
 @functools.lru_cache(maxsize=1024)
 def is_large(program: Program) -> bool:
     """Whether a program is written as loops."""
     calls = sum(not is_arithmetic(name) for name in program.graph.count().elements())
-    return program.graph.n_operations + (_OF_A_CALL - 1) * calls >= SMALLEST
+    n_operations = program.graph.n_operations
+    if n_operations + (_OF_A_CALL - 1) * calls < SMALLEST:
+        return False
+    if program.scheme is not None or n_operations > _MOST_WRITTEN_OUT:
+        return True
+    loops = as_loops(program)
+    return n_operations >= _OF_A_LOOP * (len(loops.loops) + len(loops.held))
 
 
 @functools.lru_cache(maxsize=64)

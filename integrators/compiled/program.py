@@ -20,6 +20,7 @@ from integrators._esdirk_tableau import EsdirkTableau
 from integrators._radau_tableau import RadauTableau
 from integrators._rosenbrock_tableau import RosenbrockTableau
 from integrators._taylor_formula import TaylorFormula
+from integrators._theta_tableau import ThetaTableau
 
 __all__: list[str] = []
 
@@ -77,7 +78,9 @@ class Scheme:
         return cls((*rows, end), tuple(float(c[i]) for i in kept), blends)
 
 
-Formula: TypeAlias = "Pair | RosenbrockTableau | EsdirkTableau | RadauTableau | BdfTableau | TaylorFormula"
+Formula: TypeAlias = (
+    "Pair | RosenbrockTableau | EsdirkTableau | ThetaTableau | RadauTableau | BdfTableau | TaylorFormula"
+)
 """What the search for steps knows of a method."""
 
 

@@ -9,6 +9,7 @@ from diffsim.errors import RunError
 from diffsim.number import Number, depth_of, raw
 from integrators._machine_series import LARGEST
 from integrators._taylor_formula import TaylorFormula
+from integrators._traced_method import TracedMethod
 from integrators.compiled.dense import formula_of, has_polynomials
 from integrators.compiled.route import Route
 from integrators.compiled.series import series_of
@@ -51,6 +52,8 @@ def not_for_machines(problem: Problem) -> str | None:
     if not problem.method.traceable and not (problem.method.adaptive and problem.method.formula is not None):
         return f"is for methods whose step can be traced; got {problem.method!r}."
     largest, n = problem.method.largest_traced, problem.y0.shape[0]
+    if problem.method.adaptive:
+        largest = None
     if largest is not None and n > largest:
         return f"takes up to {largest} components with {type(problem.method).__name__}; got {n}."
     if largest is not None and problem.dense:
@@ -68,7 +71,7 @@ def not_for_machines(problem: Problem) -> str | None:
     if not problem.method.adaptive:
         return "takes fixed steps on times that all trajectories share; got times of their own."
     if formula_of(problem.method) is None:
-        known = "of Rodas5P, Kvaerno3, Kvaerno5, Radau, BDF, Taylor"
+        known = "of Taylor or a method for stiff problems"
         return f"chooses steps by the error of an embedded Runge-Kutta pair, or {known}; got {problem.method!r}."
     if problem.method.implicit and problem.jac is not None and problem.jac.jac is not None:
         return "chooses steps with exact Jacobians; got jac."
@@ -110,10 +113,18 @@ def _not_watched(problem: Problem) -> str | None:
     return None
 
 
+def too_large_a_step(problem: Problem, route: Route) -> str | None:
+    """Return why a step whose iterations are written out is not, or None."""
+    method, n_operations = problem.method, route.program.n_operations
+    if problem.grid is None or not isinstance(method, TracedMethod) or n_operations <= method.LARGEST_STEP:
+        return None
+    return f"takes steps of {type(method).__name__} of up to {method.LARGEST_STEP} operations; got {n_operations}."
+
+
 def too_many_derivatives(problem: Problem, selection: Selection, route: Route) -> str | None:
     """Return why the derivatives that are asked for are not those of the traced step, or None."""
     most, name = problem.method.most_derivatives, type(problem.method).__name__
-    if most is None:
+    if most is None or problem.grid is None:
         return None
     asked = orders_of(problem, selection, route)
     return None if asked <= most else f"has derivatives of {name} up to order {most}; got {asked}."

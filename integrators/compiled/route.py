@@ -17,6 +17,7 @@ from diffsim.number import AnyNumber, shape_of
 from diffsim.protocols import is_system, parameter_names, parameter_values, with_parameters
 from integrators._integrator import Integrator
 from integrators._runge_kutta import NamedRungeKutta, RungeKutta
+from integrators._traced_method import TracedMethod
 from integrators.compiled.kernel_rolled import as_loops, is_large
 from integrators.compiled.program import Program, Scheme
 
@@ -28,6 +29,10 @@ LARGEST = 20_000
 PERF: the forward loop takes about 0.1 s to compile for each thousand, its adjoint three times that; what can be rolled
 has some tens of operations, whatever the number of components.
 """
+
+
+class StepTooLarge(TraceError):
+    """A step with iterations has too many operations to be written out."""
 
 
 @final
@@ -73,6 +78,8 @@ def find_route(
     ------
     TraceError
         The right-hand side, or the step, cannot be compiled; the message says why, and where.
+    StepTooLarge
+        The step of an implicit method has too many operations.
     """
     captured, values, by_lane = captured_of(fun, args)
     found = kept_program(captured.key, n, method, column) if captured.key is not None else None
@@ -173,8 +180,13 @@ def _program(content: _Content, method: Integrator) -> Program:
     elif method.has_formula:  # the search for its steps has that
         program = Program(content.graph, content.n, content.n_parameters, _FIELD)
     else:
+        if isinstance(method, TracedMethod) and method.at_least(content.graph.n_operations) > method.LARGEST_STEP:
+            raise StepTooLarge(
+                f"{type(method).__name__}: a right-hand side of {content.graph.n_operations} operations is too large "
+                f"for a step of machine code (limit {method.LARGEST_STEP} for all its evaluations)."
+            )
         program = Program(_whole_step(flow, method), content.n * method.n_copies, content.n_parameters, None)
-    size = as_loops(program).n_written if is_large(program) else 0
+    size = as_loops(program).n_written if is_large(program) else program.graph.n_operations
     if size > LARGEST:
         raise TraceError(
             f"solve_ivp: a right-hand side of {size} operations, rolled into loops, is too large to be compiled (limit "

@@ -17,6 +17,7 @@ from integrators._esdirk_tableau import EsdirkTableau
 from integrators._radau_tableau import RadauTableau
 from integrators._rosenbrock_tableau import RosenbrockTableau
 from integrators._taylor_formula import TaylorFormula
+from integrators._theta_tableau import ThetaTableau
 from integrators.compiled.asked import Bounds, Saves
 from integrators.compiled.kernel_control import KEPT
 from integrators.compiled.kernel_search import HEADER, LOGGED, N_COUNTS, NEXT, RUNNING, SearchKernel
@@ -292,8 +293,8 @@ def search(
     """
     n, m = y0.shape
     lanes = 1 if m == 1 else engine.host().lanes
-    # NOTE: lanes that iterate wait for each other: the fewer, the better
-    alone = isinstance(formula, EsdirkTableau | RadauTableau | BdfTableau | TaylorFormula)  # series are long
+    # NOTE: lanes that iterate wait for each other: the fewer, the better; and series are long
+    alone = isinstance(formula, EsdirkTableau | ThetaTableau | RadauTableau | BdfTableau | TaylorFormula)
     groups = 1 if m <= lanes or alone else 2
     machine = _search_machine(program, formula, len(bounds.exponents), lanes, groups)
     arrays = _Arrays(y0, parameters, span, saves, bounds, -(-m // lanes) * lanes)

@@ -27,7 +27,7 @@ quick = settings(max_examples=15, deadline=None)
 METHODS = ("RK23", "RK45", "Tsit5", "DOP853", "Vern7")
 STIFF = ("Rodas5P", "Kvaerno5", "Radau", "BDF")
 SOME = [*METHODS, *(pytest.param(name, marks=[] if name == "Radau" else pytest.mark.slow) for name in STIFF)]
-OWN = (*STIFF, "Taylor")
+OWN = (*STIFF, "Taylor", pytest.param("Trapezoid", marks=pytest.mark.slow))
 """Those with a formula of their own."""
 
 
