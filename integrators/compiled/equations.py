@@ -154,6 +154,12 @@ def improved(residual: Callable[[Any], Any], z: Any, inverse: Any, sweeps: int) 
     return z
 
 
+def hermite(y: Any, new: Any, d_0: Any, d_1: Any) -> list[Any]:
+    """Return the cubic polynomial from y to the new state, with the slopes of both ends in units of the step."""
+    rise = new - y
+    return [d_0, 3.0 * rise - 2.0 * d_0 - d_1, d_0 + d_1 - 2.0 * rise]
+
+
 def at_stages(unknowns: Array, n: int) -> Array:
     """Return unknowns (s * n, k) of s stages as columns (n, s * k), one stage behind the other."""
     k = unknowns.shape[1]

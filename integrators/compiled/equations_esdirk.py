@@ -8,7 +8,17 @@ import numpy as np
 
 from integrators._esdirk_tableau import EsdirkTableau
 from integrators._interpolant import evaluate
-from integrators.compiled.equations import Array, Equations, Slopes, TracedField, at_stages, improved, inverted, total
+from integrators.compiled.equations import (
+    Array,
+    Equations,
+    Slopes,
+    TracedField,
+    at_stages,
+    hermite,
+    improved,
+    inverted,
+    total,
+)
 from integrators.compiled.steps import Steps
 
 __all__: list[str] = []
@@ -71,5 +81,4 @@ class EsdirkEquations(Equations):
 
     def polynomial(self, made: Any, y: Any, h: Any) -> list[Any]:
         new, first, last = made
-        d_0, d_1, rise = first * h, last * h, new - y
-        return [d_0, 3.0 * rise - 2.0 * d_0 - d_1, d_0 + d_1 - 2.0 * rise]
+        return hermite(y, new, first * h, last * h)

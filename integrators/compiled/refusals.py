@@ -31,7 +31,6 @@ LARGEST_SLOPE = 2_000
 LARGEST_ELIMINATED = 32
 """Components beyond which the steps of methods for stiff problems are chosen interpreted, with LAPACK or SuperLU."""
 
-
 LARGEST_SOLVED = 6_000
 """Operations of a step with its root beyond which derivatives are interpreted.
 
@@ -49,7 +48,7 @@ def not_for_machines(problem: Problem) -> str | None:
         why = _not_watched(problem)
         if why is not None:
             return why
-    if not problem.method.traceable and not (problem.method.adaptive and problem.method.formula is not None):
+    if not problem.method.traceable and not problem.method.has_formula:
         return f"is for methods whose step can be traced; got {problem.method!r}."
     largest, n = problem.method.largest_traced, problem.y0.shape[0]
     if problem.method.adaptive:
