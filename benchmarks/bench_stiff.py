@@ -45,6 +45,8 @@ class Outcome:
         Of the worst component at the end.
     ratio, to_lsoda : float
         Time of SciPy's method, and of its LSODA, in units of ours.
+    gradient : float
+        Seconds of the gradient of the last component at the end by the start, the solve included.
     batch : float
         Seconds for each of 256 trajectories, one thread.
     """
@@ -54,6 +56,7 @@ class Outcome:
     digits: float
     ratio: float
     to_lsoda: float
+    gradient: float
     batch: float
 
 
@@ -61,6 +64,7 @@ def measured(problem: Stiff, method: str, rounds: int = 5) -> Outcome:
     """Measure a method on a problem."""
     import scipy.integrate
 
+    from diffsim.derivatives import grad
     from integrators import solve_ivp
 
     more: dict[str, Any] = {"rtol": _RTOL, "atol": [_RTOL * size for size in problem.atol]}
@@ -92,13 +96,21 @@ def measured(problem: Stiff, method: str, rounds: int = 5) -> Outcome:
     def many() -> Any:
         return solve_ivp(problem.fun, span, starts, method, t_eval=[problem.end], threads=1, **more)
 
+    def last(y: Any) -> Any:
+        return solve_ivp(problem.fun, span, y, method, t_eval=[problem.end], **more).y[-1, -1]
+
+    def gradient() -> Any:
+        return grad(last)(y0)
+
     many()
+    gradient()
     return Outcome(
         len(found.t) - 1,
         median(times),
         float(-np.log10(error)),
         median(ratios),
         median(to_lsoda),
+        median(_timed(gradient, 1) for _ in range(rounds)),
         median(_timed(many, 1) for _ in range(rounds)) / _BATCH,
     )
 
@@ -114,15 +126,17 @@ def _timed(run: Callable[[], Any], n: int = 5) -> float:
 
 
 def _table(methods: list[str], rounds: int) -> str:
-    head = "| problem | method | steps | digits | a solve | a step | SciPy's | LSODA | a solve in a batch |"
-    rows = [head, "|---|---|---|---|---|---|---|---|---|"]
+    head = (
+        "| problem | method | steps | digits | a solve | a step | SciPy's | LSODA | a gradient | a solve in a batch |"
+    )
+    rows = [head, "|---|---|---|---|---|---|---|---|---|---|"]
     for name in _NAMES:
         for method in methods:
             x = measured(PROBLEMS[name], method, rounds)
             rows.append(
                 f"| {name} | {method} | {x.steps} | {x.digits:.1f} | {1e3 * x.seconds:.2f} ms | "
                 f"{1e6 * x.seconds / x.steps:.1f} µs | {METHODS[method]} {x.ratio:.0f} x | {x.to_lsoda:.0f} x | "
-                f"{1e6 * x.batch:.0f} µs |"
+                f"{1e3 * x.gradient:.1f} ms | {1e6 * x.batch:.0f} µs |"
             )
             print(rows[-1], flush=True)
     return "\n".join(rows)

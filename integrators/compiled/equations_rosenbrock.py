@@ -31,7 +31,7 @@ class RosenbrockEquations(Equations):
 
     def operations(self, of_field: int, of_slope: int) -> int:
         s, n = self._tableau.n_stages, self.n
-        return s * (of_field + 4 * n * n + (s + 10) * n) + of_slope
+        return s * (of_field + 2 * n * n + 2 * min(n * n, n + of_slope) + (s + 10) * n) + of_slope
 
     def guess(self, steps: Steps) -> Array:
         return np.zeros((self.n_unknowns, steps.n_logged))  # NOTE: linear, so a step of Newton's is enough
