@@ -82,7 +82,9 @@ def run_along(
     try:
         with replay.forgotten_after(GivenUp):
             run = run_compiled(problem, route, selection, memory, explain, tick)
-    except GivenUp:
+    except GivenUp as error:
+        if explain:
+            print(f"solve_ivp: interpreted. {error}")
         if problem.batch == ():
             return run_interpreted(problem, selection, tick)
         return _run_each(problem, selection, "auto", memory, False, tick)

@@ -112,7 +112,7 @@ def retrace_roots(n: int, span: Span, saves: Saves, known: Sequence[replay.Track
     count, offsets = _counted(times)
     kept = [track.kept for track in known if isinstance(track.kept, np.ndarray)]
     if [x.shape[1] for x in kept] != count.tolist():
-        raise GivenUp("solve_ivp: the steps were found by the interpreter.")
+        raise GivenUp("The steps were found by the interpreter.")
     log = np.concatenate(kept, axis=1)
     _place(log, times, offsets, span, saves)
     steps = ordered(log, count, n, n_noted)

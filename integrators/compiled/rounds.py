@@ -27,8 +27,11 @@ from integrators.compiled.steps import Steps
 __all__: list[str] = []
 
 _ROUNDS = 8
-_NEAR = 1e-7
-"""Relative change of a root behind which the next one is exact to rounding: digits double at least."""
+_NEAR = 1e-5
+"""Relative change of a root behind which the next one is exact to rounding: two steps of Newton's triple its digits.
+
+Beyond a growth of tangents of 1e10 rounding alone moves a trajectory by more, and its steps are not solved at once.
+"""
 
 
 def solve(
@@ -76,7 +79,7 @@ def solve(
         y[:, left], root[:, left] = new_y[:, left], new_root[:, left]
         if not np.isfinite(root).all():
             break
-    raise GivenUp("solve_ivp: the equations of the steps cannot be solved all at once.")
+    raise GivenUp("The equations of the steps cannot be solved all at once.")
 
 
 @final

@@ -69,7 +69,9 @@ def run_watched_compiled(problem: Problem, route: Route, selection: Selection, e
 
         try:
             return with_derivatives(problem, route, selection, flight.legs, run)
-        except GivenUp:
+        except GivenUp as error:
+            if explain:
+                print(f"solve_ivp: interpreted. {error}")
             return run_interpreted(problem, selection, tick)
 
     if problem.batch == ():

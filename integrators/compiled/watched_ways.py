@@ -193,7 +193,7 @@ class SolvedWay(Way):
         handed = self._handed if self._states is None else self._handed[:, k - self._first]
         moves = max(depth_of(t), depth_of(end))
         if moves and not self._problem.method.one_step:
-            raise GivenUp("solve_ivp: the steps of a method with a history depend on a time that moves.")
+            raise GivenUp("The steps of a method with a history depend on a time that moves.")
         h = end - t if moves else float(self.h[k])
         new, coefficients = self._solved.made(k, handed, self._numbers, self._depth + moves, t, h)
         if self._states is None:  # the leg goes on from there
