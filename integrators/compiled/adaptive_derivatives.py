@@ -8,31 +8,22 @@ up to there by the method's interpolant.
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diffsim import array_ops
-from diffsim.errors import RunError
 from diffsim.number import Number, depth_of, shape_of
-from integrators.compiled.adaptive import Points, Voyage, outcome, pieces_of, places, told
-from integrators.compiled.carried import tangents_of, together, with_tangents
+from integrators.compiled.adaptive import Points, Voyage, outcome, places, told
+from integrators.compiled.carried import tangents_of, with_tangents
 from integrators.compiled.dense import dense_program
-from integrators.compiled.equations_methods import equations_of
-from integrators.compiled.flow import flow
 from integrators.compiled.kernel_clock import MISSING
 from integrators.compiled.kernel_field import Tangents
 from integrators.compiled.machine_walk import Track, walk
 from integrators.compiled.program import Program
-from integrators.compiled.rounds import solve
+from integrators.compiled.roads import Road, road_of
 from integrators.compiled.route import Route
-from integrators.compiled.solved import Solved
-from integrators.compiled.steps import Steps
-from integrators.compiled.trek import Trek
-from integrators.drivers.pieces import Pieces
 from integrators.drivers.problem import Problem
 from integrators.drivers.run import Run, Tick
 from integrators.drivers.sensitivity import Selection
@@ -96,14 +87,9 @@ def _lead(voyage: Voyage, points: Points) -> NDArray[np.float64]:
     return np.array([steps.t[points.column], steps.h[points.column], points.x])
 
 
-def _sizes(steps: Steps) -> NDArray[np.float64]:
-    """Return time and size of all steps."""
-    return np.array([steps.t, steps.h])
-
-
 def _track(voyage: Voyage, slot: NDArray[np.int64], n_stored: int) -> Track:
     steps = voyage.found.steps
-    return Track(_sizes(steps), steps.order, steps.offsets[:-1], steps.counts, slot, n_stored)
+    return Track(np.array([steps.t, steps.h]), steps.order, steps.offsets[:-1], steps.counts, slot, n_stored)
 
 
 # --- numbers that record ---------------------------------------------------------------------------------------------
@@ -113,105 +99,31 @@ def _recorded(voyage: Voyage, points: Points | None, selection: Selection, run: 
     """Return the run with states that carry derivatives."""
     names = voyage.route.names
     chosen = [names.index(parameter.name) for parameter in selection.parameters]
-    road = _road(voyage, max(1, max(depth_of(x) for x in (start, *voyage.numbers)) + bool(selection)))
+    road = road_of(voyage, max(1, max(depth_of(x) for x in (start, *voyage.numbers)) + bool(selection)))
 
     def states(start: Any, *moved: Any) -> Any:
         numbers = list(voyage.numbers)
         for i, x in zip(chosen, moved, strict=True):
             numbers[i] = x
-        return _states(voyage, road, points, _flown(voyage, road, start, numbers), numbers)
+        return _states(voyage, road, points, road.flown(start, numbers), numbers)
 
-    if not selection or (voyage.problem.dense and road.solved is not None):
-        columns = _flown(voyage, road, start, voyage.numbers)
-        run = dataclasses.replace(run, y=_states(voyage, road, points, columns, voyage.numbers))
-        if voyage.problem.dense and road.solved is not None:
-            run = dataclasses.replace(run, sol=_polynomials(voyage, road, columns))
+    if not selection or (voyage.problem.dense and voyage.problem.method.implicit):
+        columns = road.flown(start, voyage.numbers)
+        sol = road.polynomials(columns) if voyage.problem.dense else None
+        run = dataclasses.replace(run, y=_states(voyage, road, points, columns, voyage.numbers), sol=sol)
     if not selection:
         return run
     y, dy = with_tangents(states, start, voyage.numbers, chosen, selection)
     return dataclasses.replace(run, y=y, dy=dy)
 
 
-class _Road(NamedTuple):
-    """What is walked along.
-
-    Attributes
-    ----------
-    program, dense : Program
-        Of a step, and to a position within one.
-    lead : array, shape (program.n_leading, n_logged)
-        Inputs of the steps before the state.
-    lead_at : callable
-        Those of points.
-    begin : callable
-        Start and parameters to what the first step of each trajectory is handed.
-    n_derivatives : int
-    solved : Solved or None
-        The steps, where they are implicit.
-    """
-
-    program: Program
-    dense: Program
-    lead: NDArray[np.float64]
-    lead_at: Callable[[Points], NDArray[np.float64]]
-    begin: Callable[[Any, Any], Any]
-    n_derivatives: int
-    solved: Solved | None
-
-
-def _road(voyage: Voyage, n_derivatives: int) -> _Road:
-    """Return what numbers with so many derivatives walk along."""
-    steps, method = voyage.found.steps, voyage.problem.method
-    equations = equations_of(voyage.formula, len(voyage.start))
-    if equations is None:
-        dense = dense_program(voyage.program, method)
-        lead_at = functools.partial(_lead, voyage)
-        return _Road(voyage.program, dense, _sizes(steps), lead_at, lambda start, _: start, n_derivatives, None)
-    span, threads = (voyage.t0, voyage.t1), voyage.problem.threads
-    solved = solve(voyage.program, equations, steps, span, voyage.start, voyage.values, threads)
-    return _Road(
-        solved.step(n_derivatives),
-        solved.between(n_derivatives),
-        solved.lead(),
-        lambda points: solved.lead_at(points.column, points.x),
-        functools.partial(solved.begin, voyage.t0),
-        n_derivatives,
-        solved,
-    )
-
-
-def _flown(voyage: Voyage, road: _Road, start: Any, numbers: list[Any]) -> Any:
-    """Return what all steps are handed, then the ends: shape (n_states, n_logged + m), of numbers of any kind."""
-    steps, parameters = voyage.found.steps, together(numbers)
-    every, wanted = np.arange(steps.n_logged), tuple(isinstance(x, Number) for x in numbers)
-    track = Track(road.lead, steps.order, steps.offsets[:-1], steps.counts, every, len(every))
-    trek = Trek(road.program, track, wanted, False, voyage.problem.threads)
-    return flow(trek, road.begin(start, parameters), parameters)
-
-
-def _polynomials(voyage: Voyage, road: _Road, columns: Any) -> Pieces:
-    """Return the polynomials of implicit steps, given what they are handed, in numbers of any kind."""
-    steps, n = voyage.found.steps, len(voyage.start)
-    if road.solved is None:
-        raise RunError("solve_ivp: explicit steps have their polynomials elsewhere.")
-    parameters, handed = together(list(voyage.numbers)), columns[:, : steps.n_logged]
-    own = parameters if len(shape_of(parameters)) == 1 else parameters[:, steps.trajectory]
-    every = np.arange(steps.n_logged)
-    coefficients = road.solved.polynomials(every, handed, own, road.n_derivatives, voyage.problem.threads)
-    return pieces_of(voyage, handed[:n], columns[:n, steps.n_logged :], coefficients)
-
-
-def _states(voyage: Voyage, road: _Road, points: Points | None, columns: Any, numbers: list[Any]) -> Any:
+def _states(voyage: Voyage, road: Road, points: Points | None, columns: Any, numbers: list[Any]) -> Any:
     """Return the states, shape (n, n_times) or (n, m, n_times), given what all steps are handed."""
-    problem, steps, n = voyage.problem, voyage.found.steps, len(voyage.start)
-    wanted, parameters = tuple(isinstance(x, Number) for x in numbers), together(numbers)
+    problem, n = voyage.problem, len(voyage.start)
     if points is not None:
-        before, columns = columns, columns[:, steps.n_logged :]
+        before, columns = columns, columns[:, voyage.found.steps.n_logged :]
         if len(points.lane):
-            own = parameters if len(shape_of(parameters)) == 1 else parameters[:, points.lane]
-            track = Track.of_single_steps(road.lead_at(points))
-            found = flow(Trek(road.dense, track, wanted, True, problem.threads), before[:, points.column], own)
-            columns = array_ops.concatenate([found, columns], axis=1)
+            columns = array_ops.concatenate([road.between(points, before, numbers), columns], axis=1)
     columns = columns if shape_of(columns)[0] == n else columns[:n]
     place = _place(voyage, points)
     if place.size and place.max() == shape_of(columns)[1]:
