@@ -8,27 +8,35 @@ up to there by the method's interpolant.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diffsim import array_ops
-from diffsim.number import Number, depth_of, shape_of
+from diffsim import array_ops, ops
+from diffsim.number import Number, depth_of, raw, shape_of
+from diffsim.protocols import with_parameters
 from integrators.compiled.adaptive import Points, Voyage, outcome, places, told
 from integrators.compiled.carried import tangents_of, with_tangents
-from integrators.compiled.dense import dense_program
+from integrators.compiled.dense import dense_program, formula_of
+from integrators.compiled.equations_methods import equations_of
 from integrators.compiled.kernel_clock import MISSING
 from integrators.compiled.kernel_field import Tangents
 from integrators.compiled.machine_walk import Track, walk
 from integrators.compiled.program import Program
+from integrators.compiled.refusals import records
 from integrators.compiled.roads import Road, road_of
 from integrators.compiled.route import Route
+from integrators.drivers.batch import side_by_side
 from integrators.drivers.problem import Problem
 from integrators.drivers.run import Run, Tick
 from integrators.drivers.sensitivity import Selection
 
 __all__: list[str] = []
+
+_NUMBERS_AT_ONCE, _STEPS = 20_000_000, 500
+"""Numbers beside the steps of a batch that are kept at once, about, and steps that a trajectory is taken to have."""
 
 LARGEST_TANGENTS = 3_000
 """Operations of a right-hand side with all its tangents beyond which each direction is walked by itself."""
@@ -44,6 +52,9 @@ def run_adaptive_derivatives(
     Run
         A single trajectory, or a block of lanes.
     """
+    width = _width(problem, route, selection)
+    if math.prod(problem.batch) > width:
+        return _in_blocks(problem, route, selection, explain, tick, width)
     way = told(problem, route, explain)
     voyage = Voyage(problem, route, True, tick, inside=problem.method.implicit)
     points = voyage.points()
@@ -55,6 +66,35 @@ def run_adaptive_derivatives(
     dy = _tangents(voyage, points, route, selection)
     # a single trajectory that ended early has no times behind its end
     return dataclasses.replace(run, dy=dy[:, :, 0, : run.n_times] if problem.batch == () else dy)
+
+
+# --- large batches of implicit methods -------------------------------------------------------------------------------
+
+
+def _width(problem: Problem, route: Route, selection: Selection) -> float:
+    """Return how many trajectories are integrated at once.
+
+    Roots and inverse matrices of all their steps are there at once; numbers that record need them for the way back.
+    """
+    formula = formula_of(problem.method)
+    equations = None if formula is None else equations_of(formula, problem.y0.shape[0])
+    if equations is None or not selection or records(problem, route):
+        return math.inf
+    return max(64, _NUMBERS_AT_ONCE // (_STEPS * equations.n_rows))
+
+
+def _in_blocks(
+    problem: Problem, route: Route, selection: Selection, explain: bool, tick: Tick | None, width: float
+) -> Run:
+    """Integrate the trajectories of a batch block by block."""
+    n, m, runs = problem.y0.shape[0], math.prod(problem.batch), []
+    y0, lanes = problem.y0.reshape(n, m), problem.lane_parameters() if route.by_lane else {}
+    for low in range(0, m, int(width)):
+        some = slice(low, min(low + int(width), m))
+        fun = with_parameters(problem.fun, {name: x[some] for name, x in lanes.items()}) if lanes else problem.fun
+        block = dataclasses.replace(problem.some(some), fun=fun, y0=y0[:, some])
+        runs.append(run_adaptive_derivatives(block, route, selection, explain and not low, tick))
+    return dataclasses.replace(side_by_side(problem, selection, runs), stats=runs[0].stats)
 
 
 # --- where what is computed belongs ----------------------------------------------------------------------------------
@@ -114,6 +154,8 @@ def _recorded(voyage: Voyage, points: Points | None, selection: Selection, run: 
     if not selection:
         return run
     y, dy = with_tangents(states, start, voyage.numbers, chosen, selection)
+    missing = np.isnan(raw(y)).all(axis=0)  # where a trajectory has no time, whose tangents are those of a constant
+    dy = ops.where(missing, np.nan, dy) if missing.any() else dy
     return dataclasses.replace(run, y=y, dy=dy)
 
 

@@ -66,7 +66,7 @@ def _run_each(problem: Problem, selection: Selection, tick: Tick | None) -> Run:
 
 def together(problem: Problem, selection: Selection, runs: Sequence[Run]) -> Run:
     """Return the runs of single trajectories as that of the batch, in its shape."""
-    joined = shaped(_join(problem, selection, [_with_lane_axis(run) for run in runs]), problem.batch)
+    joined = shaped(side_by_side(problem, selection, [_with_lane_axis(run) for run in runs]), problem.batch)
     if not problem.watched:
         return joined
     return with_events(joined, runs, problem.batch, problem.y0.shape[0], len(problem.events or ()))
@@ -88,8 +88,8 @@ def _run_lanes(problem: Problem, selection: Selection, changes: dict[str, Any], 
         target = None if out is None else out[:, :, lanes]
         runs.append(run_block(problem.some(lanes), selection, y0[:, lanes], block, tick=tick, out=target))
     if out is None or problem.grid is None:
-        return _join(problem, selection, runs)
-    bare = _join(problem, selection, [dataclasses.replace(run, y=run.y[..., :0]) for run in runs], bare=True)
+        return side_by_side(problem, selection, runs)
+    bare = side_by_side(problem, selection, [dataclasses.replace(run, y=run.y[..., :0]) for run in runs], bare=True)
     return dataclasses.replace(bare, t=problem.grid.t, y=np.moveaxis(out, 0, -1))
 
 
@@ -114,7 +114,7 @@ def chunks(n_lanes: int, numbers_per_lane: int) -> Iterator[slice]:
     yield from (slice(low, high) for low, high in itertools.pairwise(edges))
 
 
-def _join(problem: Problem, selection: Selection, runs: Sequence[Run], bare: bool = False) -> Run:
+def side_by_side(problem: Problem, selection: Selection, runs: Sequence[Run], bare: bool = False) -> Run:
     """Return blocks (n, m_i, n_times_i) side by side; what ended early is padded with NaN.
 
     Where each lane has its own times ``t`` is ``(m, n_times)``, padded with NaN.
@@ -132,12 +132,12 @@ def _join(problem: Problem, selection: Selection, runs: Sequence[Run], bare: boo
         n_times = 0
     return Run(
         t if t is not None else np.concatenate([_padded(run.t, n_times) for run in runs]),
-        _side_by_side([_padded(run.y, n_times) for run in runs], axis=1),
+        _concatenated([_padded(run.y, n_times) for run in runs], axis=1),
         np.concatenate([run.status for run in runs]),
         np.concatenate([run.message for run in runs]),
         np.concatenate([run.nfev for run in runs]),
         np.concatenate([run.n_times for run in runs]),
-        _side_by_side([_padded(run.dy, n_times) for run in runs], axis=2) if selection else None,
+        _concatenated([_padded(run.dy, n_times) for run in runs], axis=2) if selection else None,
         njev=np.concatenate([np.broadcast_to(run.njev, run.status.shape) for run in runs]),
         nlu=np.concatenate([np.broadcast_to(run.nlu, run.status.shape) for run in runs]),
         sol=joined([run.sol for run in runs], n) if problem.dense else None,
@@ -145,7 +145,7 @@ def _join(problem: Problem, selection: Selection, runs: Sequence[Run], bare: boo
     )
 
 
-def _side_by_side(parts: list[Any], axis: int) -> Any:
+def _concatenated(parts: list[Any], axis: int) -> Any:
     """Concatenate arrays of any kind of number."""
     if len(parts) == 1:
         return parts[0]

@@ -22,7 +22,7 @@ from diffsim.errors import ArgumentError
 from diffsim.replay import Replay
 from integrators import solve_ivp
 from integrators._methods import flow_methods, method_class
-from integrators.compiled import equations, rounds
+from integrators.compiled import adaptive_derivatives, equations, rounds
 from systems import HIRES, DoublePendulum, Robertson, VanDerPol
 
 pytest.importorskip("llvmlite")
@@ -228,6 +228,24 @@ def test_batch_is_its_single_solves_bit_for_bit_whatever_the_order(method: str, 
     order = np.random.default_rng(2).permutation(11)
     np.testing.assert_array_equal(np.asarray(grad(loss)(starts[:, order])), gradient[:, order])
     np.testing.assert_array_equal(gradient.T, [np.asarray(grad(loss)(y)) for y in starts.T])
+
+
+@pytest.mark.parametrize("t_eval", [None, TIMES], ids=["steps", "times"])
+def test_large_batches_are_integrated_block_by_block(t_eval: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    mu, y0 = np.linspace(1.0, 30.0, 150).reshape(2, 75), np.zeros((2, 2, 75))
+    y0[0] = np.linspace(1.0, 2.0, 150).reshape(2, 75)
+
+    def solved() -> Any:
+        return solve_ivp(
+            VanDerPol(mu=mu), (0.0, 2.0), y0, "BDF", t_eval=t_eval, sensitivities=["y0", "mu"], compiled=True
+        )
+
+    whole = solved()
+    monkeypatch.setattr(adaptive_derivatives, "_NUMBERS_AT_ONCE", 1)  # 64 at a time, then
+    parts = solved()
+    for name in ("t", "y", "dy_dy0", "dy_dparams", "status", "nfev", "njev", "n_times"):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+    assert parts.stats == whole.stats
 
 
 @pytest.mark.parametrize("method", FEW)
