@@ -19,6 +19,8 @@ pytest.importorskip("llvmlite")
 METHODS = tuple(
     name for name in flow_methods() if isinstance(m := method_class(name)(), TracedMethod) and m.error_order is not None
 )
+LONG = ("Kvaerno5", "Radau")  # to compile
+SOME = [pytest.param(name, marks=pytest.mark.slow if name in LONG else []) for name in METHODS]
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -65,7 +67,9 @@ def pair(fun: Any, span: Any, y0: Any, name: str, **more: Any) -> tuple[Solution
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize(
+    "problem", [pytest.param(x, marks=pytest.mark.slow if x == "double pendulum" else []) for x in PROBLEMS]
+)
 def test_steps_of_stiff_problems_are_the_interpreted_ones_to_rounding(name: str, problem: str) -> None:
     fun, y0, h = PROBLEMS[problem]
     machine, plain = pair(fun, (0.0, 20 * h), y0, name, step=h)
@@ -129,7 +133,7 @@ def test_what_machine_code_does_not_solve_the_interpreter_does_and_neighbours_ke
     np.testing.assert_array_equal(machine.y[:, 1], alone.y)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", SOME)
 def test_gradients_tangents_and_hessians_are_those_of_the_interpreted_steps(name: str) -> None:
     rates = np.array([0.04, 1e4, 3e7])
 

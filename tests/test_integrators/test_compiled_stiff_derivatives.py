@@ -85,7 +85,7 @@ def test_gradient_is_that_of_the_same_steps_one_after_the_other(method: str, t_e
     ("system", "span"),
     [
         (DoublePendulum(), (0.0, 1.0)),
-        (HIRES(), (0.0, 321.8122)),
+        pytest.param(HIRES(), (0.0, 321.8122), marks=pytest.mark.slow),
         (Robertson(), (0.0, 1e5)),
         pytest.param(VanDerPol(mu=1000.0), (0.0, 500.0), marks=pytest.mark.slow),
     ],
