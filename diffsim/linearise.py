@@ -87,7 +87,13 @@ def linearise(
 
 
 def _found(
-    who: str, graph: Graph, active: Sequence[int], n_directions: int, fixed: Sequence[int] | None, turned: bool
+    who: str,
+    graph: Graph,
+    active: Sequence[int],
+    n_directions: int,
+    fixed: Sequence[int] | None,
+    turned: bool,
+    searched: bool = True,
 ) -> Linearised:
     inputs = inputs_of(graph)
     _check(who, inputs, active, n_directions)
@@ -98,7 +104,7 @@ def _found(
         numbers = list(x)
         values = graph.evaluate(numbers)
         if numbers:
-            assemblies.append(_Recording(graph, numbers, active, still).assembly(n_directions, turned))
+            assemblies.append(_Recording(graph, numbers, active, still).assembly(n_directions, turned, searched))
         emitted = assemblies[0].emitted if numbers else []
         return [_array([values[i] for i in outputs_of(graph)]), _array(emitted)]
 
@@ -128,13 +134,13 @@ class _Recording:
         self._n_primal = len(self._builder.nodes)
         self._partials = Partials(graph, values, self._builder, [inputs[i] for i in active], outputs)
 
-    def assembly(self, n_directions: int, turned: bool) -> Assembly:
+    def assembly(self, n_directions: int, turned: bool, searched: bool) -> Assembly:
         """Search for the cheapest program, and record what it needs."""
-        linear, results, plan = self._search(n_directions, turned)
+        linear, results, plan = self._search(n_directions, turned, searched)
         n_given = len(self._partials.results) if turned else len(self._partials.inputs)
         return Assembly(linear, n_given, results, plan, self._builder)
 
-    def _search(self, n_directions: int, turned: bool) -> tuple[LinearGraph, list[int | None], Plan]:
+    def _search(self, n_directions: int, turned: bool, searched: bool) -> tuple[LinearGraph, list[int | None], Plan]:
         """The cheapest linear graph found, the vertices of its results, and how to compute its weights.
 
         PERF: the search takes half of what a fresh process needs for its first solve with tangents, so what it found is
@@ -170,6 +176,9 @@ class _Recording:
             _, factoring, moves = min(found, key=lambda one: one[0])
             return json.dumps([factoring, moves]).encode()
 
+        if not searched:
+            linear, results = begin(True)
+            return linear, results, plan(linear)
         rows = [(None if node.row is None else node.row.name, node.operands, repr(node.value)) for node in nodes]
         question = (_SEARCH, rows, self._active, sorted(self._still), self._partials.results, n_directions, turned)
         factoring, moves = json.loads(default_cache().fetch(repr(question), find))
@@ -232,7 +241,9 @@ def tangent_graph(
     return dataclasses.replace(flat, nodes=renamed(flat.nodes, names))
 
 
-def vjp_graph(graph: Graph, active: Sequence[int], *, fixed: Sequence[int] | None = None) -> Graph:
+def vjp_graph(
+    graph: Graph, active: Sequence[int], *, fixed: Sequence[int] | None = None, searched: bool = True
+) -> Graph:
     """The value of a graph and the cotangents of its inputs, for fewer operations than `Graph.cotangents`.
 
     NOTE: `Graph.cotangents` guards ``0 * inf`` and is what the result means.  Here a cotangent of exactly 0 that meets
@@ -243,6 +254,8 @@ def vjp_graph(graph: Graph, active: Sequence[int], *, fixed: Sequence[int] | Non
     ----------
     graph, active, fixed
         See `linearise`.
+    searched : bool
+        Whether a cheaper order of operations than the reverse one is looked for.
 
     Returns
     -------
@@ -256,7 +269,7 @@ def vjp_graph(graph: Graph, active: Sequence[int], *, fixed: Sequence[int] | Non
     >>> [y.tolist() for y in vjp_graph(graph, [0, 1])(np.array([2.0, 0.0]), np.array([10.0]))]
     [[0.0], [0.0, 20.0]]
     """
-    program = _found("vjp_graph", graph, active, 1, fixed, turned=True)
+    program = _found("vjp_graph", graph, active, 1, fixed, turned=True, searched=searched)
 
     def run(x: AnyNumber, w: AnyNumber) -> Any:
         values = program.graph.evaluate(list(x))

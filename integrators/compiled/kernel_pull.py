@@ -34,7 +34,11 @@ class Pull:
         n, m, lead = program.n, program.n_parameters, program.n_leading
         fixed = range(lead + n, lead + n + m)
         wanted = [*range(lead, lead + n), *(lead + n + j for j in active)]
-        graph = program.graph.cotangents() if guarded else vjp_graph(program.graph, wanted, fixed=fixed)
+        if guarded:
+            graph = program.graph.cotangents()
+        else:
+            # PERF: a step with its root is products with matrices, where there is little to find and long to look
+            graph = vjp_graph(program.graph, wanted, fixed=fixed, searched=program.n_whole <= 3)
         inputs = [i for i, node in enumerate(graph.nodes) if node.row is None and node.value is None]
         self.graph = strengthen(graph, fixed=[inputs[j] for j in fixed])
         self.inputs = [i for i, node in enumerate(self.graph.nodes) if node.row is None and node.value is None]
