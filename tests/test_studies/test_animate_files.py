@@ -268,26 +268,26 @@ def _size(path):
 @posix
 @pytest.mark.parametrize("name", ["film.mp4", "film.gif"])
 def test_interrupted_run_leaves_no_file_and_no_ffmpeg(tmp_path, name):
-    run = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(INTERRUPTED), str(tmp_path / name)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    try:
-        assert run.stdout.readline() == "ready\n"
-        deadline = time.monotonic() + 30
-        while not any(_size(path) for path in tmp_path.iterdir()) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert run.poll() is None
-        children = Path(f"/proc/{run.pid}/task/{run.pid}/children")
-        encoders = [int(pid) for pid in children.read_text().split()] if children.exists() else []
-        run.send_signal(signal.SIGINT)
-        errors = run.communicate(timeout=30)[1]
-    finally:
-        run.kill()
+    ) as run:
+        try:
+            assert run.stdout.readline() == "ready\n"
+            deadline = time.monotonic() + 120
+            while not any(_size(path) for path in tmp_path.iterdir()) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert run.poll() is None
+            children = Path(f"/proc/{run.pid}/task/{run.pid}/children")
+            encoders = [int(pid) for pid in children.read_text().split()] if children.exists() else []
+            run.send_signal(signal.SIGINT)
+            errors = run.communicate(timeout=120)[1]
+        finally:
+            run.kill()
     assert "KeyboardInterrupt" in errors
     assert run.returncode != 0
     assert list(tmp_path.iterdir()) == []
