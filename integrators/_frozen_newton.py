@@ -17,6 +17,7 @@ import numpy as np
 
 from diffsim import ops
 from integrators._field import Field, by_duals
+from integrators._implicit_method import weighted
 from integrators._linear_systems import TracedFactors, identity_minus, stacked
 
 __all__: list[str] = []
@@ -179,8 +180,7 @@ def collocation_stages(
 
     def equations(t: Any, y: Any, h: Any, z: Any) -> Any:
         found = [field(*stage) for stage in stages(t, y, h, z)]
-        rows = [sum((w * k for w, k in zip(row[1:], found[1:], strict=True)), row[0] * found[0]) for row in a]
-        return z - h * np.concatenate(rows)
+        return z - h * np.concatenate([weighted(row, found) for row in a])
 
     def matrix(t: Any, y: Any, h: Any, z: Any) -> Any:
         return stacked(h, a, [by_duals(field, *stage, np.eye(n)) for stage in stages(t, y, h, z)])

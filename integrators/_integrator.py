@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias, final
 from diffsim.errors import KindError, RunError, must
 from diffsim.number import Number
 from integrators._combination import State
+from integrators._interpolant import hermite
 from integrators._norm import rms
 
 __all__ = ["Integrator", "Step"]
@@ -284,8 +285,7 @@ class Integrator(abc.ABC):
         ----------
         Hairer, Norsett, Wanner, "Solving Ordinary Differential Equations I", equation (II.6.7).
         """
-        d_0, d_1, rise = f(t, y) * h, f(t + h, step.y) * h, step.y - y
-        return [d_0, 3.0 * rise - 2.0 * d_0 - d_1, d_0 + d_1 - 2.0 * rise]
+        return hermite(y, step.y, f(t, y) * h, f(t + h, step.y) * h)
 
     def propagate(self, f: RightHandSide, t: Any, y: State, h: Any, carry: State | None = None) -> State:
         """Return the state at t + h alone; cheaper than `advance` where that also makes an error estimate."""

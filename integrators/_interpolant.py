@@ -27,3 +27,20 @@ def evaluate(y: State, coefficients: Sequence[State], x: Any) -> State:
     for coefficient in coefficients[-2::-1]:
         total = (total + coefficient) * x
     return y + total
+
+
+def hermite(y: State, new: State, d_0: State, d_1: State) -> list[State]:
+    """Return the coefficients of the cubic polynomial from one state to another.
+
+    Parameters
+    ----------
+    y, new : state, shape (n, ...)
+        At the ends.
+    d_0, d_1 : state, shape (n, ...)
+        Slopes there, times the step.
+
+    >>> evaluate(1.0, hermite(1.0, 2.0, 1.0, 1.0), 0.5)
+    1.5
+    """
+    rise = new - y
+    return [d_0, 3.0 * rise - 2.0 * d_0 - d_1, d_0 + d_1 - 2.0 * rise]

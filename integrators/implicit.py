@@ -3,23 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 from diffsim.number import raw
 from integrators._combination import State
 from integrators._field import Field
 from integrators._frozen_newton import diagonal_step
 from integrators._integrator import RightHandSide, Step
+from integrators._interpolant import hermite
 from integrators._theta_tableau import ThetaTableau
 from integrators._traced_method import TracedMethod
 
 __all__ = ["ImplicitEuler", "Trapezoid"]
 
-_EULER, _TRAPEZOID = ThetaTableau(theta=1.0, order=1), ThetaTableau(theta=0.5, order=2)
+
+class _Theta(TracedMethod):
+    """A method with one implicit stage.
+
+    A subclass gives its `TABLEAU`.
+    """
+
+    TABLEAU: ClassVar[ThetaTableau]
+
+    @property
+    def formula(self) -> ThetaTableau:
+        return self.TABLEAU
+
+    @property
+    def order(self) -> int:
+        return self.TABLEAU.order
+
+    @property
+    def error_order(self) -> int:
+        return self.TABLEAU.order
+
+    @property
+    def n_solved(self) -> int:
+        return 1
+
+    @property
+    def largest_traced(self) -> int:
+        return 8
 
 
 @final
-class ImplicitEuler(TracedMethod):
+class ImplicitEuler(_Theta):
     """The implicit Euler method, order 1, L-stable: ``y_1 = y_0 + h f(t + h, y_1)``.
 
     Damps whatever is stiff, and much that is not.  Also known as backward Euler and BDF1; not to be confused with the
@@ -41,25 +69,7 @@ class ImplicitEuler(TracedMethod):
     9.99999000001e-07
     """
 
-    @property
-    def formula(self) -> ThetaTableau:
-        return _EULER
-
-    @property
-    def n_solved(self) -> int:
-        return 1
-
-    @property
-    def largest_traced(self) -> int:
-        return 8
-
-    @property
-    def order(self) -> int:
-        return 1
-
-    @property
-    def error_order(self) -> int:
-        return _EULER.order
+    TABLEAU = ThetaTableau(theta=1.0, order=1)
 
     def _advance(self, field: Field, t: Any, y: Any, h: Any, carry: Any) -> Step:
         if self._traces(y):
@@ -77,7 +87,7 @@ class ImplicitEuler(TracedMethod):
 
 
 @final
-class Trapezoid(TracedMethod):
+class Trapezoid(_Theta):
     """The trapezoidal rule, order 2, A-stable: ``y_1 = y_0 + h/2 (f(t, y_0) + f(t + h, y_1))``.
 
     Keeps quadratic invariants nearly and damps nothing: stiff components that start off their slow manifold oscillate
@@ -100,25 +110,7 @@ class Trapezoid(TracedMethod):
     0.904761904762
     """
 
-    @property
-    def formula(self) -> ThetaTableau:
-        return _TRAPEZOID
-
-    @property
-    def n_solved(self) -> int:
-        return 1
-
-    @property
-    def largest_traced(self) -> int:
-        return 8
-
-    @property
-    def order(self) -> int:
-        return 2
-
-    @property
-    def error_order(self) -> int:
-        return _TRAPEZOID.order
+    TABLEAU = ThetaTableau(theta=0.5, order=2)
 
     def _advance(self, field: Field, t: Any, y: Any, h: Any, carry: Any) -> Step:
         if self._traces(y):
@@ -136,5 +128,4 @@ class Trapezoid(TracedMethod):
 
     def dense(self, f: RightHandSide, t: Any, y: State, h: Any, step: Step) -> Sequence[State]:
         # NOTE: slopes of the stages, not of f at their states, which would amplify what Newton's iterations left
-        d_0, d_1, rise = step.stages[0] * h, step.stages[1] * h, step.y - y
-        return [d_0, 3.0 * rise - 2.0 * d_0 - d_1, d_0 + d_1 - 2.0 * rise]
+        return hermite(y, step.y, step.stages[0] * h, step.stages[1] * h)

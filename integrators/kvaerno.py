@@ -12,6 +12,7 @@ from integrators._esdirk_tableau import EsdirkTableau
 from integrators._field import Field
 from integrators._frozen_newton import diagonal_step
 from integrators._integrator import RightHandSide, Step
+from integrators._interpolant import hermite
 from integrators._linear_systems import Factors, identity_minus
 from integrators._traced_method import TracedMethod
 
@@ -76,8 +77,7 @@ class _Esdirk(TracedMethod):
 
     def dense(self, f: RightHandSide, t: Any, y: State, h: Any, step: Step) -> Sequence[State]:
         # NOTE: slopes of the stages, not of f at their states, which would amplify what Newton's iterations left
-        d_0, d_1, rise = step.stages[0] * h, step.stages[1] * h, step.y - y
-        return [d_0, 3.0 * rise - 2.0 * d_0 - d_1, d_0 + d_1 - 2.0 * rise]
+        return hermite(y, step.y, step.stages[0] * h, step.stages[1] * h)
 
 
 _G = 0.43586652150845899942  # SOURCE: the root of g**3 - 3 g**2 + 3 g / 2 - 1/6 for which the method is L-stable

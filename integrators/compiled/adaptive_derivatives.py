@@ -26,7 +26,7 @@ from integrators.compiled.kernel_field import Tangents
 from integrators.compiled.machine_walk import Track, walk
 from integrators.compiled.program import Program
 from integrators.compiled.refusals import records
-from integrators.compiled.roads import Road, road_of
+from integrators.compiled.roads import Road, lead_at, road_of
 from integrators.compiled.route import Route
 from integrators.drivers.batch import side_by_side
 from integrators.drivers.problem import Problem
@@ -119,12 +119,6 @@ def _place(voyage: Voyage, points: Points | None) -> NDArray[np.intp]:
         for j in np.flatnonzero(voyage.still):
             place[j, : n_times[j]] = computed + j
     return place
-
-
-def _lead(voyage: Voyage, points: Points) -> NDArray[np.float64]:
-    """Return time, size and position of the points."""
-    steps = voyage.found.steps
-    return np.array([steps.t[points.column], steps.h[points.column], points.x])
 
 
 def _track(voyage: Voyage, slot: NDArray[np.int64], n_stored: int) -> Track:
@@ -235,7 +229,7 @@ def _walked(
     if points is not None and len(points.lane):
         before = found[:, slot[points.column]]
         own = [x[points.lane] if np.ndim(x) else x for x in values]
-        single = Track.of_single_steps(_lead(voyage, points))
+        single = Track.of_single_steps(lead_at(steps, points))
         moved = None if seeds is None else before[n:].reshape(n, -1, before.shape[1])
         found, _ = walk(way.dense, before[:n], own, single, tangents=way.tangents, seeds=moved, threads=threads)
     return np.concatenate([found, ends, np.full((len(ends), 1), np.nan)], axis=1)

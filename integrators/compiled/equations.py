@@ -129,11 +129,39 @@ class Equations(abc.ABC):
 
     @abc.abstractmethod
     def step(self, f: TracedField, t: Any, h: Any, rows: Any, states: Any, sweeps: int) -> tuple[Any, Any, Any]:
-        """Return what the next step is handed, the root, and what `polynomial` asks for, by Newton's steps `sweeps`."""
+        """Make a step in numbers of any kind, its root by Newton's steps from the known one.
+
+        Parameters
+        ----------
+        f : TracedField
+        t, h : number
+        rows : array, shape (n_rows,)
+            See `split`.
+        states : array, shape (n_states,)
+            What the step is handed.
+        sweeps : int
+            Newton's steps: as many derivatives are right.
+
+        Returns
+        -------
+        states : array, shape (n_states,)
+            What it hands on.
+        root : array, shape (n_unknowns,)
+        made
+            What `polynomial` asks for.
+        """
 
     @abc.abstractmethod
     def polynomial(self, made: Any, y: Any, h: Any) -> list[Any]:
-        """Return the coefficients of a step's polynomial (see `Integrator.dense`), given what `step` returned last."""
+        """Return the coefficients, shape (n,) each, of a step's polynomial; see `Integrator.dense`.
+
+        Parameters
+        ----------
+        made
+            What `step` returned last.
+        y : array, shape (n,)
+        h : number
+        """
 
 
 def improved(residual: Callable[[Any], Any], z: Any, inverse: Any, sweeps: int) -> Any:
@@ -152,12 +180,6 @@ def improved(residual: Callable[[Any], Any], z: Any, inverse: Any, sweeps: int) 
     for _ in range(sweeps):
         z = z - matrix @ residual(z)
     return z
-
-
-def hermite(y: Any, new: Any, d_0: Any, d_1: Any) -> list[Any]:
-    """Return the cubic polynomial from y to the new state, with the slopes of both ends in units of the step."""
-    rise = new - y
-    return [d_0, 3.0 * rise - 2.0 * d_0 - d_1, d_0 + d_1 - 2.0 * rise]
 
 
 def at_stages(unknowns: Array, n: int) -> Array:

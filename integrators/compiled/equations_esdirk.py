@@ -7,14 +7,13 @@ from typing import Any, final
 import numpy as np
 
 from integrators._esdirk_tableau import EsdirkTableau
-from integrators._interpolant import evaluate
+from integrators._interpolant import evaluate, hermite
 from integrators.compiled.equations import (
     Array,
     Equations,
     Slopes,
     TracedField,
     at_stages,
-    hermite,
     improved,
     inverted,
     total,

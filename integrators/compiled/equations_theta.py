@@ -6,9 +6,9 @@ from typing import Any, final
 
 import numpy as np
 
-from integrators._interpolant import evaluate
+from integrators._interpolant import evaluate, hermite
 from integrators._theta_tableau import ThetaTableau
-from integrators.compiled.equations import Array, Equations, Slopes, TracedField, hermite, improved, inverted
+from integrators.compiled.equations import Array, Equations, Slopes, TracedField, improved, inverted
 from integrators.compiled.steps import Steps
 
 __all__: list[str] = []

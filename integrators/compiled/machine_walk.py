@@ -18,6 +18,7 @@ from integrators.compiled.kernel_walk import WalkKernel
 from integrators.compiled.kernel_walk_back import WalkBackKernel
 from integrators.compiled.machine import Machine, chunk_of_blocks, operation_seconds, pack, pad
 from integrators.compiled.program import Program
+from integrators.compiled.steps import Steps
 
 __all__: list[str] = []
 
@@ -53,6 +54,19 @@ class Track:
         m = lead.shape[1]
         every = np.arange(m, dtype=np.int64)
         return cls(lead, every, every, np.ones(m, dtype=np.int64), np.full(m, MISSING), 0)
+
+    @classmethod
+    def of_steps(cls, lead: NDArray[np.float64], steps: Steps) -> Track:
+        """Return the track along all steps of a search, whose states are stored column by column."""
+        every = np.arange(steps.n_logged)
+        return cls(lead, steps.order, steps.offsets[:-1], steps.counts, every, len(every))
+
+    @classmethod
+    def of_one(cls, lead: NDArray[np.float64]) -> Track:
+        """Return the track of one trajectory along all columns, whose states are stored."""
+        k = lead.shape[1]
+        every = np.arange(k, dtype=np.int64)
+        return cls(lead, every, np.zeros(1, dtype=np.int64), np.array([k]), every, k)
 
     @functools.cached_property
     def n_steps(self) -> int:

@@ -18,6 +18,7 @@ from integrators.compiled.machine_walk import Track
 from integrators.compiled.program import Program
 from integrators.compiled.rounds import solve
 from integrators.compiled.solved import Solved
+from integrators.compiled.steps import Steps
 from integrators.compiled.trek import Trek
 from integrators.drivers.pieces import Pieces
 
@@ -76,9 +77,7 @@ class Road(abc.ABC):
 
     def flown(self, start: Any, numbers: list[Any]) -> Any:
         """Return what all steps are handed, then the ends: shape (n_states, n_logged + m), of numbers of any kind."""
-        steps, parameters = self._steps, together(numbers)
-        every = np.arange(steps.n_logged)
-        track = Track(self._lead(), steps.order, steps.offsets[:-1], steps.counts, every, len(every))
+        parameters, track = together(numbers), Track.of_steps(self._lead(), self._steps)
         trek = Trek(self._program, track, _wanted(numbers), False, self._voyage.problem.threads)
         return flow(trek, self._begin(start, parameters), parameters)
 
@@ -93,6 +92,11 @@ class Road(abc.ABC):
     def polynomials(self, columns: Any) -> Pieces | None:
         """Return the polynomials of all steps, given what `flown` returned; None where others find them."""
         return None
+
+
+def lead_at(steps: Steps, points: Points) -> NDArray[np.float64]:
+    """Return time, size and position of points within steps, shape (3, n_points)."""
+    return np.array([steps.t[points.column], steps.h[points.column], points.x])
 
 
 def _wanted(numbers: list[Any]) -> tuple[bool, ...]:
@@ -115,7 +119,7 @@ class ExplicitRoad(Road):
         return np.array([self._steps.t, self._steps.h])
 
     def _lead_at(self, points: Points) -> NDArray[np.float64]:
-        return np.array([self._steps.t[points.column], self._steps.h[points.column], points.x])
+        return lead_at(self._steps, points)
 
 
 @final

@@ -113,10 +113,8 @@ class _Rounds:
 
     def improve(self, rows: Array, y: Array, root: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
         """Walk along all steps; return the states before them, the roots, and whether a whole trajectory is near."""
-        steps, n, every = self._steps, self._equations.n, np.arange(self._steps.n_logged)
-        track = Track(
-            np.concatenate([[steps.t, steps.h], rows]), steps.order, steps.offsets[:-1], steps.counts, every, len(every)
-        )
+        steps, n = self._steps, self._equations.n
+        track = Track.of_steps(np.concatenate([[steps.t, steps.h], rows]), steps)
         ends, stored = walk(self._program, self._begin, self._values, track, threads=self._threads)
         made = np.concatenate([stored, ends], axis=1)[:, self._after]
         new_y, new_root = stored[:n], made[self._equations.n_states :]

@@ -120,11 +120,9 @@ class ExplicitWay(Way):
     """Steps of an explicit method."""
 
     def go(self, first: int, end: int) -> None:
-        k, y = max(0, end - first), self._y
-        self._first, every = first, np.arange(k)
-        track = Track(
-            np.array([self.t[first:end], self.h[first:end]]), every, np.zeros(1, np.int64), np.array([k]), every, k
-        )
+        end = max(first, end)
+        y, self._first = self._y, first
+        track = Track.of_one(np.array([self.t[first:end], self.h[first:end]]))
         self._states = flow(Trek(self._route.program, track, self._active, False, 1), y, self._parameters)
 
     def segment(self, f: RightHandSide, k: int, t: Any, end: Any) -> Segment:
@@ -181,10 +179,8 @@ class SolvedWay(Way):
         return Steps(log, ends, np.arange(self.n_steps), self._n, stretch.n_noted)
 
     def go(self, first: int, end: int) -> None:
-        k = max(0, end - first)
-        self._first, every = first, np.arange(k)
-        lead = self._solved.lead()[:, first : first + k]
-        track = Track(lead, every, np.zeros(1, np.int64), np.array([k]), every, k)
+        self._first = first
+        track = Track.of_one(self._solved.lead()[:, first : max(first, end)])
         trek = Trek(self._solved.step(self._depth), track, self._active, False, 1)
         self._handed = flow(trek, self._handed, self._parameters)
         self._states = self._handed[: self._n]
