@@ -127,7 +127,7 @@ def _asked_again(problem: Problem, selection: Selection, run: Run, tick: Tick | 
     if problem.batch == () or isinstance(run.y, Number):
         return run_interpreted(problem, selection, tick)
     if problem.grid is None:
-        return _with_others(problem, run, set(map(tuple, failed.tolist())))
+        return _with_others(problem, selection, run, set(map(tuple, failed.tolist())))
     y, dy = np.array(run.y), None if run.dy is None else np.array(run.dy)
     told = {name: np.array(getattr(run, name)) for name in ("status", "message", "nfev", "n_times", "njev", "nlu")}
     for spot in map(tuple, failed):
@@ -143,20 +143,21 @@ def _asked_again(problem: Problem, selection: Selection, run: Run, tick: Tick | 
     return dataclasses.replace(run, y=y, dy=dy, **told)
 
 
-def _with_others(problem: Problem, run: Run, failed: set[tuple[int, ...]]) -> Run:
+def _with_others(problem: Problem, selection: Selection, run: Run, failed: set[tuple[int, ...]]) -> Run:
     """Let the interpreter solve some trajectories, whose steps are others then; the rest stay as they are."""
     runs = []
     for j, spot in enumerate(np.ndindex(*problem.batch)):
         if spot in failed:
             one = problem.at(spot)
-            runs.append(run_block(one, Selection(), one.y0, {}, column=problem.vectorized, strict=False))
+            runs.append(run_block(one, selection, one.y0, {}, column=problem.vectorized, strict=False))
             continue
         last, lane = int(run.n_times[spot]), (slice(None), *spot)
         t = (run.t if run.t.ndim == 1 else run.t[spot])[:last]
         sol = None if run.sol is None else run.sol.alone(j)
         told = {name: getattr(run, name)[spot] for name in ("status", "message", "nfev", "njev", "nlu")}
-        runs.append(Run(t, run.y[lane][:, :last], n_times=last, sol=sol, **told))
-    return dataclasses.replace(together(problem, Selection(), runs), stats=run.stats)
+        dy = None if run.dy is None else run.dy[(slice(None), *lane)][:, :, :last]
+        runs.append(Run(t, run.y[lane][:, :last], n_times=last, dy=dy, sol=sol, **told))
+    return dataclasses.replace(together(problem, selection, runs), stats=run.stats)
 
 
 def _run_each(

@@ -33,7 +33,7 @@ class Stretch:
     t, h, t_next : arrays, shape (k,)
     y, y_next : arrays, shape (n, k)
     log : array
-        Of the steps, with ``n_noted`` rows of their method at its end; see `Steps`.
+        Of the steps in their order, with ``n_noted`` rows that their method has noted; see `Steps`.
     n_noted : int
     """
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from diffsim.certificate import certify
 from diffsim.derivatives import grad, hvp, jacobian, jvp, value_and_grad
-from diffsim.errors import ArgumentError
+from diffsim.errors import ArgumentError, RunError
 from diffsim.replay import Replay
 from integrators import solve_ivp
 from integrators._methods import flow_methods, method_class
@@ -317,6 +317,37 @@ def test_steps_that_cannot_be_solved_all_at_once_are_taken_one_after_the_other(
     exact = grad(lambda y: loss(y, 0.3, 0.1, compiled=False))(start)
     np.testing.assert_allclose(np.asarray(found), np.asarray(exact), rtol=1e-11)
     certify(lambda y: loss(y, 0.3, 0.1, compiled="auto"), start)  # the steps that were given up are forgotten
+
+
+@pytest.mark.parametrize("t_eval", [None, [0.0, 0.3, 1.0]], ids=["steps", "times"])
+def test_tangents_of_a_batch_are_there_where_one_trajectory_is_the_interpreters(t_eval: Any) -> None:
+    def essential(t: float, y: Any) -> list[Any]:
+        return [np.exp(-1.0 / y[1]) - y[0], 0.0 * y[1]]  # at 1e-200 its derivative is 0 times infinity
+
+    starts = np.array([[1.0, 2.0], [1e-200, 1.0]])
+    more: dict[str, Any] = {"t_eval": t_eval, "sensitivities": "y0", **TIGHT}
+    batch = solve_ivp(essential, (0.0, 1.0), starts, "Radau", **more)
+    assert list(batch.status) == [-1, 0]  # the interpreter, too, has no tangents there
+    for j, way in enumerate((False, True)):
+        one = solve_ivp(essential, (0.0, 1.0), starts[:, j], "Radau", compiled=way, **more)
+        k = one.y.shape[-1]
+        np.testing.assert_array_equal(batch.y[:, j, :k], one.y)
+        np.testing.assert_array_equal(batch.dy_dy0[:, :, j, :k], one.dy_dy0)
+    np.testing.assert_allclose(one.dy_dy0[0, 0, -1], np.exp(-1.0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", FEW)
+def test_derivative_that_overflows_is_a_status_with_sensitivities_and_an_error_in_a_gradient(method: str) -> None:
+    def growing(t: float, y: Any) -> list[Any]:
+        return [900.0 * y[0], -y[1]]  # from 0 it stays there, and its derivative is exp(900 t)
+
+    sol = solve_ivp(growing, (0.0, 1.0), [0.0, 1.0], method, sensitivities="y0", max_step=1e-3, compiled=True)
+    assert sol.status == -1
+    assert np.isfinite(sol.y).all()
+    with pytest.raises(RunError, match="overflowed"):
+        grad(lambda y: solve_ivp(growing, (0.0, 1.0), y, method, max_step=1e-3, compiled=True).y[0, -1])(
+            np.array([0.0, 1.0])
+        )
 
 
 def test_singular_matrix_has_no_inverse() -> None:
