@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diffsim import replay
+from diffsim.errors import RunError
 from diffsim.number import Number, raw
 from integrators._integrator import Integrator, Step
 from integrators.drivers import control as control_of
@@ -22,6 +23,7 @@ from integrators.drivers.endings import (
     interrupted,
     not_finite,
     out_of_steps,
+    refused,
     status_of,
     too_small,
 )
@@ -65,7 +67,7 @@ def run_adaptive(
     names : tuple of str
         Names of the components, for messages.
     strict : bool
-        Whether a start at which `f` is not finite is an error.
+        Whether a start at which `f` is not finite, or a step that has no derivative, is an error.
     tick : callable, optional
         Called with the length of time covered since the last call.
     guard : Guard, optional
@@ -88,6 +90,10 @@ def run_adaptive(
         if not guard.catches():
             raise
         message = interrupted(float(raw(ends[0])) if stepper is None else stepper.t)
+    except RunError as error:  # a step without a derivative befalls one trajectory, not its neighbours
+        if strict or isinstance(error, replay.StepsDiffer):
+            raise
+        message = refused(str(error))
     t, y = saver.result()
     return Run(t, y, status_of(message), message, f.nfev - before, len(t))
 

@@ -336,6 +336,21 @@ def test_tangents_of_a_batch_are_there_where_one_trajectory_is_the_interpreters(
     np.testing.assert_allclose(one.dy_dy0[0, 0, -1], np.exp(-1.0), rtol=1e-5)
 
 
+@pytest.mark.parametrize("way", ["auto", False])
+def test_step_without_a_derivative_befalls_one_trajectory_of_a_batch(way: Any) -> None:
+    def essential(t: float, y: Any) -> list[Any]:
+        return [np.exp(-1.0 / y[1]) - y[0], 0.0 * y[1]]
+
+    more: dict[str, Any] = {"sensitivities": "y0", "compiled": way, **TIGHT}
+    batch = solve_ivp(essential, (0.0, 1.0), [[1.0, 2.0], [1e-200, 1.0]], "Rodas5P", **more)
+    assert list(batch.status) == [-1, 0]
+    assert "has no derivative" in batch.message[0]
+    one = solve_ivp(essential, (0.0, 1.0), [2.0, 1.0], "Rodas5P", **more)
+    np.testing.assert_array_equal(batch.dy_dy0[:, :, 1, : one.y.shape[-1]], one.dy_dy0)
+    with pytest.raises(RunError, match="has no derivative"):
+        solve_ivp(essential, (0.0, 1.0), [1.0, 1e-200], "Rodas5P", **more)
+
+
 @pytest.mark.parametrize("method", FEW)
 def test_derivative_that_overflows_is_a_status_with_sensitivities_and_an_error_in_a_gradient(method: str) -> None:
     def growing(t: float, y: Any) -> list[Any]:
