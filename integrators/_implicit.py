@@ -106,7 +106,9 @@ def newton(
         if old is not None:
             rate = norm / old if old else 0.0
             if rate >= 1.0 or rate ** (limit - k) / (1.0 - rate) * norm > tolerance:
-                return Root(z, False, k + 1, rate, factors)
+                # NOTE: two steps below the tolerance that do not shorten any more are rounding
+                settled = max(norm, old) <= tolerance
+                return Root(z - step if settled else z, settled, k + 1, rate, factors)
         z = z - step
         if norm == 0.0 or (old is not None and rate / (1.0 - rate) * norm < tolerance):
             return Root(z, True, k + 1, rate, factors)

@@ -94,7 +94,12 @@ class Newton:
         least = b.mul(b.constant(0.01), tolerance) if self._lenient else zero
         tiny = b.compare("ole", norm, least)
         near = b.both(later, b.compare("olt", b.mul(rate, ahead), tolerance))
-        lost = b.either(infinite, b.both(b.opposite(tiny), b.both(later, hopeless)))
+        stuck = b.both(b.opposite(tiny), b.both(later, hopeless))
+        if self._lenient:  # two steps below the tolerance that do not shorten any more are rounding
+            small = b.both(b.compare("ole", norm, tolerance), b.compare("ole", old, tolerance))
+            near = b.either(near, b.both(stuck, small))
+            stuck = b.both(stuck, b.opposite(small))
+        lost = b.either(infinite, stuck)
         moved = b.both(active, b.opposite(lost))
         move(moved)
         self.flag(self._failed, b.either(self.failed, b.both(active, lost)))

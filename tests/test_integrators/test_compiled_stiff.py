@@ -145,6 +145,16 @@ def test_controllers_mean_the_same(method: str, more: dict[str, Any]) -> None:
     same(*pair(driven, (0.0, 3.0), [0.4, -0.2], method, **more), 1e-5)
 
 
+@pytest.mark.parametrize("method", [x for x in STIFF if x.values != ("ImplicitEuler",)])  # a million steps of order 1
+@pytest.mark.parametrize("way", [True, False])
+def test_iterations_that_have_come_down_to_rounding_are_done(method: str, way: bool) -> None:
+    """A falling stone: its equations are solved by the first guess, and what is left does not shorten."""
+    fall = {"rtol": 1e-8, "atol": 1e-14} if method == "Trapezoid" else {"rtol": 1e-10, "atol": 1e-12}
+    sol = solve_ivp(lambda t, y: [y[1], -9.81 + 0.0 * y[0]], (0.0, 1.0), [1.0, 0.0], method, compiled=way, **fall)
+    assert sol.success, sol.message
+    np.testing.assert_allclose(sol.y[:, -1], [1.0 - 9.81 / 2.0, -9.81], rtol=1e-8)
+
+
 @pytest.mark.parametrize("method", STIFF)
 def test_rows_change_places_where_pivots_ask_for_it(method: str) -> None:
     same(*pair(exchange, (0.0, 1.0), [1.0, 0.5], method, **TIGHT), 1e-5)
